@@ -1,0 +1,30 @@
+//! What every part of `ha` agrees on: positions in the log, the two plugin traits
+//! ([`ChangeTransport`] and [`Frontend`]), what a front-end may ask of a node ([`Engine`],
+//! [`Session`]), and the one error type that crosses these borders.
+//!
+//! Nothing here opens a socket, a file or a database.
+
+mod engine;
+mod error;
+mod frontend;
+mod position;
+pub mod sql;
+mod statement;
+mod transport;
+mod value;
+
+pub use engine::{
+    Canceller, Engine, Outcome, Readiness, Session, SessionOptions, Status, TransactionOptions,
+    TransactionState,
+};
+pub use error::{Error, Result};
+pub use frontend::{Frontend, Shutdown, ShutdownTrigger};
+pub use position::{AttemptId, AttemptName, Lineage, RunningHash, Seq, Token};
+pub use statement::{
+    Batch, Column, Description, Limits, ParamDescription, Params, Reply, ResultSet, Statement,
+};
+pub use transport::{
+    AppendError, Appended, Bounds, ByteStream, Capabilities, ChangeTransport, Delivery, Draft,
+    SnapshotMeta, Stored,
+};
+pub use value::Value;

@@ -1,0 +1,6 @@
+package main
+
+import "C"
+import _ "github.com/nats-io/nats-server/v2/server"
+
+func main() {}
