@@ -1,0 +1,22 @@
+//! One node of `ha`: an SQLite database that is the fold of the replicated log.
+//!
+//! [`Node::start`] opens a database, compares it with the log behind a
+//! [`ha_core::ChangeTransport`], follows the log and executes clients' transactions. What may
+//! be committed when is decided in [`machine`], which has no I/O; one thread owns all writing
+//! to SQLite, a pool of connections reads.
+
+pub mod machine;
+
+mod begin;
+mod node;
+mod options;
+mod readers;
+mod session;
+mod shared;
+mod snapshot;
+mod store;
+mod writer;
+
+pub use begin::{Found, inspect};
+pub use node::Node;
+pub use options::NodeOptions;

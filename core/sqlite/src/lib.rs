@@ -1,0 +1,16 @@
+//! SQLite as `ha` uses it: how connections are opened, which rows a transaction changed, and
+//! what clients' SQL may do. The only crate of the core that calls SQLite's C interface.
+
+mod capture;
+mod guard;
+mod interrupt;
+mod open;
+mod raw;
+mod values;
+
+pub use capture::{Capture, Event, EventOp};
+pub use guard::{Guard, Savepoint, SavepointOp, Seen, is_internal};
+pub use interrupt::{Clock, Interrupt, StopReason};
+pub use open::{Durability, OpenOptions, Role, open};
+pub use raw::{deferred_foreign_keys, reset_counters};
+pub use values::{SqlValue, error, value_of};

@@ -1,0 +1,20 @@
+//! The transport over NATS JetStream: the log is a stream, an entry is a message, snapshots
+//! are in an object store beside it.
+//!
+//! What makes it sound: a message is stored on the condition that the stream ends where the
+//! writer stands, every try has a name of its own, and an answer counts as a success or a
+//! refusal only if nothing else could explain it. All the rest is
+//! [`ha_core::AppendError::Unknown`].
+
+mod answer;
+mod append;
+mod credentials;
+mod link;
+mod options;
+mod snapshots;
+mod stream;
+mod subscription;
+mod transport;
+
+pub use options::Options;
+pub use transport::JetStream;

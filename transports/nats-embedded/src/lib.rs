@@ -1,0 +1,15 @@
+//! A real nats-server inside the process, as a [`Server`] of its own and as the transport
+//! [`Embedded`], which talks to it over loopback like to any other server.
+//!
+//! The server is Go code that the build script compiles and links; it shares nothing with the
+//! Rust side but five functions. It leaves signals alone and logs to `tracing` under the
+//! target `nats`.
+
+mod embedded;
+mod ffi;
+mod options;
+mod server;
+
+pub use embedded::Embedded;
+pub use options::{Options, Sync};
+pub use server::Server;

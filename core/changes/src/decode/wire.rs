@@ -1,0 +1,154 @@
+//! The fields of the JSON, as they are sent. All of v0.0.7's may be missing or null.
+
+use ha_core::{AttemptId, Lineage, RunningHash, Seq};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::decode::scalar::{Args, Digest, Parsed, Plain, Text};
+use crate::{Base, BaseSnapshot, Kind, Meta, TransactionMark};
+
+#[derive(Deserialize)]
+pub(super) struct WireEntry<'a> {
+    #[serde(borrow)]
+    pub(super) node: Option<Text<'a>>,
+    pub(super) process_id: Option<i64>,
+    pub(super) ha: Option<WireMeta>,
+    #[serde(borrow)]
+    pub(super) changes: Option<Vec<WireChange<'a>>>,
+    pub(super) timestamp_ns: Option<i64>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct WireChange<'a> {
+    #[serde(borrow)]
+    database: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) table: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) columns: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) pk_columns: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) operation: Option<Text<'a>>,
+    pub(super) old_rowid: Option<i64>,
+    pub(super) new_rowid: Option<i64>,
+    pub(super) old_values: Option<Vec<Plain>>,
+    #[serde(borrow)]
+    pub(super) old_types: Option<Text<'a>>,
+    pub(super) new_values: Option<Vec<Plain>>,
+    #[serde(borrow)]
+    pub(super) new_types: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) sql: Option<Text<'a>>,
+    pub(super) sql_args: Option<Args>,
+    #[serde(borrow)]
+    pub(super) command: Option<Text<'a>>,
+    pub(super) args: Option<Args>,
+}
+
+impl WireChange<'_> {
+    /// The row is one of the main database.
+    pub(super) fn is_main(&self) -> bool {
+        self.database.as_ref().is_none_or(|name| matches!(name.as_str(), "" | "main"))
+    }
+}
+
+/// Just enough to tell that a newer `ha` wrote it.
+#[derive(Deserialize)]
+pub(super) struct WireProbe {
+    pub(super) ha: Option<ProbedMeta>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ProbedMeta {
+    pub(super) version: u32,
+}
+
+#[derive(Deserialize)]
+pub(super) struct WireMeta {
+    version: u32,
+    id: Parsed<AttemptId>,
+    part: (u32, u32),
+    base: WireBase,
+    kind: String,
+    #[serde(default)]
+    transactions: Vec<WireMark>,
+    snapshot: Option<WireSnapshot>,
+    sqlite: Option<String>,
+    #[serde(default)]
+    functions: Vec<String>,
+    #[serde(default)]
+    modules: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct WireBase {
+    lineage: Parsed<Lineage>,
+    seq: u64,
+    hash: Digest,
+}
+
+#[derive(Deserialize)]
+struct WireMark {
+    changes: usize,
+    id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct WireSnapshot {
+    source: Option<Digest>,
+    digest: Digest,
+    bytes: u64,
+    seq: u64,
+    hash: Digest,
+}
+
+impl WireMeta {
+    pub(super) fn into_meta(self) -> Result<Meta, String> {
+        Ok(Meta {
+            version: self.version,
+            id: self.id.0,
+            part: self.part,
+            base: self.base.into(),
+            kind: kind(&self.kind, self.transactions, self.snapshot)?,
+            sqlite: self.sqlite,
+            functions: self.functions,
+            modules: self.modules,
+        })
+    }
+}
+
+fn kind(name: &str, marks: Vec<WireMark>, snapshot: Option<WireSnapshot>) -> Result<Kind, String> {
+    match (name, snapshot) {
+        ("transactions", None) => {
+            Ok(Kind::Transactions(marks.into_iter().map(TransactionMark::from).collect()))
+        }
+        ("noop", None) => Ok(Kind::Noop),
+        ("base", Some(snapshot)) => Ok(Kind::Base(snapshot.into())),
+        _ => Err(format!("kind {name:?} with the fields of another, or unknown")),
+    }
+}
+
+impl From<WireBase> for Base {
+    fn from(wire: WireBase) -> Self {
+        Self { lineage: wire.lineage.0, seq: Seq(wire.seq), hash: RunningHash(wire.hash.0) }
+    }
+}
+
+impl From<WireMark> for TransactionMark {
+    fn from(wire: WireMark) -> Self {
+        Self { changes: wire.changes, id: wire.id }
+    }
+}
+
+impl From<WireSnapshot> for BaseSnapshot {
+    fn from(wire: WireSnapshot) -> Self {
+        Self {
+            source: wire.source.map(|digest| digest.0),
+            digest: wire.digest.0,
+            bytes: wire.bytes,
+            seq: Seq(wire.seq),
+            hash: RunningHash(wire.hash.0),
+        }
+    }
+}

@@ -1,0 +1,82 @@
+use crate::encode::json::Writer;
+use crate::{Base, BaseSnapshot, Kind, Meta, TransactionMark};
+
+/// The object `ha` of an entry.
+pub(super) fn write(out: &mut Writer, meta: &Meta) {
+    out.raw("{\"version\":");
+    out.integer(meta.version);
+    out.raw(",\"id\":");
+    out.string(&meta.id.to_string());
+    out.raw(",\"part\":");
+    out.list([meta.part.0, meta.part.1], Writer::integer);
+    out.raw(",\"base\":");
+    write_base(out, &meta.base);
+    out.raw(",\"kind\":");
+    write_kind(out, &meta.kind);
+    if let Some(version) = &meta.sqlite {
+        out.raw(",\"sqlite\":");
+        out.string(version);
+    }
+    write_names(out, ",\"functions\":", &meta.functions);
+    write_names(out, ",\"modules\":", &meta.modules);
+    out.raw("}");
+}
+
+fn write_base(out: &mut Writer, base: &Base) {
+    out.raw("{\"lineage\":");
+    out.string(&base.lineage.to_string());
+    out.raw(",\"seq\":");
+    out.integer(base.seq.0);
+    out.raw(",\"hash\":");
+    out.string(&hex::encode(base.hash.0));
+    out.raw("}");
+}
+
+fn write_kind(out: &mut Writer, kind: &Kind) {
+    match kind {
+        Kind::Transactions(marks) => {
+            out.raw("\"transactions\",\"transactions\":");
+            out.list(marks, write_mark);
+        }
+        Kind::Noop => out.raw("\"noop\""),
+        Kind::Base(snapshot) => {
+            out.raw("\"base\",\"snapshot\":");
+            write_snapshot(out, snapshot);
+        }
+    }
+}
+
+fn write_mark(out: &mut Writer, mark: &TransactionMark) {
+    out.raw("{\"changes\":");
+    out.integer(mark.changes);
+    if let Some(id) = &mark.id {
+        out.raw(",\"id\":");
+        out.string(id);
+    }
+    out.raw("}");
+}
+
+fn write_snapshot(out: &mut Writer, snapshot: &BaseSnapshot) {
+    out.raw("{");
+    if let Some(source) = snapshot.source {
+        out.raw("\"source\":");
+        out.string(&hex::encode(source));
+        out.raw(",");
+    }
+    out.raw("\"digest\":");
+    out.string(&hex::encode(snapshot.digest));
+    out.raw(",\"bytes\":");
+    out.integer(snapshot.bytes);
+    out.raw(",\"seq\":");
+    out.integer(snapshot.seq.0);
+    out.raw(",\"hash\":");
+    out.string(&hex::encode(snapshot.hash.0));
+    out.raw("}");
+}
+
+fn write_names(out: &mut Writer, field: &str, names: &[String]) {
+    if !names.is_empty() {
+        out.raw(field);
+        out.list(names, |out, name| out.string(name));
+    }
+}

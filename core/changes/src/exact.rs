@@ -1,0 +1,77 @@
+//! Values as JSON, exactly. `null`, numbers and strings say NULL, INTEGER (no dot, no
+//! exponent), REAL and TEXT; a row with any other value carries one letter per column:
+//!
+//! | letter | value | JSON |
+//! |---|---|---|
+//! | `n` `i` `r` `t` | NULL, INTEGER, finite REAL, TEXT | as without letters |
+//! | `b` | BLOB | base64 |
+//! | `x` | TEXT whose bytes are not UTF-8 | base64 |
+//! | `f` | infinite REAL | `"Infinity"`, `"-Infinity"` |
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ha_core::Value;
+
+use crate::encode::Writer;
+
+/// Whether the value needs no letter.
+pub(crate) fn is_plain(value: &Value) -> bool {
+    matches!(letter(value), b'n' | b'i' | b'r' | b't')
+}
+
+/// The letter of a value.
+pub(crate) fn letter(value: &Value) -> u8 {
+    match value {
+        Value::Null => b'n',
+        Value::Integer(_) => b'i',
+        Value::Real(real) if real.is_nan() => b'n',
+        Value::Real(real) if real.is_infinite() => b'f',
+        Value::Real(_) => b'r',
+        Value::Text(_) => b't',
+        Value::RawText(_) => b'x',
+        Value::Blob(_) => b'b',
+    }
+}
+
+/// The JSON of a value.
+pub(crate) fn write(out: &mut Writer, value: &Value) {
+    match value {
+        Value::Integer(integer) => out.integer(*integer),
+        Value::Real(real) if real.is_finite() => out.real(*real),
+        Value::Real(real) if *real == f64::INFINITY => out.raw("\"Infinity\""),
+        Value::Real(real) if *real == f64::NEG_INFINITY => out.raw("\"-Infinity\""),
+        Value::Null | Value::Real(_) => out.raw("null"),
+        Value::Text(text) => out.string(text),
+        Value::RawText(bytes) | Value::Blob(bytes) => out.base64(bytes),
+    }
+}
+
+/// The value that JSON read without letters and a letter mean together; `None` if they
+/// contradict each other.
+pub(crate) fn resolve(plain: Value, letter: u8) -> Option<Value> {
+    match (letter, plain) {
+        (b'n', Value::Null) => Some(Value::Null),
+        (b'i', Value::Integer(integer)) => Some(Value::Integer(integer)),
+        (b'r', Value::Real(real)) => Some(Value::Real(real)),
+        (b't', Value::Text(text)) => Some(Value::Text(text)),
+        (b'b', Value::Text(text)) => STANDARD.decode(text).ok().map(Value::Blob),
+        (b'x', Value::Text(text)) => STANDARD.decode(text).ok().map(|bytes| Value::text(&bytes)),
+        (b'f', Value::Text(text)) => match text.as_str() {
+            "Infinity" => Some(Value::Real(f64::INFINITY)),
+            "-Infinity" => Some(Value::Real(f64::NEG_INFINITY)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The value that v0.0.7 meant by plain JSON for a column declared as a BLOB or otherwise:
+/// it sends BLOBs as base64 only from columns whose declared type is BLOB.
+pub(crate) fn resolve_v007(plain: &Value, decl_type: &str) -> Value {
+    match plain {
+        Value::Text(text) if decl_type.eq_ignore_ascii_case("BLOB") => {
+            STANDARD.decode(text).map_or_else(|_| plain.clone(), Value::Blob)
+        }
+        _ => plain.clone(),
+    }
+}

@@ -1,0 +1,270 @@
+//! Where a node begins: what its file is, what the log is, and whether they fit.
+
+mod base;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use ha_changes::Kind;
+use ha_core::{Bounds, ChangeTransport, Error, Lineage, Result, Seq, Token};
+use ha_sqlite::{OpenOptions, Role, error};
+use rusqlite::{Connection, OpenFlags};
+use sha2::{Digest, Sha256};
+
+use crate::machine::{Identity, Position, compare};
+use crate::options::NodeOptions;
+use crate::store::{self, Record};
+
+/// What a database file is, before the node touches it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// There is no file, or it holds nothing.
+    Nothing,
+    /// It has a position in a log.
+    Position(Token),
+    /// It has content and no position; the SHA-256 of the file as it is.
+    Foreign([u8; 32]),
+}
+
+/// How the node starts.
+#[derive(Debug)]
+pub(crate) struct Start {
+    pub(crate) record: Record,
+    pub(crate) end: Seq,
+    /// The file has a state that is worth reading before the node is caught up.
+    pub(crate) has_state: bool,
+    /// The node stands still, for this reason.
+    pub(crate) stopped: Option<String>,
+}
+
+/// What a database file is. It is not changed, and not opened if it does not exist.
+///
+/// # Errors
+/// When the file cannot be read, is no database, or was written by a newer version.
+pub fn inspect(path: &Path) -> Result<Found> {
+    Ok(match look(path)? {
+        Looked::Nothing => Found::Nothing,
+        Looked::Position(Record { position, transactions }) => Found::Position(Token {
+            lineage: position.lineage,
+            seq: position.seq,
+            n: transactions,
+        }),
+        Looked::Foreign(digest) => Found::Foreign(digest),
+    })
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Looked {
+    Nothing,
+    Position(Record),
+    Foreign([u8; 32]),
+}
+
+fn look(path: &Path) -> Result<Looked> {
+    let context = || format!("read the database file {}", path.display());
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.len() > 0 => {}
+        Ok(_) => return Ok(Looked::Nothing),
+        Err(failure) if failure.kind() == std::io::ErrorKind::NotFound => {
+            return Ok(Looked::Nothing);
+        }
+        Err(failure) => return Err(Error::io(context(), &failure)),
+    }
+    let digest = digest(path)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags).map_err(error)?;
+    let unusable = |failure| Error::Corrupt(format!("{}: {}", path.display(), error(failure)));
+    if let Some(record) = store::read_record(&conn)
+        .map_err(|failure| Error::Corrupt(format!("{}: {failure}", path.display())))?
+    {
+        return Ok(Looked::Position(record));
+    }
+    let empty = store::is_empty(&conn).map_err(unusable)?;
+    Ok(if empty { Looked::Nothing } else { Looked::Foreign(digest) })
+}
+
+fn digest(path: &Path) -> Result<[u8; 32]> {
+    let context = || format!("read the database file {}", path.display());
+    let mut file = std::fs::File::open(path).map_err(|failure| Error::io(context(), &failure))?;
+    let mut hash = Sha256::new();
+    std::io::copy(&mut file, &mut hash).map_err(|failure| Error::io(context(), &failure))?;
+    Ok(hash.finalize().into())
+}
+
+/// Decides how the node starts, and makes what has to be made for it: the file, the base.
+pub(crate) async fn begin(
+    options: &NodeOptions,
+    open: OpenOptions,
+    identity: &Identity,
+    transport: &Arc<dyn ChangeTransport>,
+) -> Result<Start> {
+    let path = options.path.clone();
+    let found = blocking(move || look(&path)).await?;
+    let bounds = transport.bounds().await?;
+    let readable = transport.capabilities().readable;
+    let start = match found {
+        Looked::Nothing => empty(&bounds),
+        Looked::Position(record) if !readable => resume(record, &bounds),
+        Looked::Foreign(_) if !readable => from_here(bounds.lineage),
+        Looked::Position(record) => {
+            match beginning_of(record.position, &bounds, options)? {
+                Beginning::Resume => verified(record, &bounds, options, transport).await?,
+                Beginning::NewBase => base::make(options, identity, transport, &bounds, None).await?,
+                Beginning::Stop(reason) => stand_still(record, &bounds, reason),
+            }
+        }
+        Looked::Foreign(digest) if bounds.last == Seq::ZERO => {
+            base::make(options, identity, transport, &bounds, Some(digest)).await?
+        }
+        Looked::Foreign(digest) => accepted(&options.path, digest, &bounds, transport).await?,
+    };
+    let (path, record) = (options.path.clone(), start.record);
+    blocking(move || prepare(&path, open, record)).await?;
+    Ok(start)
+}
+
+enum Beginning {
+    Resume,
+    NewBase,
+    Stop(String),
+}
+
+/// What a file with a position and a log mean for each other.
+fn beginning_of(position: Position, bounds: &Bounds, options: &NodeOptions) -> Result<Beginning> {
+    let other_log = bounds.lineage != position.lineage;
+    let stream_is_empty = bounds.last == Seq::ZERO;
+    if position.seq == Seq::ZERO && stream_is_empty {
+        return Ok(Beginning::Resume);
+    }
+    if stream_is_empty && other_log && (options.own_stream || options.new_lineage) {
+        tracing::warn!(
+            database = %options.path.display(),
+            position = %position.seq,
+            lineage = %position.lineage,
+            "the stream is new and empty: this database becomes the base of a new log"
+        );
+        return Ok(Beginning::NewBase);
+    }
+    if options.new_lineage {
+        return Err(Error::config(
+            "--new-lineage",
+            format!(
+                "the stream already holds a log (lineage {}, entries {} to {}); a new one begins only on an empty stream",
+                bounds.lineage, bounds.first, bounds.last
+            ),
+        ));
+    }
+    if stream_is_empty && other_log {
+        return Ok(Beginning::Stop(format!(
+            "the stream is empty, this database is at {}-{}: if no other node is further, start this \
+             one with --new-lineage to begin a new log from it",
+            position.lineage, position.seq
+        )));
+    }
+    Ok(compare(&position, bounds).err().map_or(Beginning::Resume, Beginning::Stop))
+}
+
+/// Resumes if the log's entry at the position is the one applied here.
+async fn verified(
+    record: Record,
+    bounds: &Bounds,
+    options: &NodeOptions,
+    transport: &Arc<dyn ChangeTransport>,
+) -> Result<Start> {
+    let seq = record.position.seq;
+    if seq == Seq::ZERO || seq < bounds.first {
+        return Ok(resume(record, bounds));
+    }
+    let path = options.path.clone();
+    let kept = blocking(move || {
+        let conn = Connection::open(&path).map_err(error)?;
+        store::entry(&conn, seq).map_err(error)
+    })
+    .await?;
+    let stored = transport.read(seq).await?;
+    match (kept, stored) {
+        (Some(kept), Some(stored)) if kept != stored.payload => Ok(stand_still(
+            record,
+            bounds,
+            format!(
+                "the stream holds another entry at {seq} than the one applied here: it was rewound or \
+                 restored from an old copy, or this database follows another cluster. Start with an \
+                 empty database file to follow the stream"
+            ),
+        )),
+        _ => Ok(resume(record, bounds)),
+    }
+}
+
+/// A file without a position beside a log that has begun is accepted only if it is the very
+/// file that the log's base was made of.
+async fn accepted(
+    path: &Path,
+    digest: [u8; 32],
+    bounds: &Bounds,
+    transport: &Arc<dyn ChangeTransport>,
+) -> Result<Start> {
+    let refusal = || {
+        Error::config(
+            path.display().to_string(),
+            "the file has content but no position in the log, and the stream has begun without it. \
+             To follow the stream, start with a file that does not exist; to import this file, load \
+             it over SQL (sqlite3 FILE .dump | psql) or start it on an empty stream",
+        )
+    };
+    let first = transport.read(bounds.first).await?.ok_or_else(refusal)?;
+    let entry = ha_changes::decode(&first.payload).map_err(|_| refusal())?;
+    let Some(Kind::Base(base)) = entry.meta.map(|meta| meta.kind) else { return Err(refusal()) };
+    if base.source != Some(digest) {
+        return Err(refusal());
+    }
+    let hash = base.hash.extend(first.seq, &first.payload);
+    let position = Position { lineage: bounds.lineage, seq: first.seq, hash };
+    let record = Record { position, transactions: 0 };
+    Ok(Start { record, end: bounds.last, has_state: false, stopped: None })
+}
+
+fn empty(bounds: &Bounds) -> Start {
+    let record = Record::empty(bounds.lineage);
+    let stopped = (bounds.first > Seq(1)).then(|| {
+        format!(
+            "the stream begins at {}, and what is before is gone: an empty database cannot follow it. \
+             Start from a copy of the database (GET / of a node that is ready)",
+            bounds.first
+        )
+    });
+    Start { record, end: bounds.last, has_state: false, stopped }
+}
+
+fn resume(record: Record, bounds: &Bounds) -> Start {
+    let mut record = record;
+    if record.position.seq == Seq::ZERO {
+        record.position.lineage = bounds.lineage;
+    }
+    let has_state = record.position.seq > Seq::ZERO;
+    Start { record, end: bounds.last, has_state, stopped: None }
+}
+
+fn from_here(lineage: Lineage) -> Start {
+    Start { record: Record::empty(lineage), end: Seq::ZERO, has_state: true, stopped: None }
+}
+
+fn stand_still(record: Record, bounds: &Bounds, reason: String) -> Start {
+    Start { record, end: bounds.last, has_state: true, stopped: Some(reason) }
+}
+
+/// Makes the file and our tables if they are missing, and records the position.
+fn prepare(path: &Path, open: OpenOptions, record: Record) -> Result<()> {
+    let conn = ha_sqlite::open(path, Role::Apply, open).map_err(|failure| {
+        Error::Corrupt(format!("open the database {}: {}", path.display(), error(failure)))
+    })?;
+    store::create(&conn).map_err(error)?;
+    if store::read_record(&conn)? == Some(record) {
+        return Ok(());
+    }
+    store::write_record(&conn, &record, None).map_err(error)
+}
+
+async fn blocking<T: Send + 'static>(run: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(run).await.map_err(|_| Error::Closed)?
+}

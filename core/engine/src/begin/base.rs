@@ -1,0 +1,125 @@
+//! Making a database the base of a log.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use ha_changes::{Base, BaseSnapshot, Entry, FORMAT_VERSION, Kind, Meta};
+use ha_core::{
+    AppendError, AttemptId, Bounds, ChangeTransport, Draft, Error, Result, RunningHash, Seq,
+    SnapshotMeta,
+};
+use rusqlite::Connection;
+use tempfile::NamedTempFile;
+
+use super::{Start, blocking, digest};
+use crate::machine::{Identity, Position};
+use crate::options::NodeOptions;
+use crate::snapshot;
+use crate::store::Record;
+
+/// How often the base is offered while nobody knows whether it is stored.
+const TRIES: u64 = 10;
+
+/// Stores the file's state as a snapshot and begins the empty log with an entry that names
+/// it. `source` is the SHA-256 of the file as it was given.
+pub(super) async fn make(
+    options: &NodeOptions,
+    identity: &Identity,
+    transport: &Arc<dyn ChangeTransport>,
+    bounds: &Bounds,
+    source: Option<[u8; 32]>,
+) -> Result<Start> {
+    let path = options.path.clone();
+    let (file, digest, bytes) = blocking(move || image(&path)).await?;
+    let seq = bounds.last;
+    let hash = RunningHash::default().extend(seq, &digest);
+    let meta = SnapshotMeta { digest, bytes, lineage: bounds.lineage, seq, hash };
+    transport.put_snapshot(meta, snapshot::body(file).await?).await?;
+    let base = BaseSnapshot { source, digest, bytes, seq, hash };
+    let payload = append(identity, transport, bounds, base).await?;
+    let at = seq.next();
+    let position =
+        Position { lineage: bounds.lineage, seq: at, hash: hash.extend(at, &payload) };
+    tracing::info!(database = %options.path.display(), bytes, "the database is the base of the log");
+    let record = Record { position, transactions: 0 };
+    Ok(Start { record, end: at, has_state: true, stopped: None })
+}
+
+/// The file's state without anything of ours, its digest and its size.
+fn image(path: &Path) -> Result<(NamedTempFile, [u8; 32], u64)> {
+    let file = snapshot::temporary()?;
+    let failed = |failure| snapshot::failed("make the log's base", failure);
+    let source = Connection::open(path).map_err(failed)?;
+    snapshot::copy(&source, file.path()).map_err(failed)?;
+    Connection::open(file.path())
+        .and_then(|copy| {
+            copy.execute_batch(
+                "DROP TABLE IF EXISTS _ha_position; DROP TABLE IF EXISTS _ha_entries;
+                 DROP TABLE IF EXISTS _ha_keys; DROP TABLE IF EXISTS _ha_skipped;",
+            )
+        })
+        .map_err(failed)?;
+    let digest = digest(file.path())?;
+    let bytes = file
+        .as_file()
+        .metadata()
+        .map_err(|failure| Error::io("read a temporary file", &failure))?
+        .len();
+    Ok((file, digest, bytes))
+}
+
+/// Appends the base entry; its bytes.
+async fn append(
+    identity: &Identity,
+    transport: &Arc<dyn ChangeTransport>,
+    bounds: &Bounds,
+    base: BaseSnapshot,
+) -> Result<Vec<u8>> {
+    let attempt = AttemptId { boot: identity.boot, counter: 0 };
+    let entry = Entry {
+        node: identity.node.clone(),
+        process_id: identity.process_id,
+        timestamp_ns: 0,
+        meta: Some(Meta {
+            version: FORMAT_VERSION,
+            id: attempt,
+            part: (1, 1),
+            base: Base { lineage: bounds.lineage, seq: base.seq, hash: base.hash },
+            kind: Kind::Base(base),
+            sqlite: None,
+            functions: Vec::new(),
+            modules: Vec::new(),
+        }),
+        changes: Vec::new(),
+    };
+    let payload = ha_changes::encode(&entry).map_err(|error| Error::Corrupt(error.to_string()))?;
+    let draft =
+        Draft { expect: Some(bounds.last), attempt, parts: vec![payload.clone().into()] };
+    for _ in 0..TRIES {
+        match transport.append(draft.clone()).await {
+            Ok(appended) if appended.last == bounds.last.next() => return Ok(payload),
+            Err(AppendError::NotSent { reason }) => return Err(Error::NotSent(reason)),
+            // Refused or unknown: what stands at the place tells.
+            Ok(_) | Err(_) => {
+                if let Some(stored) = transport.read(bounds.last.next()).await? {
+                    return if stored.payload == payload {
+                        Ok(payload)
+                    } else {
+                        Err(begun_by_another(bounds.last.next()))
+                    };
+                }
+            }
+        }
+    }
+    Err(Error::NotSent("the log does not answer".to_owned()))
+}
+
+fn begun_by_another(seq: Seq) -> Error {
+    Error::config(
+        "the database file",
+        format!(
+            "another node has begun the log (entry {seq}) at the same moment. To follow it, start \
+             again with a file that does not exist"
+        ),
+    )
+}

@@ -1,0 +1,81 @@
+//! What an entry of the log means at this node's position.
+
+use ha_changes::{Error as FormatError, Kind, Meta};
+use ha_core::Stored;
+
+use super::{Action, Fate, How, Machine, Phase, Settling};
+
+impl Machine {
+    pub(super) fn delivered(&mut self, stored: Stored) -> Vec<Action> {
+        let next = self.position.seq.next();
+        if stored.seq < next || self.stopped().is_some() {
+            return Vec::new();
+        }
+        if stored.seq > next {
+            return vec![Action::Resubscribe(next)];
+        }
+        match self.phase.clone() {
+            Phase::Appending(attempt) | Phase::Settling(Settling { attempt, open: true, .. }) => {
+                if attempt.payload == stored.payload {
+                    return self.commit(&attempt);
+                }
+                // The place is taken, so the attempt can never be stored.
+                self.phase = Phase::Idle;
+                let mut actions = vec![Action::Rollback(Fate::Again)];
+                actions.extend(self.absorb(stored));
+                actions
+            }
+            Phase::Idle | Phase::Settling(_) | Phase::Waiting(_) | Phase::Stopped(_) => {
+                self.absorb(stored)
+            }
+        }
+    }
+
+    /// Folds the next entry into the state. Nothing is open.
+    pub(super) fn absorb(&mut self, stored: Stored) -> Vec<Action> {
+        let hash = self.position.hash.extend(stored.seq, &stored.payload);
+        let how = match self.meaning(&stored) {
+            Ok(how) => how,
+            Err(reason) => return self.stop(reason),
+        };
+        let Stored { seq, payload } = stored;
+        vec![Action::Apply { seq, hash, payload, how }]
+    }
+
+    fn meaning(&self, stored: &Stored) -> Result<How, String> {
+        let entry = match ha_changes::decode(&stored.payload) {
+            Ok(entry) => entry,
+            // v0.0.7 skips what it cannot read, and so must every node.
+            Err(FormatError::Malformed(reason)) => {
+                return Ok(How::Nothing(Some(format!("not a change message: {reason}"))));
+            }
+            Err(other) => return Err(format!("entry {}: {other}", stored.seq)),
+        };
+        let Some(meta) = &entry.meta else { return Ok(How::Foreign(Box::new(entry))) };
+        if meta.part != (1, 1) {
+            return Err(format!(
+                "entry {} is one of several parts, which this version does not read; update this node",
+                stored.seq
+            ));
+        }
+        if let Kind::Base(base) = &meta.kind {
+            return Ok(How::Base(*base));
+        }
+        if !self.follows(meta) {
+            return Ok(How::Nothing(Some("it was made on another state".to_owned())));
+        }
+        match meta.kind {
+            Kind::Transactions(_) => Ok(How::Ours(Box::new(entry))),
+            Kind::Noop | Kind::Base(_) => Ok(How::Nothing(None)),
+        }
+    }
+
+    /// Whether the entry names exactly this position as its base. Otherwise it is void, on
+    /// every node.
+    fn follows(&self, meta: &Meta) -> bool {
+        let Meta { base, .. } = meta;
+        base.seq == self.position.seq
+            && base.hash == self.position.hash
+            && base.lineage == self.position.lineage
+    }
+}

@@ -1,0 +1,130 @@
+use std::time::Duration;
+
+use bytes::Bytes;
+use ha_changes::{BaseSnapshot, Entry};
+use ha_core::{
+    AppendError, Appended, AttemptId, AttemptName, Bounds, Draft, Error, RunningHash, Seq, Stored,
+};
+
+use super::Position;
+
+/// What happened.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// A group was executed on the position and is open in SQLite. Only when
+    /// [`super::Machine::can_execute`].
+    Executed {
+        /// The attempt that [`super::Machine::next_meta`] named.
+        id: AttemptId,
+        /// The entry.
+        payload: Bytes,
+        /// When its first client must be answered.
+        deadline: Duration,
+    },
+    /// An append was answered.
+    Acked {
+        /// Which.
+        id: AttemptId,
+        /// The answer.
+        result: Result<Appended, AppendError>,
+    },
+    /// A read of the log was answered.
+    ReadBack {
+        /// What was read.
+        seq: Seq,
+        /// The answer.
+        result: Result<Option<Stored>, Error>,
+    },
+    /// The subscription gave an entry.
+    Delivered(Stored),
+    /// An entry was committed or applied, or skipped, and the position with it.
+    Moved {
+        /// The entry.
+        seq: Seq,
+        /// The hash after it.
+        hash: RunningHash,
+    },
+    /// A base was restored.
+    Adopted(Position),
+    /// The commit that [`Action::Commit`] asked for failed on this node.
+    CommitFailed {
+        /// The entry, which the log has.
+        stored: Stored,
+        /// What SQLite said.
+        reason: String,
+    },
+    /// The log is like this.
+    Bounds(Bounds),
+    /// The log cannot be reached.
+    Unreachable(String),
+    /// An entry could not be applied for now: the disk is full, say.
+    Stuck(String),
+    /// Something that this node cannot get over by itself.
+    Failed(String),
+    /// Time has passed.
+    Tick,
+}
+
+/// What to do.
+#[derive(Debug, Clone)]
+pub enum Action {
+    /// Send it and tell [`Event::Acked`].
+    Append(Draft),
+    /// Read it and tell [`Event::ReadBack`].
+    Read(Seq),
+    /// Ask for the log's bounds and tell [`Event::Bounds`].
+    AskBounds,
+    /// Commit the open group as this entry, answer its clients, and tell [`Event::Moved`] or
+    /// [`Event::CommitFailed`].
+    Commit {
+        /// The entry's place.
+        seq: Seq,
+        /// The hash after it.
+        hash: RunningHash,
+        /// Its bytes.
+        payload: Bytes,
+    },
+    /// Roll the open group back.
+    Rollback(Fate),
+    /// Apply an entry and tell [`Event::Moved`], [`Event::Adopted`] or [`Event::Failed`].
+    Apply {
+        /// Its place.
+        seq: Seq,
+        /// The hash after it.
+        hash: RunningHash,
+        /// Its bytes.
+        payload: Bytes,
+        /// What it means.
+        how: How,
+    },
+    /// Subscribe anew from here.
+    Resubscribe(Seq),
+    /// Say so; the node takes no writes and applies nothing any more.
+    Stop(String),
+}
+
+/// What becomes of the transactions of a group that was rolled back.
+#[derive(Debug, Clone)]
+pub enum Fate {
+    /// They are executed again.
+    Again,
+    /// Their clients are told this.
+    Failed(Error),
+    /// Their clients are told that the outcome is unknown.
+    Unknown(AttemptName),
+    /// They are in the log; the entry is applied next, and then their clients are answered.
+    Applying,
+}
+
+/// What an entry means for this node.
+#[derive(Debug, Clone)]
+pub enum How {
+    /// One of ours: it must apply.
+    Ours(Box<Entry>),
+    /// One of v0.0.7: it may fail, the same way on each node.
+    Foreign(Box<Entry>),
+    /// A base: the database becomes its snapshot.
+    Base(BaseSnapshot),
+    /// It changes no state; the reason, if it should have.
+    Nothing(Option<String>),
+}

@@ -1,0 +1,481 @@
+//! The decisions of a node: a state machine without clock, threads or I/O.
+//!
+//! It is told what happened ([`Event`]) and says what to do ([`Action`]); whoever drives it
+//! gives it SQLite, time and the transport. All rules about what may be committed, when, and
+//! what a client may be told live here.
+
+mod absorb;
+mod event;
+mod settle;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use ha_changes::{Base, Entry, Kind, Meta};
+use ha_core::{
+    AppendError, Appended, AttemptId, AttemptName, Bounds, Draft, Error, Lineage, RunningHash, Seq,
+};
+
+pub use event::{Action, Event, Fate, How};
+
+/// How soon the log's end is asked for again after a refusal, and a send is tried again while
+/// the log is out of reach.
+const RETRY: Duration = Duration::from_millis(50);
+
+/// How soon an entry that could not be applied is asked for again.
+const STUCK_RETRY: Duration = Duration::from_secs(1);
+
+/// A place in the log, with the hash over everything up to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// The log.
+    pub lineage: Lineage,
+    /// The last folded entry.
+    pub seq: Seq,
+    /// The running hash after it.
+    pub hash: RunningHash,
+}
+
+/// Who this node is.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// Its name.
+    pub node: String,
+    /// Nanoseconds since the epoch at process start; v0.0.7 tells processes apart by it.
+    pub process_id: i64,
+    /// Random, names the attempts of this process.
+    pub boot: u64,
+}
+
+/// The machine.
+#[derive(Debug)]
+pub struct Machine {
+    identity: Identity,
+    position: Position,
+    phase: Phase,
+    attempts: u64,
+    now: Duration,
+    /// What is appended can be read back; otherwise this database is the only copy.
+    readable: bool,
+}
+
+#[derive(Debug, Clone)]
+enum Phase {
+    /// Nothing is executed that is not committed.
+    Idle,
+    /// A group is executed on the position and was handed to the log once.
+    Appending(Attempt),
+    /// Nobody knows whether the entry after the position is the attempt's.
+    Settling(Settling),
+    /// Writes wait: for entries that others appended, or for the log to be reachable.
+    Waiting(Waiting),
+    /// For good.
+    Stopped(String),
+}
+
+#[derive(Debug, Clone)]
+struct Attempt {
+    id: AttemptId,
+    payload: Bytes,
+    deadline: Duration,
+}
+
+#[derive(Debug, Clone)]
+struct Settling {
+    attempt: Attempt,
+    /// The execution is still open and its clients wait. Otherwise they were told "unknown"
+    /// and the attempt is a no-op that takes the place.
+    open: bool,
+    /// When to look again; `None` while an answer is outstanding.
+    retry_at: Option<Duration>,
+}
+
+#[derive(Debug, Clone)]
+struct Waiting {
+    /// Execution goes on once the position has reached this.
+    target: Option<Seq>,
+    retry_at: Duration,
+    reason: WaitReason,
+}
+
+#[derive(Debug, Clone)]
+enum WaitReason {
+    Behind,
+    Offline(String),
+    /// An entry could not be applied for now; it is asked for again.
+    Stuck(String),
+}
+
+impl Machine {
+    /// A node that stands at `position` and has to reach `end` before it executes anything.
+    #[must_use]
+    pub fn new(identity: Identity, position: Position, end: Seq) -> Self {
+        let phase = if end > position.seq {
+            Phase::Waiting(Waiting {
+                target: Some(end),
+                retry_at: Duration::MAX,
+                reason: WaitReason::Behind,
+            })
+        } else {
+            Phase::Idle
+        };
+        Self { identity, position, phase, attempts: 0, now: Duration::ZERO, readable: true }
+    }
+
+    /// Tells whether what is appended can be read back.
+    #[must_use]
+    pub fn with_readable_log(self, readable: bool) -> Self {
+        Self { readable, ..self }
+    }
+
+    /// Where the node stands.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// Whether a group may be executed now.
+    #[must_use]
+    pub fn can_execute(&self) -> bool {
+        matches!(self.phase, Phase::Idle)
+    }
+
+    /// Why the node stopped for good.
+    #[must_use]
+    pub fn stopped(&self) -> Option<&str> {
+        match &self.phase {
+            Phase::Stopped(reason) => Some(reason),
+            Phase::Idle | Phase::Appending(_) | Phase::Settling(_) | Phase::Waiting(_) => None,
+        }
+    }
+
+    /// What to tell a client whose write was not executed in time.
+    #[must_use]
+    pub fn why_waiting(&self) -> Error {
+        match &self.phase {
+            Phase::Waiting(Waiting { reason: WaitReason::Offline(reason), .. }) => {
+                Error::NotSent(reason.clone())
+            }
+            Phase::Settling(_) => Error::NotSent(
+                "the log does not answer, and the outcome of an earlier write is open".to_owned(),
+            ),
+            Phase::Stopped(reason) => Error::NotReady(reason.clone()),
+            Phase::Waiting(Waiting { reason: WaitReason::Stuck(reason), .. }) => {
+                Error::NotReady(reason.clone())
+            }
+            Phase::Idle | Phase::Appending(_) | Phase::Waiting(_) => Error::Conflict,
+        }
+    }
+
+    /// Why clients should go elsewhere for now, if they should.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        match &self.phase {
+            Phase::Idle | Phase::Appending(_) | Phase::Stopped(_) => None,
+            Phase::Settling(_) => Some("the outcome of a write is being settled".to_owned()),
+            Phase::Waiting(Waiting {
+                reason: WaitReason::Offline(reason) | WaitReason::Stuck(reason),
+                ..
+            }) => Some(reason.clone()),
+            Phase::Waiting(Waiting { target: Some(target), .. }) => {
+                Some(format!("catching up: at {} of {target}", self.position.seq))
+            }
+            Phase::Waiting(_) => None,
+        }
+    }
+
+    /// When [`Event::Tick`] is due.
+    #[must_use]
+    pub fn wake_at(&self) -> Option<Duration> {
+        match &self.phase {
+            Phase::Idle | Phase::Stopped(_) => None,
+            Phase::Appending(attempt) => Some(attempt.deadline),
+            Phase::Settling(Settling { attempt, open: true, retry_at }) => {
+                Some(retry_at.map_or(attempt.deadline, |at| at.min(attempt.deadline)))
+            }
+            Phase::Settling(settling) => settling.retry_at,
+            Phase::Waiting(waiting) => Some(waiting.retry_at),
+        }
+    }
+
+    /// The header of the next entry that this node makes on its position. Each call names a
+    /// new attempt.
+    pub fn next_meta(&mut self, kind: Kind) -> Meta {
+        self.attempts += 1;
+        Meta {
+            version: ha_changes::FORMAT_VERSION,
+            id: AttemptId { boot: self.identity.boot, counter: self.attempts },
+            part: (1, 1),
+            base: Base {
+                lineage: self.position.lineage,
+                seq: self.position.seq,
+                hash: self.position.hash,
+            },
+            kind,
+            sqlite: None,
+            functions: Vec::new(),
+            modules: Vec::new(),
+        }
+    }
+
+    /// Tells what happened at `now` (since any fixed moment) and returns what to do, in
+    /// order. Each action is to be carried out before the next event is told.
+    pub fn on(&mut self, now: Duration, event: Event) -> Vec<Action> {
+        self.now = now;
+        match event {
+            Event::Executed { id, payload, deadline } => self.executed(id, payload, deadline),
+            Event::Acked { id, result } => self.acked(id, result),
+            Event::ReadBack { seq, result } => self.read_back(seq, result),
+            Event::Delivered(stored) => self.delivered(stored),
+            Event::Moved { seq, hash } => self.moved(seq, hash),
+            Event::Adopted(position) => self.adopted(position),
+            Event::CommitFailed { stored, reason } => self.commit_failed(stored, &reason),
+            Event::Bounds(bounds) => self.bounds(bounds),
+            Event::Unreachable(reason) => self.unreachable(reason),
+            Event::Stuck(reason) => self.stuck(reason),
+            Event::Failed(reason) => self.stop(reason),
+            Event::Tick => self.tick(),
+        }
+    }
+
+    fn executed(&mut self, id: AttemptId, payload: Bytes, deadline: Duration) -> Vec<Action> {
+        debug_assert!(self.can_execute(), "execution only starts when the machine allows it");
+        let attempt = Attempt { id, payload, deadline };
+        let draft = self.draft(&attempt);
+        self.phase = Phase::Appending(attempt);
+        vec![Action::Append(draft)]
+    }
+
+    fn acked(&mut self, id: AttemptId, result: Result<Appended, AppendError>) -> Vec<Action> {
+        match &self.phase {
+            Phase::Appending(attempt) if attempt.id == id => {
+                let attempt = attempt.clone();
+                self.first_answer(attempt, result)
+            }
+            Phase::Settling(settling) if settling.attempt.id == id => {
+                let settling = settling.clone();
+                self.later_answer(settling, &result)
+            }
+            // The answer to an attempt that something else has decided since.
+            _ => Vec::new(),
+        }
+    }
+
+    fn first_answer(
+        &mut self,
+        attempt: Attempt,
+        result: Result<Appended, AppendError>,
+    ) -> Vec<Action> {
+        let next = self.position.seq.next();
+        match result {
+            Ok(appended) if appended.last == next => self.commit(&attempt),
+            Err(AppendError::Refused { last }) => {
+                self.wait(last.filter(|last| *last > self.position.seq), WaitReason::Behind);
+                vec![Action::Rollback(Fate::Again), Action::AskBounds]
+            }
+            Err(AppendError::NotSent { reason }) => {
+                self.wait(None, WaitReason::Offline(reason));
+                vec![Action::Rollback(Fate::Again)]
+            }
+            Err(AppendError::TooLarge { size, limit }) => {
+                self.phase = Phase::Idle;
+                vec![Action::Rollback(Fate::Failed(too_large(size, limit)))]
+            }
+            Err(AppendError::Closed) => {
+                self.phase = Phase::Stopped("the node is stopping".to_owned());
+                vec![Action::Rollback(Fate::Failed(Error::Closed))]
+            }
+            // Every other answer proves nothing.
+            Ok(_) | Err(_) => self.settle(attempt),
+        }
+    }
+
+    fn commit(&mut self, attempt: &Attempt) -> Vec<Action> {
+        let seq = self.position.seq.next();
+        let hash = self.position.hash.extend(seq, &attempt.payload);
+        vec![Action::Commit { seq, hash, payload: attempt.payload.clone() }]
+    }
+
+    fn moved(&mut self, seq: Seq, hash: RunningHash) -> Vec<Action> {
+        self.position.seq = seq;
+        self.position.hash = hash;
+        self.go_on();
+        Vec::new()
+    }
+
+    fn adopted(&mut self, position: Position) -> Vec<Action> {
+        self.position = position;
+        self.go_on();
+        Vec::new()
+    }
+
+    /// After the position moved: what was waited for may have come.
+    fn go_on(&mut self) {
+        match &self.phase {
+            Phase::Waiting(Waiting { target: Some(target), .. }) if *target > self.position.seq => {}
+            Phase::Stopped(_) => {}
+            Phase::Idle | Phase::Appending(_) | Phase::Settling(_) | Phase::Waiting(_) => {
+                self.phase = Phase::Idle;
+            }
+        }
+    }
+
+    fn commit_failed(&mut self, stored: ha_core::Stored, reason: &str) -> Vec<Action> {
+        // The log has the entry, so it is committed whatever the disk says: the execution is
+        // dropped and the entry is applied like anybody's.
+        self.phase = Phase::Idle;
+        if !self.readable {
+            return vec![Action::Rollback(Fate::Failed(Error::NotSent(reason.to_owned())))];
+        }
+        tracing::warn!(seq = %stored.seq, reason, "the local commit failed; applying from the log");
+        let mut actions = vec![Action::Rollback(Fate::Applying)];
+        actions.extend(self.absorb(stored));
+        actions
+    }
+
+    /// The entry after the position has to wait, and with it everything.
+    fn stuck(&mut self, reason: String) -> Vec<Action> {
+        tracing::warn!(reason, "waiting");
+        self.phase = Phase::Waiting(Waiting {
+            target: Some(self.position.seq.next()),
+            retry_at: self.now + STUCK_RETRY,
+            reason: WaitReason::Stuck(reason),
+        });
+        Vec::new()
+    }
+
+    fn unreachable(&mut self, reason: String) -> Vec<Action> {
+        if matches!(self.phase, Phase::Idle) {
+            self.wait(None, WaitReason::Offline(reason));
+        }
+        Vec::new()
+    }
+
+    fn wait(&mut self, target: Option<Seq>, reason: WaitReason) {
+        self.phase = Phase::Waiting(Waiting { target, retry_at: self.now + RETRY, reason });
+    }
+
+    fn tick(&mut self) -> Vec<Action> {
+        match self.phase.clone() {
+            Phase::Idle | Phase::Stopped(_) => Vec::new(),
+            Phase::Appending(attempt) if attempt.deadline <= self.now => self.give_up(&attempt, None),
+            Phase::Appending(_) => Vec::new(),
+            Phase::Settling(settling) => self.settling_tick(settling),
+            Phase::Waiting(waiting) if waiting.retry_at <= self.now => self.waited(waiting),
+            Phase::Waiting(_) => Vec::new(),
+        }
+    }
+
+    fn waited(&mut self, waiting: Waiting) -> Vec<Action> {
+        match waiting.reason {
+            WaitReason::Offline(_) => {
+                self.phase = Phase::Idle;
+                Vec::new()
+            }
+            WaitReason::Behind => {
+                self.wait(waiting.target, WaitReason::Behind);
+                vec![Action::AskBounds]
+            }
+            WaitReason::Stuck(_) => {
+                self.wait(waiting.target, WaitReason::Behind);
+                vec![Action::Resubscribe(self.position.seq.next())]
+            }
+        }
+    }
+
+    /// Compares the log with the position, after a reconnect or when the end was asked for.
+    fn bounds(&mut self, bounds: Bounds) -> Vec<Action> {
+        if let Err(reason) = compare(&self.position, &bounds) {
+            return self.stop(reason);
+        }
+        if let Phase::Waiting(Waiting { target, .. }) = &mut self.phase {
+            // What a refusal counted may have been a proposal that was lost: the log's own
+            // word on its end is what counts.
+            *target = Some(bounds.last);
+            self.go_on();
+        }
+        Vec::new()
+    }
+
+    /// Stops for good. A write that was handed over is "unknown" to its clients.
+    fn stop(&mut self, reason: String) -> Vec<Action> {
+        let fate = match &self.phase {
+            Phase::Stopped(_) => return Vec::new(),
+            Phase::Appending(attempt) | Phase::Settling(Settling { attempt, open: true, .. }) => {
+                Some(Fate::Failed(Error::OutcomeUnknown(self.name(attempt.id))))
+            }
+            Phase::Idle | Phase::Settling(_) | Phase::Waiting(_) => None,
+        };
+        self.phase = Phase::Stopped(reason.clone());
+        fate.map(Action::Rollback).into_iter().chain([Action::Stop(reason)]).collect()
+    }
+
+    fn draft(&self, attempt: &Attempt) -> Draft {
+        Draft {
+            expect: Some(self.position.seq),
+            attempt: attempt.id,
+            parts: vec![attempt.payload.clone()],
+        }
+    }
+
+    fn name(&self, attempt: AttemptId) -> AttemptName {
+        AttemptName { lineage: self.position.lineage, base: self.position.seq, attempt }
+    }
+
+    fn noop(&mut self) -> Result<Attempt, ha_changes::Error> {
+        let meta = self.next_meta(Kind::Noop);
+        let id = meta.id;
+        let entry = Entry {
+            node: self.identity.node.clone(),
+            process_id: self.identity.process_id,
+            timestamp_ns: 0,
+            meta: Some(meta),
+            changes: Vec::new(),
+        };
+        let payload = ha_changes::encode(&entry)?.into();
+        Ok(Attempt { id, payload, deadline: Duration::MAX })
+    }
+}
+
+/// Whether a database at `position` can go on with a log of these bounds; the error says what
+/// is wrong and what to do.
+///
+/// # Errors
+/// A text for the operator.
+pub fn compare(position: &Position, bounds: &Bounds) -> Result<(), String> {
+    if position.seq > Seq::ZERO && bounds.lineage != position.lineage {
+        return Err(format!(
+            "the stream is not the one this database follows (it is {}, the database is at {}-{}): \
+             the stream was deleted and made again, or the address is another cluster's. Start with \
+             an empty database file to follow the stream, or with --new-lineage on an empty stream \
+             to go on from this database",
+            bounds.lineage, position.lineage, position.seq
+        ));
+    }
+    if bounds.last < position.seq {
+        return Err(format!(
+            "the stream ends at {}, this database has applied {}: the stream has lost entries. \
+             Nothing is applied until it is repaired",
+            bounds.last, position.seq
+        ));
+    }
+    if bounds.first > position.seq.next() {
+        return Err(format!(
+            "the stream begins at {}, this database is at {}: the entries between are gone. \
+             Start from a newer copy of the database (GET / of a node that is ready)",
+            bounds.first, position.seq
+        ));
+    }
+    Ok(())
+}
+
+fn too_large(size: usize, limit: usize) -> Error {
+    Error::TooLarge {
+        what: format!("the transaction takes {size} bytes in the log, which"),
+        limit: limit as u64,
+        hint: "write less in one transaction, or raise max_payload of the NATS server".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

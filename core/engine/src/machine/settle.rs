@@ -1,0 +1,94 @@
+//! Unknown outcomes are settled, never guessed: while the log ends at the position, nothing
+//! else is executed on it.
+
+use ha_core::{AppendError, Appended, Error, Seq, Stored};
+
+use super::{Action, Attempt, Fate, Machine, Phase, RETRY, Settling};
+
+impl Machine {
+    /// The attempt may or may not be stored.
+    pub(super) fn settle(&mut self, attempt: Attempt) -> Vec<Action> {
+        self.phase = Phase::Settling(Settling { attempt, open: true, retry_at: None });
+        vec![Action::Read(self.position.seq.next())]
+    }
+
+    pub(super) fn later_answer(
+        &mut self,
+        settling: Settling,
+        result: &Result<Appended, AppendError>,
+    ) -> Vec<Action> {
+        let next = self.position.seq.next();
+        if matches!(result, Ok(appended) if appended.last == next) {
+            return self.stored(settling);
+        }
+        // After an earlier send even a refusal proves nothing: the entry in the way may be
+        // this one.
+        self.look_again(settling);
+        Vec::new()
+    }
+
+    pub(super) fn read_back(
+        &mut self,
+        seq: Seq,
+        result: Result<Option<Stored>, Error>,
+    ) -> Vec<Action> {
+        let Phase::Settling(settling) = self.phase.clone() else { return Vec::new() };
+        if seq != self.position.seq.next() {
+            return Vec::new();
+        }
+        match result {
+            Ok(Some(stored)) => self.delivered(stored),
+            Ok(None) => {
+                let draft = self.draft(&settling.attempt);
+                self.phase = Phase::Settling(Settling { retry_at: None, ..settling });
+                vec![Action::Append(draft)]
+            }
+            Err(_) => {
+                self.look_again(settling);
+                Vec::new()
+            }
+        }
+    }
+
+    pub(super) fn settling_tick(&mut self, settling: Settling) -> Vec<Action> {
+        if settling.open && settling.attempt.deadline <= self.now {
+            return self.give_up(&settling.attempt.clone(), settling.retry_at);
+        }
+        if settling.retry_at.is_none_or(|at| at > self.now) {
+            return Vec::new();
+        }
+        self.phase = Phase::Settling(Settling { retry_at: None, ..settling });
+        vec![Action::Read(self.position.seq.next())]
+    }
+
+    /// The clients have waited long enough. Their place in the log is taken by a no-op,
+    /// unless it turns out to be theirs.
+    pub(super) fn give_up(
+        &mut self,
+        attempt: &Attempt,
+        retry_at: Option<std::time::Duration>,
+    ) -> Vec<Action> {
+        let unknown = Action::Rollback(Fate::Unknown(self.name(attempt.id)));
+        let noop = match self.noop() {
+            Ok(noop) => noop,
+            Err(error) => return self.stop(error.to_string()),
+        };
+        let retry_at = Some(retry_at.unwrap_or(self.now));
+        self.phase = Phase::Settling(Settling { attempt: noop, open: false, retry_at });
+        vec![unknown]
+    }
+
+    /// The settling attempt stands at the next place.
+    fn stored(&mut self, settling: Settling) -> Vec<Action> {
+        if settling.open {
+            return self.commit(&settling.attempt);
+        }
+        let stored = Stored { seq: self.position.seq.next(), payload: settling.attempt.payload };
+        self.absorb(stored)
+    }
+
+    fn look_again(&mut self, settling: Settling) {
+        let retry_at = Some(self.now + RETRY);
+        self.phase = Phase::Settling(Settling { retry_at, ..settling });
+    }
+}

@@ -1,0 +1,195 @@
+use std::sync::Arc;
+use std::sync::mpsc::{self, Sender};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use ha_core::{
+    AttemptName, ByteStream, ChangeTransport, Engine, Error, Outcome, Result, Seq, Session,
+    SessionOptions, Status, Token,
+};
+use ha_sqlite::{Durability, OpenOptions};
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+
+use crate::begin::{Start, begin};
+use crate::machine::Identity;
+use crate::options::NodeOptions;
+use crate::readers::Readers;
+use crate::session::NodeSession;
+use crate::shared::Shared;
+use crate::writer::{Link, Message, Setup, Writer};
+use crate::{snapshot, store};
+
+/// A running node.
+#[derive(Debug)]
+pub struct Node {
+    pub(crate) options: NodeOptions,
+    pub(crate) readers: Arc<Readers>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) inbox: Sender<Message>,
+    transport: Arc<dyn ChangeTransport>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Node {
+    /// Opens the database, compares it with the log, and begins to follow the log. The node
+    /// may have to catch up before it is ready, see [`Engine::status`].
+    ///
+    /// # Errors
+    /// [`Error::Config`] when the file and the log do not fit and only the operator can say
+    /// what is meant; otherwise what the file system, SQLite or the transport say.
+    pub async fn start(
+        options: NodeOptions,
+        transport: Arc<dyn ChangeTransport>,
+    ) -> Result<Arc<Self>> {
+        let identity = Identity {
+            node: options.name.clone(),
+            process_id: process_id(),
+            boot: rand::random(),
+        };
+        let open = open_options(&options, &transport);
+        let start = begin(&options, open, &identity, &transport).await?;
+        let (inbox, outbox) = mpsc::channel();
+        let shared = Arc::new(Shared::new(
+            options.name.clone(),
+            start.record,
+            start.end,
+            start.has_state,
+        ));
+        let link = Link::new(Arc::clone(&transport), Handle::current(), inbox.clone());
+        let setup = Setup {
+            link,
+            inbox: outbox,
+            shared: Arc::clone(&shared),
+            identity,
+            idle_timeout: options.idle_timeout,
+            end: start.end,
+            stopped: start.stopped.clone(),
+        };
+        let thread = spawn(&options, open, &start, setup).await?;
+        let readers = Arc::new(Readers::new(options.path.clone(), open, options.readers));
+        let thread = Mutex::new(Some(thread));
+        Ok(Arc::new(Self { options, readers, shared, inbox, transport, thread }))
+    }
+
+    /// Finishes what was accepted, then ends the writer thread. Later calls fail with
+    /// [`Error::Closed`].
+    pub async fn stop(&self) {
+        let _ = self.inbox.send(Message::Stop);
+        let Some(thread) = self.thread.lock().take() else { return };
+        let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+        if !matches!(joined, Ok(Ok(()))) {
+            tracing::error!("the writer thread ended abnormally");
+        }
+    }
+
+    /// Reads something of our own from the newest state.
+    async fn read<T: Send + 'static>(
+        &self,
+        run: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let mut lent = self.readers.lend().await?;
+        tokio::task::spawn_blocking(move || lent.reader()?.trusted(run))
+            .await
+            .map_err(|_| Error::Closed)?
+    }
+
+    async fn entry_after(&self, base: Seq) -> Result<Option<Vec<u8>>, Error> {
+        let seq = base.next();
+        if let Some(kept) = self.read(move |conn| store::entry(conn, seq)).await? {
+            return Ok(Some(kept));
+        }
+        Ok(self.transport.read(seq).await?.map(|stored| stored.payload.to_vec()))
+    }
+}
+
+#[async_trait]
+impl Engine for Node {
+    async fn session(&self, options: SessionOptions) -> Result<Box<dyn Session>> {
+        Ok(Box::new(NodeSession::new(
+            options,
+            self.options.clone(),
+            Arc::clone(&self.readers),
+            Arc::clone(&self.shared),
+            self.inbox.clone(),
+        )))
+    }
+
+    async fn snapshot(&self) -> Result<ByteStream> {
+        self.shared.serving(self.options.replication_timeout).await?;
+        snapshot::stream(&self.readers).await
+    }
+
+    async fn outcome(&self, name: &AttemptName) -> Result<Outcome> {
+        if name.lineage != self.shared.token().lineage {
+            return Ok(Outcome::Forgotten);
+        }
+        let payload = match self.entry_after(name.base).await {
+            Ok(payload) => payload,
+            Err(Error::Truncated { .. }) => return Ok(Outcome::Forgotten),
+            Err(error) => return Err(error),
+        };
+        Ok(payload.map_or(Outcome::Unknown, |payload| judge(name, &payload)))
+    }
+
+    fn status(&self) -> Status {
+        self.shared.status()
+    }
+}
+
+/// What the entry after the attempt's base says of the attempt.
+fn judge(name: &AttemptName, payload: &[u8]) -> Outcome {
+    let Ok(entry) = ha_changes::decode(payload) else { return Outcome::NotCommitted };
+    let is_it = entry.meta.as_ref().is_some_and(|meta| meta.id == name.attempt);
+    if !is_it {
+        return Outcome::NotCommitted;
+    }
+    let n = store::transactions(&entry);
+    Outcome::Committed(Token { lineage: name.lineage, seq: name.base.next(), n })
+}
+
+/// The log gives a lost tail back only if it has it for sure.
+fn open_options(options: &NodeOptions, transport: &Arc<dyn ChangeTransport>) -> OpenOptions {
+    let capabilities = transport.capabilities();
+    let durability = match (options.scratch, capabilities.synced && capabilities.readable) {
+        (true, _) => Durability::Off,
+        (false, true) => Durability::Normal,
+        (false, false) => Durability::Full,
+    };
+    OpenOptions {
+        foreign_keys: options.foreign_keys,
+        durability,
+        cache_size: options.cache_size,
+    }
+}
+
+/// Starts the writer thread; returns once it has opened the database.
+async fn spawn(
+    options: &NodeOptions,
+    open: OpenOptions,
+    start: &Start,
+    setup: Setup,
+) -> Result<JoinHandle<()>> {
+    let (opened, is_open) = tokio::sync::oneshot::channel();
+    let (path, record) = (options.path.clone(), start.record);
+    let thread = std::thread::Builder::new()
+        .name("ha-writer".to_owned())
+        .spawn(move || match Writer::open(&path, open, record, setup) {
+            Ok(writer) => {
+                let _ = opened.send(Ok(()));
+                writer.run();
+            }
+            Err(error) => {
+                let _ = opened.send(Err(error));
+            }
+        })
+        .map_err(|error| Error::io("start the writer thread", &error))?;
+    is_open.await.map_err(|_| Error::Closed)??;
+    Ok(thread)
+}
+
+fn process_id() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+}

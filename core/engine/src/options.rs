@@ -1,0 +1,49 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How a node is to be.
+#[derive(Debug, Clone)]
+pub struct NodeOptions {
+    /// Its name, unique among the nodes of a stream.
+    pub name: String,
+    /// The database file. Its directory must exist.
+    pub path: PathBuf,
+    /// The file is scratch: it is gone after a crash, and nothing waits for the disk.
+    pub scratch: bool,
+    /// Whether foreign keys are enforced.
+    pub foreign_keys: bool,
+    /// SQLite's cache_size per connection.
+    pub cache_size: Option<i64>,
+    /// Connections that read at the same time.
+    pub readers: usize,
+    /// Within this a write is answered, execution not counted.
+    pub replication_timeout: Duration,
+    /// How long a transaction may hold the writer without doing anything.
+    pub idle_timeout: Duration,
+    /// Begin a new log from this database, on an empty stream.
+    pub new_lineage: bool,
+    /// The stream was just made by a server of this process, so that its emptiness is no
+    /// sign of a loss elsewhere.
+    pub own_stream: bool,
+    /// The node takes no writes, for this reason.
+    pub read_only: Option<String>,
+}
+
+impl NodeOptions {
+    /// The defaults for a node with that name and file.
+    pub fn new(name: impl Into<String>, path: impl Into<PathBuf>) -> Self {
+        Self {
+            name: name.into(),
+            path: path.into(),
+            scratch: false,
+            foreign_keys: true,
+            cache_size: None,
+            readers: 50,
+            replication_timeout: Duration::from_secs(5),
+            idle_timeout: Duration::from_secs(5),
+            new_lineage: false,
+            own_stream: false,
+            read_only: None,
+        }
+    }
+}

@@ -1,0 +1,226 @@
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ha_core::{Batch, Description, Error, Reply, Result, ResultSet, Statement, Token};
+use ha_sqlite::{Clock, Guard, Interrupt, OpenOptions, Role, StopReason, error};
+use parking_lot::Mutex;
+use rusqlite::Connection;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::store::{self, Binder, Budget};
+
+/// How many statements a connection remembers as readable.
+const REMEMBERED: usize = 4_096;
+
+/// The connections that read. They neither wait for the writer nor hold it up.
+#[derive(Debug)]
+pub(crate) struct Readers {
+    path: PathBuf,
+    options: OpenOptions,
+    idle: Mutex<Vec<Reader>>,
+    permits: Arc<Semaphore>,
+}
+
+/// One connection, taken from the pool until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Lent {
+    reader: Option<Reader>,
+    pool: Arc<Readers>,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// A reading connection.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    conn: Connection,
+    guard: Guard,
+    clock: Clock,
+    readable: HashMap<String, bool>,
+}
+
+/// What came of trying to read.
+#[derive(Debug)]
+pub(crate) enum Read {
+    /// It was a read.
+    Done(Reply),
+    /// The statements write; nothing was done.
+    Writes,
+}
+
+impl Readers {
+    pub(crate) fn new(path: PathBuf, options: OpenOptions, count: usize) -> Self {
+        let permits = Arc::new(Semaphore::new(count.max(1)));
+        Self { path, options, idle: Mutex::default(), permits }
+    }
+
+    /// A connection, as soon as one is free.
+    pub(crate) async fn lend(self: &Arc<Self>) -> Result<Lent> {
+        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| Error::Closed)?;
+        let reader = self.idle.lock().pop();
+        Ok(Lent { reader, pool: Arc::clone(self), _permit: permit })
+    }
+
+    fn open(&self) -> Result<Reader> {
+        let mut conn =
+            ha_sqlite::open(&self.path, Role::Read, self.options).map_err(error)?;
+        let guard = Guard::install(&mut conn).map_err(error)?;
+        let clock = Clock::install(&mut conn).map_err(error)?;
+        Ok(Reader { conn, guard, clock, readable: HashMap::new() })
+    }
+}
+
+impl Lent {
+    /// The connection; it is opened now if the pool had none. Blocks.
+    pub(crate) fn reader(&mut self) -> Result<&mut Reader> {
+        if self.reader.is_none() {
+            self.reader = Some(self.pool.open()?);
+        }
+        self.reader.as_mut().ok_or(Error::Closed)
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let Some(mut reader) = self.reader.take() else { return };
+        if reader.end().is_ok() {
+            self.pool.idle.lock().push(reader);
+        }
+    }
+}
+
+impl Reader {
+    /// Runs the batch in a snapshot of its own, if it only reads.
+    pub(crate) fn read(&mut self, batch: &Batch, interrupt: &Interrupt) -> Result<Read> {
+        self.begin()?;
+        let read = self.read_on(batch, interrupt);
+        self.end()?;
+        read
+    }
+
+    /// Opens a snapshot; it is the newest state at the first read in it.
+    pub(crate) fn begin(&mut self) -> Result<()> {
+        self.guard
+            .trusted(|| self.conn.prepare_cached("BEGIN")?.raw_execute())
+            .map(drop)
+            .map_err(error)
+    }
+
+    /// Closes the snapshot.
+    pub(crate) fn end(&mut self) -> Result<()> {
+        if self.conn.is_autocommit() {
+            return Ok(());
+        }
+        self.guard
+            .trusted(|| self.conn.prepare_cached("ROLLBACK")?.raw_execute())
+            .map(drop)
+            .map_err(error)
+    }
+
+    /// Runs the batch in the open snapshot, if it only reads.
+    pub(crate) fn read_on(&mut self, batch: &Batch, interrupt: &Interrupt) -> Result<Read> {
+        let position = self.position()?;
+        self.clock.begin(batch.limits.time, interrupt);
+        let mut budget = Budget::new(batch.limits);
+        let mut results = Vec::with_capacity(batch.statements.len());
+        let mut outcome = Ok(Read::Writes);
+        for statement in &batch.statements {
+            match self.read_string(statement, &mut budget) {
+                Ok(Some(result)) => results.push(result),
+                Ok(None) => break,
+                Err(failure) => {
+                    outcome = Err(self.explain(failure));
+                    break;
+                }
+            }
+        }
+        self.clock.end();
+        if outcome.is_ok() && results.len() == batch.statements.len() {
+            return Ok(Read::Done(Reply { results, position }));
+        }
+        outcome
+    }
+
+    /// What a statement takes and gives.
+    pub(crate) fn describe(&mut self, sql: &str) -> Result<Description> {
+        store::describe(&self.conn, &self.guard, sql)
+    }
+
+    /// The state of the open snapshot.
+    pub(crate) fn position(&self) -> Result<Token> {
+        let record = self.guard.trusted(|| store::read_record(&self.conn))?;
+        let record = record.ok_or_else(|| Error::Corrupt("the file has no position".to_owned()))?;
+        Ok(Token {
+            lineage: record.position.lineage,
+            seq: record.position.seq,
+            n: record.transactions,
+        })
+    }
+
+    /// Our own reads.
+    pub(crate) fn trusted<T>(
+        &self,
+        run: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T> {
+        self.guard.trusted(|| run(&self.conn)).map_err(error)
+    }
+
+    fn read_string(
+        &mut self,
+        statement: &Statement,
+        budget: &mut Budget,
+    ) -> Result<Option<ResultSet>> {
+        let mut binder = Binder::new(&statement.params);
+        let mut result = ResultSet::default();
+        for sql in ha_core::sql::split(&statement.sql) {
+            if !self.is_readable(sql)? {
+                return Ok(None);
+            }
+            let mut prepared = self.conn.prepare_cached(sql).map_err(error)?;
+            binder.bind(&mut prepared)?;
+            result = store::collect(&mut prepared, budget)?;
+        }
+        Ok(Some(result))
+    }
+
+    fn is_readable(&mut self, sql: &str) -> Result<bool> {
+        if let Some(readable) = self.readable.get(sql) {
+            return Ok(*readable);
+        }
+        let (prepared, seen) = store::check(&self.conn, &self.guard, sql)?;
+        if seen.transaction && !prepared.explains {
+            return Err(store::no_transaction_control());
+        }
+        let readable = prepared.explains
+            || prepared.read_only
+                && !(seen.savepoint.is_some() || seen.sets_pragma || seen.maintenance || seen.schema);
+        if self.readable.len() >= REMEMBERED {
+            self.readable.clear();
+        }
+        self.readable.insert(sql.to_owned(), readable);
+        Ok(readable)
+    }
+
+    fn explain(&self, failure: Error) -> Error {
+        match failure {
+            Error::Sql { code, .. } if code & 0xff == 9 => match self.clock.reason() {
+                StopReason::TimeOver(limit) => Error::Timeout(limit),
+                StopReason::Requested => Error::Interrupted,
+            },
+            other => other,
+        }
+    }
+}
+
+/// Whether a statement can only be a write, told by its first word; saves a look at it by a
+/// reader.
+pub(crate) fn surely_writes(batch: &Batch) -> bool {
+    batch.statements.iter().any(|statement| {
+        let first = ha_core::sql::first_keyword(&statement.sql);
+        matches!(
+            first.as_str(),
+            "INSERT" | "UPDATE" | "DELETE" | "REPLACE" | "CREATE" | "DROP" | "ALTER" | "SAVEPOINT"
+                | "RELEASE" | "ANALYZE" | "REINDEX"
+        )
+    })
+}

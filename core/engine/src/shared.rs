@@ -1,0 +1,98 @@
+use ha_core::{Error, Readiness, Result, Seq, Status, Token};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use crate::store::Record;
+
+/// What the writer thread tells everybody else.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    node: String,
+    record: watch::Sender<Record>,
+    condition: Mutex<Condition>,
+    /// The node has been caught up once, so that its state is worth reading.
+    serving: watch::Sender<bool>,
+}
+
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+struct Condition {
+    end: Seq,
+    trouble: Option<String>,
+    stopped: Option<String>,
+    unreachable: Option<String>,
+}
+
+impl Shared {
+    pub(crate) fn new(node: String, record: Record, end: Seq, serving: bool) -> Self {
+        Self {
+            node,
+            record: watch::Sender::new(record),
+            condition: Mutex::new(Condition { end, ..Condition::default() }),
+            serving: watch::Sender::new(serving),
+        }
+    }
+
+    pub(crate) fn update(&self, record: Record, trouble: Option<String>, stopped: Option<&str>) {
+        let caught_up = {
+            let mut condition = self.condition.lock();
+            condition.trouble = trouble;
+            condition.stopped = stopped.map(str::to_owned);
+            condition.stopped.is_none() && record.position.seq >= condition.end
+        };
+        self.record.send_if_modified(|known| std::mem::replace(known, record) != record);
+        if caught_up {
+            self.serving.send_if_modified(|serving| !std::mem::replace(serving, true));
+        }
+    }
+
+    pub(crate) fn heard_of(&self, seq: Seq) {
+        let mut condition = self.condition.lock();
+        condition.end = condition.end.max(seq);
+    }
+
+    pub(crate) fn reachable(&self, problem: Option<String>) {
+        self.condition.lock().unreachable = problem;
+    }
+
+    /// Returns once the node's state is worth reading.
+    pub(crate) async fn serving(&self, patience: std::time::Duration) -> Result<()> {
+        if *self.serving.borrow() {
+            return Ok(());
+        }
+        let mut serving = self.serving.subscribe();
+        let waited = tokio::time::timeout(patience, serving.wait_for(|serving| *serving)).await;
+        match waited {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Error::NotReady(self.why_not_ready())),
+        }
+    }
+
+    pub(crate) fn token(&self) -> Token {
+        let Record { position, transactions } = *self.record.borrow();
+        Token { lineage: position.lineage, seq: position.seq, n: transactions }
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        let condition = self.condition.lock().clone();
+        let position = self.token();
+        let readiness = match condition {
+            Condition { stopped: Some(reason), .. } => Readiness::Stopped(reason),
+            Condition { unreachable: Some(reason), .. } => {
+                Readiness::Waiting(format!("the log cannot be reached: {reason}"))
+            }
+            Condition { trouble: Some(reason), .. } => Readiness::Waiting(reason),
+            Condition { end, .. } if position.seq < end => {
+                Readiness::Waiting(format!("catching up: at {} of {end}", position.seq))
+            }
+            Condition { .. } => Readiness::Ready,
+        };
+        Status { node: self.node.clone(), position, end: Some(condition.end), readiness }
+    }
+
+    fn why_not_ready(&self) -> String {
+        match self.status().readiness {
+            Readiness::Ready => "starting".to_owned(),
+            Readiness::Waiting(reason) | Readiness::Stopped(reason) => reason,
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Applying entries of the log.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use ha_changes::{ApplyError, Database, DatabaseError, Entry, Kind, Table};
+use ha_core::{Error, Result, Value};
+use ha_sqlite::{SqlValue, error};
+use rusqlite::backup::Backup;
+use rusqlite::{Connection, params_from_iter};
+
+use super::record::{self, Record};
+use super::{Store, tables::Tables};
+
+/// What became of an entry that was to be applied.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Its changes are in.
+    Applied,
+    /// It was skipped as a whole, for this reason, as on every node.
+    Skipped(String),
+}
+
+impl Store {
+    /// Applies an entry and moves to `record`, both in one SQLite transaction.
+    pub(crate) fn apply(
+        &mut self,
+        entry: &Entry,
+        record: Record,
+        payload: &[u8],
+    ) -> Result<Verdict> {
+        self.in_apply(|store| {
+            let mut target = Target { conn: &store.apply, tables: &mut store.applied_tables, schema: false };
+            let outcome = ha_changes::apply(&mut target, entry);
+            let schema = target.schema;
+            match outcome {
+                Ok(_) => {
+                    store.move_to(record, Some(payload))?;
+                    Ok((Verdict::Applied, schema))
+                }
+                Err(ApplyError::Skip { code, message }) => {
+                    Err(Failure::Skip(format!("{message} (SQLite code {code})")))
+                }
+                Err(other) => Err(Failure::Stop(Error::Corrupt(other.to_string()))),
+            }
+        })
+        .or_else(|failure| match failure {
+            Failure::Skip(reason) => self.skip(record, payload, Some(reason)),
+            Failure::Stop(error) => Err(error),
+        })
+    }
+
+    /// Moves to `record` without a change of state, and notes why, if there is a reason.
+    pub(crate) fn skip(
+        &mut self,
+        record: Record,
+        payload: &[u8],
+        reason: Option<String>,
+    ) -> Result<Verdict> {
+        self.in_apply(|store| {
+            if let Some(reason) = &reason {
+                record::note_skipped(&store.apply, record.position.seq, reason).map_err(error)?;
+            }
+            store.move_to(record, Some(payload))?;
+            Ok((Verdict::Applied, false))
+        })
+        .map_err(|failure| match failure {
+            Failure::Skip(reason) => Error::Corrupt(reason),
+            Failure::Stop(error) => error,
+        })?;
+        Ok(reason.map_or(Verdict::Applied, Verdict::Skipped))
+    }
+
+    /// Makes the database what the file `snapshot` is, standing at `record`.
+    pub(crate) fn restore(&mut self, snapshot: &Path, record: Record, payload: &[u8]) -> Result<()> {
+        let source = Connection::open(snapshot).map_err(error)?;
+        {
+            let backup = Backup::new(&source, &mut self.apply).map_err(error)?;
+            backup.step(-1).map_err(|failure| {
+                Error::Corrupt(format!(
+                    "the snapshot cannot be restored into {}: {failure}; start from an empty file",
+                    self.path.display()
+                ))
+            })?;
+        }
+        record::create(&self.apply).map_err(error)?;
+        self.in_apply(|store| {
+            store.apply.execute_batch("DELETE FROM _ha_entries").map_err(error)?;
+            store.move_to(record, Some(payload))?;
+            Ok((Verdict::Applied, true))
+        })
+        .map_err(|failure| match failure {
+            Failure::Skip(reason) => Error::Corrupt(reason),
+            Failure::Stop(error) => error,
+        })?;
+        Ok(())
+    }
+
+    fn move_to(&mut self, record: Record, payload: Option<&[u8]>) -> Result<()> {
+        record::write(&self.apply, &record, payload).map_err(error)?;
+        let written = payload.map_or(0, <[u8]>::len);
+        if record::prune_is_due(self.kept_bytes, written) {
+            self.kept_bytes = record::prune(&self.apply).map_err(error)?;
+        } else {
+            self.kept_bytes += i64::try_from(written).unwrap_or(i64::MAX);
+        }
+        self.record = record;
+        Ok(())
+    }
+
+    fn in_apply(
+        &mut self,
+        run: impl FnOnce(&mut Self) -> Result<(Verdict, bool), Failure>,
+    ) -> Result<Verdict, Failure> {
+        let before = self.record;
+        let control = |store: &Self, sql: &str| store.apply.execute_batch(sql).map_err(error);
+        control(self, "BEGIN IMMEDIATE")?;
+        let outcome = run(self).and_then(|done| {
+            control(self, "COMMIT")?;
+            Ok(done)
+        });
+        match outcome {
+            Ok((verdict, schema)) => {
+                if schema {
+                    self.schema_changed()?;
+                }
+                Ok(verdict)
+            }
+            Err(failure) => {
+                self.record = before;
+                self.applied_tables.clear();
+                if !self.apply.is_autocommit() {
+                    control(self, "ROLLBACK")?;
+                }
+                Err(failure)
+            }
+        }
+    }
+}
+
+/// How many client transactions an entry holds.
+pub(crate) fn transactions(entry: &Entry) -> u32 {
+    match entry.meta.as_ref().map(|meta| &meta.kind) {
+        Some(Kind::Transactions(marks)) => u32::try_from(marks.len()).unwrap_or(u32::MAX),
+        Some(Kind::Noop | Kind::Base(_)) => 0,
+        None => 1,
+    }
+}
+
+enum Failure {
+    Skip(String),
+    Stop(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Stop(error)
+    }
+}
+
+struct Target<'a> {
+    conn: &'a Connection,
+    tables: &'a mut Tables,
+    schema: bool,
+}
+
+impl Database for Target<'_> {
+    fn execute(&mut self, sql: &str, params: &[&Value]) -> Result<usize, DatabaseError> {
+        self.conn
+            .prepare_cached(sql)
+            .and_then(|mut statement| {
+                statement.execute(params_from_iter(params.iter().map(|value| SqlValue(value))))
+            })
+            .or_else(|failure| match failure {
+                // A statement that returns rows did its work.
+                rusqlite::Error::ExecuteReturnedResults => Ok(0),
+                other => Err(database_error(other)),
+            })
+    }
+
+    fn table(&mut self, name: &str) -> Result<Option<Arc<Table>>, DatabaseError> {
+        self.tables.get(self.conn, name).map_err(database_error)
+    }
+
+    fn schema_changed(&mut self) {
+        self.schema = true;
+        self.tables.clear();
+    }
+}
+
+fn database_error(failure: rusqlite::Error) -> DatabaseError {
+    match error(failure) {
+        Error::Sql { code, message, .. } => DatabaseError { code, message },
+        other => DatabaseError { code: 1, message: other.to_string() },
+    }
+}

@@ -1,0 +1,397 @@
+//! Executing clients' transactions: each a savepoint of one SQLite transaction, with the
+//! changes that travel in the log.
+
+use ha_changes::Change;
+use ha_core::{Batch, Description, Error, Result, ResultSet, Statement};
+use ha_sqlite::{Interrupt, Savepoint, SavepointOp, StopReason, deferred_foreign_keys, error};
+
+use super::plan::{Plan, describe};
+use super::record::{self, Record};
+use super::rows::{Binder, Budget, collect};
+use super::{Store, tables::Tables};
+
+/// SQLite's primary result code for an interrupted statement.
+const INTERRUPT: i32 = 9;
+/// SQLITE_CONSTRAINT_FOREIGNKEY.
+const FOREIGN_KEY: i32 = 787;
+
+/// The open SQLite transaction of a group. It must be finished by [`Store::commit`] or
+/// [`Store::roll_back`].
+#[derive(Debug, Default)]
+pub(crate) struct Execution {
+    /// The changes of each transaction that ships some, in order.
+    pub(crate) shipped: Vec<Vec<Change>>,
+}
+
+/// One client's transaction while it is executed.
+#[derive(Debug, Default)]
+pub(crate) struct Transaction {
+    changes: Vec<Change>,
+    savepoints: Vec<(String, usize)>,
+    /// `sqlite_sequence` after it.
+    sequences: Vec<(String, i64)>,
+}
+
+impl Store {
+    /// Begins the SQLite transaction of a group.
+    pub(crate) fn begin(&mut self) -> Result<Execution> {
+        self.control("BEGIN IMMEDIATE")?;
+        self.sequences = self.read_sequences()?;
+        Ok(Execution::default())
+    }
+
+    /// Whether SQLite has taken the group's transaction back by itself: an interrupt or a
+    /// full disk hits everybody in it.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.exec.is_autocommit()
+    }
+
+    /// Begins a client's transaction in the group.
+    pub(crate) fn begin_transaction(&mut self) -> Result<Transaction> {
+        self.control("SAVEPOINT _ha_tx")?;
+        ha_sqlite::reset_counters(&self.exec);
+        // changes() is reset by a statement that changes nothing.
+        self.control("DELETE FROM _ha_keys WHERE 0")?;
+        Ok(Transaction::default())
+    }
+
+    /// Runs statements in a client's transaction. After an error the effects of the failed
+    /// string are taken back, if the transaction is not lost as a whole.
+    pub(crate) fn run(
+        &mut self,
+        transaction: &mut Transaction,
+        batch: &Batch,
+        interrupt: &Interrupt,
+    ) -> Result<Vec<ResultSet>> {
+        self.clock.begin(batch.limits.time, interrupt);
+        let mut budget = Budget::new(batch.limits);
+        let results = batch
+            .statements
+            .iter()
+            .map(|statement| self.run_string(transaction, statement, &mut budget))
+            .collect::<Result<Vec<_>>>()
+            .map_err(|failure| self.explain(failure));
+        self.clock.end();
+        results
+    }
+
+    /// Runs statements as [`Self::run`] does; after an error nothing of them is left, and the
+    /// transaction can go on.
+    pub(crate) fn run_undoable(
+        &mut self,
+        transaction: &mut Transaction,
+        batch: &Batch,
+        interrupt: &Interrupt,
+    ) -> Result<Vec<ResultSet>> {
+        let controls_savepoints = batch.statements.iter().any(|statement| {
+            let keyword = ha_core::sql::first_keyword(&statement.sql);
+            matches!(keyword.as_str(), "SAVEPOINT" | "RELEASE" | "ROLLBACK")
+        });
+        if controls_savepoints {
+            return self.run(transaction, batch, interrupt);
+        }
+        self.control("SAVEPOINT _ha_call")?;
+        let changes = transaction.changes.len();
+        let results = self.run(transaction, batch, interrupt);
+        if results.is_err() {
+            self.capture.discard();
+            if self.is_lost() {
+                return results;
+            }
+            self.control("ROLLBACK TO _ha_call")?;
+            transaction.changes.truncate(changes);
+            self.schema_may_have_changed_back()?;
+        }
+        self.control("RELEASE _ha_call")?;
+        results
+    }
+
+    /// What a statement takes and gives, in the open transaction.
+    pub(crate) fn describe(&mut self, sql: &str) -> Result<Description> {
+        describe(&self.exec, &self.guard, sql)
+    }
+
+    /// Ends a client's transaction. It ships nothing if it changed nothing, and is then
+    /// taken back whole; an error takes it back as well.
+    pub(crate) fn end_transaction(
+        &mut self,
+        execution: &mut Execution,
+        mut transaction: Transaction,
+    ) -> Result<()> {
+        match self.complete(&mut transaction) {
+            Ok(()) if transaction.changes.is_empty() => self.abandon_transaction(),
+            Ok(()) => {
+                self.control("RELEASE _ha_tx")?;
+                self.sequences = transaction.sequences;
+                execution.shipped.push(transaction.changes);
+                Ok(())
+            }
+            Err(failure) => {
+                self.abandon_transaction()?;
+                Err(failure)
+            }
+        }
+    }
+
+    /// Takes a client's transaction back; no error if it is lost already.
+    pub(crate) fn abandon_transaction(&mut self) -> Result<()> {
+        self.capture.discard();
+        if self.is_lost() {
+            return Ok(());
+        }
+        self.control("ROLLBACK TO _ha_tx")?;
+        self.control("RELEASE _ha_tx")?;
+        self.schema_may_have_changed_back()
+    }
+
+    /// Takes the whole group back.
+    pub(crate) fn roll_back(&mut self) -> Result<()> {
+        if !self.is_lost() {
+            self.control("ROLLBACK")?;
+        }
+        self.capture.discard();
+        self.schema_may_have_changed_back()
+    }
+
+    /// Writes the group's place in the log into its transaction, while the log is being
+    /// asked.
+    pub(crate) fn stage(&mut self, record: &Record, payload: &[u8]) -> Result<()> {
+        self.guard.trusted(|| record::write(&self.exec, record, Some(payload))).map_err(error)?;
+        if record::prune_is_due(self.kept_bytes, payload.len()) {
+            self.kept_bytes = self.guard.trusted(|| record::prune(&self.exec)).map_err(error)?;
+        } else {
+            self.kept_bytes += i64::try_from(payload.len()).unwrap_or(i64::MAX);
+        }
+        Ok(())
+    }
+
+    /// Commits the group that was staged as `record`.
+    pub(crate) fn commit(&mut self, record: Record) -> Result<()> {
+        self.control("COMMIT")?;
+        self.record = record;
+        self.schema_touched = false;
+        Ok(())
+    }
+
+    fn run_string(
+        &mut self,
+        transaction: &mut Transaction,
+        statement: &Statement,
+        budget: &mut Budget,
+    ) -> Result<ResultSet> {
+        let mut binder = Binder::new(&statement.params);
+        let mut result = ResultSet::default();
+        for sql in ha_core::sql::split(&statement.sql) {
+            result = self.run_statement(transaction, sql, &mut binder, budget)?;
+        }
+        result.last_insert_rowid = self.exec.last_insert_rowid();
+        Ok(result)
+    }
+
+    fn run_statement(
+        &mut self,
+        transaction: &mut Transaction,
+        sql: &str,
+        binder: &mut Binder<'_>,
+        budget: &mut Budget,
+    ) -> Result<ResultSet> {
+        match self.plans.get(&self.exec, &self.guard, sql)? {
+            Plan::Rows { writes } => {
+                let mut result = self.step(sql, binder, budget)?;
+                if writes {
+                    result.changes = self.exec.changes();
+                }
+                self.record_rows(transaction)?;
+                Ok(result)
+            }
+            Plan::Savepoint(savepoint) => {
+                let result = self.step(sql, binder, budget)?;
+                self.record_rows(transaction)?;
+                transaction.mark(&savepoint);
+                if savepoint.op == SavepointOp::RollbackTo {
+                    self.schema_may_have_changed_back()?;
+                }
+                Ok(result)
+            }
+            Plan::Schema => self.change_schema(transaction, sql, binder, budget, None),
+            Plan::CreateAs(table) => {
+                self.change_schema(transaction, sql, binder, budget, Some(&table))
+            }
+            Plan::Whole => {
+                let result = self.step(sql, binder, budget)?;
+                self.capture.discard();
+                transaction.changes.push(Change::Sql(sql.to_owned()));
+                Ok(result)
+            }
+        }
+    }
+
+    fn change_schema(
+        &mut self,
+        transaction: &mut Transaction,
+        sql: &str,
+        binder: &mut Binder<'_>,
+        budget: &mut Budget,
+        created_as: Option<&str>,
+    ) -> Result<ResultSet> {
+        let before = self.schema_version()?;
+        let result = self.step(sql, binder, budget)?;
+        if self.schema_version()? == before {
+            return Ok(result);
+        }
+        // Rows that a schema change removes went before it.
+        self.record_rows(transaction)?;
+        self.schema_changed()?;
+        self.schema_touched = true;
+        match created_as {
+            None => transaction.changes.push(Change::Sql(sql.to_owned())),
+            Some(table) => self.ship_created(transaction, table)?,
+        }
+        Ok(result)
+    }
+
+    /// `CREATE TABLE … AS` fires no events: its schema and its rows are read back.
+    fn ship_created(&mut self, transaction: &mut Transaction, name: &str) -> Result<()> {
+        let schema = self.trusted(
+            "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?1 COLLATE NOCASE",
+            |statement| statement.query_row([name], |row| row.get::<_, String>(0)),
+        )?;
+        transaction.changes.push(Change::Sql(schema));
+        let rows = self
+            .guard
+            .trusted(|| self.tables.all_rows(&self.exec, name))
+            .map_err(error)?;
+        transaction.changes.extend(rows.into_iter().map(Change::Row));
+        Ok(())
+    }
+
+    fn step(
+        &self,
+        sql: &str,
+        binder: &mut Binder<'_>,
+        budget: &mut Budget,
+    ) -> Result<ResultSet> {
+        let mut statement = self.exec.prepare_cached(sql).map_err(error)?;
+        binder.bind(&mut statement)?;
+        collect(&mut statement, budget)
+    }
+
+    fn record_rows(&mut self, transaction: &mut Transaction) -> Result<()> {
+        for event in self.capture.take() {
+            let change = self
+                .guard
+                .trusted(|| self.tables.change(&self.exec, event))
+                .map_err(error)?;
+            transaction.changes.push(Change::Row(change));
+        }
+        Ok(())
+    }
+
+    fn complete(&mut self, transaction: &mut Transaction) -> Result<()> {
+        if deferred_foreign_keys(&self.exec) {
+            return Err(Error::Sql {
+                code: FOREIGN_KEY,
+                message: "FOREIGN KEY constraint failed".to_owned(),
+                offset: None,
+            });
+        }
+        if self.virtual_tables {
+            // Full-text indexes are written at the next savepoint.
+            self.control("SAVEPOINT _ha_flush")?;
+            self.control("RELEASE _ha_flush")?;
+            self.record_rows(transaction)?;
+        }
+        self.ship_sequences(transaction)
+    }
+
+    /// `sqlite_sequence` can move without an event, and an applied insert moves it as well:
+    /// what differs from that is shipped.
+    fn ship_sequences(&mut self, transaction: &mut Transaction) -> Result<()> {
+        let now = self.read_sequences()?;
+        let moved: Vec<(String, Option<i64>)> = difference(&self.sequences, &now);
+        for (table, value) in moved {
+            let before = find(&self.sequences, &table);
+            let by_rows = transaction.greatest_insert(&table).max(before);
+            if value != by_rows {
+                let sql = ha_changes::sequence_sql(&table, value);
+                transaction.changes.extend(sql.into_iter().map(Change::Sql));
+            }
+        }
+        transaction.sequences = now;
+        Ok(())
+    }
+
+    fn read_sequences(&self) -> Result<Vec<(String, i64)>> {
+        if !self.has_sequences {
+            return Ok(Vec::new());
+        }
+        self.trusted("SELECT name, seq FROM sqlite_sequence ORDER BY name", |statement| {
+            statement
+                .query_map([], |row| {
+                    Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?.unwrap_or_default()))
+                })?
+                .collect()
+        })
+    }
+
+    fn schema_version(&self) -> Result<i64> {
+        self.trusted("PRAGMA schema_version", |statement| {
+            statement.query_row([], |row| row.get(0))
+        })
+    }
+
+    /// What was learnt of a schema that was rolled back is wrong.
+    fn schema_may_have_changed_back(&mut self) -> Result<()> {
+        if self.schema_touched { self.schema_changed() } else { Ok(()) }
+    }
+
+    fn explain(&self, failure: Error) -> Error {
+        match failure {
+            Error::Sql { code, .. } if code & 0xff == INTERRUPT => match self.clock.reason() {
+                StopReason::TimeOver(limit) => Error::Timeout(limit),
+                StopReason::Requested => Error::Interrupted,
+            },
+            other => other,
+        }
+    }
+}
+
+impl Transaction {
+    fn mark(&mut self, savepoint: &Savepoint) {
+        let found = self.savepoints.iter().rposition(|(name, _)| *name == savepoint.name);
+        match (savepoint.op, found) {
+            (SavepointOp::Open, _) => {
+                self.savepoints.push((savepoint.name.clone(), self.changes.len()));
+            }
+            (SavepointOp::Release, Some(index)) => self.savepoints.truncate(index),
+            (SavepointOp::RollbackTo, Some(index)) => {
+                self.changes.truncate(self.savepoints[index].1);
+                self.savepoints.truncate(index + 1);
+            }
+            (SavepointOp::Release | SavepointOp::RollbackTo, None) => {}
+        }
+    }
+
+    fn greatest_insert(&self, table: &str) -> Option<i64> {
+        Tables::greatest_insert(&self.changes, table)
+    }
+}
+
+fn find(sequences: &[(String, i64)], table: &str) -> Option<i64> {
+    sequences.iter().find(|(name, _)| name == table).map(|(_, value)| *value)
+}
+
+fn difference(before: &[(String, i64)], now: &[(String, i64)]) -> Vec<(String, Option<i64>)> {
+    if before == now {
+        return Vec::new();
+    }
+    let changed = now
+        .iter()
+        .filter(|(table, value)| find(before, table) != Some(*value))
+        .map(|(table, value)| (table.clone(), Some(*value)));
+    let gone = before
+        .iter()
+        .filter(|(table, _)| find(now, table).is_none())
+        .map(|(table, _)| (table.clone(), None));
+    changed.chain(gone).collect()
+}

@@ -1,0 +1,118 @@
+//! The writer thread's view of the database: one connection that executes clients' SQL and
+//! records what it changes, and one that applies entries of the log.
+
+mod applier;
+mod execution;
+mod plan;
+mod record;
+mod rows;
+mod tables;
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use ha_core::{Result, Seq};
+use ha_sqlite::{Capture, Clock, Guard, OpenOptions, Role, error};
+use rusqlite::Connection;
+
+use plan::Plans;
+use tables::Tables;
+
+pub(crate) use applier::{Verdict, transactions};
+pub(crate) use execution::{Execution, Transaction};
+pub(crate) use plan::{check, describe, no_transaction_control};
+pub(crate) use record::{Record, create, entry, is_empty, read as read_record, write as write_record};
+pub(crate) use rows::{Binder, Budget, collect};
+
+/// The writer thread's connections. Not `Send`: it is opened on the thread that uses it.
+#[derive(Debug)]
+pub(crate) struct Store {
+    path: PathBuf,
+    capture: Capture,
+    exec: Rc<Connection>,
+    guard: Guard,
+    clock: Clock,
+    apply: Connection,
+    plans: Plans,
+    tables: Tables,
+    applied_tables: Tables,
+    sequences: Vec<(String, i64)>,
+    virtual_tables: bool,
+    has_sequences: bool,
+    /// The open transaction has changed the schema.
+    schema_touched: bool,
+    kept_bytes: i64,
+    record: Record,
+}
+
+impl Store {
+    /// Opens the database, which must have our tables.
+    pub(crate) fn open(path: &Path, options: OpenOptions, record: Record) -> Result<Self> {
+        let mut exec = ha_sqlite::open(path, Role::Execute, options).map_err(error)?;
+        let guard = Guard::install(&mut exec).map_err(error)?;
+        let clock = Clock::install(&mut exec).map_err(error)?;
+        let apply = ha_sqlite::open(path, Role::Apply, options).map_err(error)?;
+        let kept_bytes = record::prune(&apply).map_err(error)?;
+        let exec = Rc::new(exec);
+        let mut store = Self {
+            path: path.to_owned(),
+            capture: Capture::install(Rc::clone(&exec)),
+            exec,
+            guard,
+            clock,
+            apply,
+            plans: Plans::default(),
+            tables: Tables::default(),
+            applied_tables: Tables::default(),
+            sequences: Vec::new(),
+            virtual_tables: false,
+            has_sequences: false,
+            schema_touched: false,
+            kept_bytes,
+            record,
+        };
+        store.schema_changed()?;
+        Ok(store)
+    }
+
+    /// Where the database stands.
+    pub(crate) fn record(&self) -> Record {
+        self.record
+    }
+
+    /// The kept entry at `seq`.
+    pub(crate) fn entry(&self, seq: Seq) -> Result<Option<Vec<u8>>> {
+        record::entry(&self.apply, seq).map_err(error)
+    }
+
+    /// Forgets what was known of the schema.
+    fn schema_changed(&mut self) -> Result<()> {
+        self.plans.clear();
+        self.tables.clear();
+        self.applied_tables.clear();
+        self.virtual_tables = self
+            .trusted("SELECT 1 FROM sqlite_schema WHERE sql LIKE 'CREATE VIRTUAL%'", |statement| {
+                statement.exists([])
+            })?;
+        self.has_sequences = self
+            .trusted("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence'", |statement| {
+                statement.exists([])
+            })?;
+        Ok(())
+    }
+
+    /// Our own SQL on the executing connection.
+    fn trusted<T>(
+        &self,
+        sql: &str,
+        run: impl FnOnce(&mut rusqlite::CachedStatement<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T> {
+        self.guard
+            .trusted(|| self.exec.prepare_cached(sql).and_then(|mut statement| run(&mut statement)))
+            .map_err(error)
+    }
+
+    fn control(&self, sql: &str) -> Result<()> {
+        self.trusted(sql, |statement| statement.raw_execute().map(drop))
+    }
+}

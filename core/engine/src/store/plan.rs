@@ -1,0 +1,152 @@
+use std::collections::HashMap;
+
+use ha_core::{Column, Description, Error, ParamDescription, Result};
+use ha_sqlite::{Guard, Savepoint, Seen, error};
+use rusqlite::{Connection, OptionalExtension};
+
+/// How many statements are remembered before all are forgotten.
+const CAPACITY: usize = 4_096;
+
+/// What a client's statement does, beyond its rows. Only what was planned is executed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Plan {
+    /// It reads, or changes rows and nothing else.
+    Rows {
+        /// It changes rows.
+        writes: bool,
+    },
+    /// It changes the schema and travels as SQL.
+    Schema,
+    /// `CREATE TABLE … AS`: the schema travels as SQL, the rows as rows.
+    CreateAs(String),
+    /// It travels as SQL, whatever rows it changes.
+    Whole,
+    /// It works on a savepoint and does not travel.
+    Savepoint(Savepoint),
+}
+
+/// The plans of statements that were seen before, per schema.
+#[derive(Debug, Default)]
+pub(crate) struct Plans(HashMap<String, Plan>);
+
+impl Plans {
+    /// Forgets everything; the schema changed.
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// The plan of one statement.
+    pub(crate) fn get(&mut self, conn: &Connection, guard: &Guard, sql: &str) -> Result<Plan> {
+        if let Some(plan) = self.0.get(sql) {
+            return Ok(plan.clone());
+        }
+        let plan = plan(conn, guard, sql)?;
+        if self.0.len() >= CAPACITY {
+            self.0.clear();
+        }
+        self.0.insert(sql.to_owned(), plan.clone());
+        Ok(plan)
+    }
+}
+
+/// Prepares a statement under the rules for clients.
+pub(crate) fn check(conn: &Connection, guard: &Guard, sql: &str) -> Result<(Prepared, Seen)> {
+    let (prepared, seen) = guard.watch(|| {
+        conn.prepare(sql).map(|statement| Prepared {
+            read_only: statement.readonly(),
+            explains: statement.is_explain() != 0,
+        })
+    });
+    match prepared {
+        Err(_) if seen.refused.is_some() => {
+            Err(Error::NotAllowed(seen.refused.unwrap_or_default()))
+        }
+        Err(failure) => Err(error(failure)),
+        Ok(prepared) => Ok((prepared, seen)),
+    }
+}
+
+/// What a client's statement takes and gives.
+pub(crate) fn describe(conn: &Connection, guard: &Guard, sql: &str) -> Result<Description> {
+    let (prepared, _) = check(conn, guard, sql)?;
+    let statement = guard.trusted(|| conn.prepare(sql)).map_err(error)?;
+    let params = (1..=statement.parameter_count())
+        .map(|index| ParamDescription { name: statement.parameter_name(index).map(str::to_owned) })
+        .collect();
+    let columns = statement
+        .columns_with_metadata()
+        .zip(statement.columns())
+        .map(|(origin, column)| Column {
+            name: column.name().to_owned(),
+            decl_type: column.decl_type().map(str::to_owned),
+            origin: origin
+                .table_name()
+                .zip(origin.origin_name())
+                .map(|(table, name)| (table.to_owned(), name.to_owned())),
+        })
+        .collect();
+    Ok(Description { params, columns, read_only: prepared.read_only })
+}
+
+/// What SQLite says of a statement.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Prepared {
+    pub(crate) read_only: bool,
+    pub(crate) explains: bool,
+}
+
+/// The refusal of transaction control where the node decides on transactions.
+pub(crate) fn no_transaction_control() -> Error {
+    Error::invalid(
+        "BEGIN, COMMIT and ROLLBACK cannot be used here: the statements of a request are one transaction",
+    )
+}
+
+fn plan(conn: &Connection, guard: &Guard, sql: &str) -> Result<Plan> {
+    let (prepared, seen) = check(conn, guard, sql)?;
+    if prepared.explains {
+        return Ok(Plan::Rows { writes: false });
+    }
+    if seen.transaction {
+        return Err(no_transaction_control());
+    }
+    if let Some(savepoint) = seen.savepoint {
+        return Ok(Plan::Savepoint(savepoint));
+    }
+    if seen.virtual_table {
+        return Err(Error::Unsupported("CREATE and DROP of virtual tables".to_owned()));
+    }
+    if let Some(table) = &seen.drops_table {
+        refuse_referenced(conn, guard, table)?;
+    }
+    if seen.writes_statistics && !seen.maintenance && !seen.schema {
+        return Err(Error::NotAllowed("writing SQLite's statistics; use ANALYZE".to_owned()));
+    }
+    Ok(match seen {
+        Seen { creates_table: Some(table), selects: true, .. } => Plan::CreateAs(table),
+        Seen { schema: true, .. } => Plan::Schema,
+        Seen { maintenance: true, .. } | Seen { sets_pragma: true, .. } => Plan::Whole,
+        _ => Plan::Rows { writes: !prepared.read_only },
+    })
+}
+
+/// SQLite deletes the rows of a referenced table one by one when it is dropped.
+fn refuse_referenced(conn: &Connection, guard: &Guard, table: &str) -> Result<()> {
+    let child: Option<String> = guard
+        .trusted(|| {
+            conn.query_row(
+                "SELECT child.name FROM sqlite_schema AS child, pragma_foreign_key_list(child.name) AS key \
+                 WHERE child.type = 'table' AND key.\"table\" = ?1 COLLATE NOCASE LIMIT 1",
+                [table],
+                |row| row.get(0),
+            )
+            .optional()
+        })
+        .map_err(error)?;
+    match child {
+        Some(child) => Err(Error::Unsupported(format!(
+            "DROP TABLE {table}: it is referenced by a foreign key of {child}; drop {child} first"
+        ))),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,146 @@
+//! What a database file records of the log: the node's own tables. They are on-disk format.
+
+use ha_core::{Error, Lineage, Result, RunningHash, Seq};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::machine::Position;
+
+/// The version of these tables. A file with a newer one is refused.
+const FORMAT: i64 = 1;
+
+/// How many of the newest entries are kept, and how many bytes at most.
+const KEPT_ENTRIES: i64 = 1_000;
+const KEPT_BYTES: i64 = 64 << 20;
+
+const SCHEMA: &str = "
+CREATE TABLE IF NOT EXISTS _ha_position(
+  id INTEGER PRIMARY KEY CHECK (id = 1), format INTEGER NOT NULL, lineage BLOB NOT NULL,
+  seq INTEGER NOT NULL, transactions INTEGER NOT NULL, hash BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS _ha_entries(seq INTEGER PRIMARY KEY, payload BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS _ha_keys(
+  key TEXT PRIMARY KEY, request BLOB NOT NULL, seq INTEGER NOT NULL, transaction_no INTEGER NOT NULL,
+  reply BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS _ha_skipped(seq INTEGER PRIMARY KEY, reason TEXT NOT NULL);";
+
+/// The position that a file records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Record {
+    pub(crate) position: Position,
+    /// Client transactions in the entry at the position.
+    pub(crate) transactions: u32,
+}
+
+impl Record {
+    /// Before the first entry of a log.
+    pub(crate) fn empty(lineage: Lineage) -> Self {
+        let position = Position { lineage, seq: Seq::ZERO, hash: RunningHash::default() };
+        Self { position, transactions: 0 }
+    }
+}
+
+/// Makes the tables that are missing.
+pub(crate) fn create(conn: &Connection) -> rusqlite::Result<()> {
+    conn.execute_batch(SCHEMA)
+}
+
+/// The recorded position; `None` if the file has none.
+pub(crate) fn read(conn: &Connection) -> Result<Option<Record>> {
+    let exists = conn
+        .prepare_cached("SELECT 1 FROM sqlite_schema WHERE name = '_ha_position'")
+        .and_then(|mut found| found.exists([]))
+        .map_err(ha_sqlite::error)?;
+    if !exists {
+        return Ok(None);
+    }
+    conn.prepare_cached("SELECT format, lineage, seq, transactions, hash FROM _ha_position")
+        .and_then(|mut select| {
+            select
+                .query_row([], |row| {
+                    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+                })
+                .optional()
+        })
+        .map_err(ha_sqlite::error)?
+        .map(|(format, lineage, seq, transactions, hash): (i64, [u8; 8], i64, u32, [u8; 32])| {
+            if format > FORMAT {
+                return Err(Error::Corrupt(format!(
+                    "the database was written by a newer ha (format {format}, this one reads {FORMAT}); update this node"
+                )));
+            }
+            let position =
+                Position { lineage: Lineage(lineage), seq: Seq(seq.unsigned_abs()), hash: RunningHash(hash) };
+            Ok(Record { position, transactions })
+        })
+        .transpose()
+}
+
+/// Records the position, and the entry at it, in the open transaction.
+pub(crate) fn write(
+    conn: &Connection,
+    record: &Record,
+    payload: Option<&[u8]>,
+) -> rusqlite::Result<()> {
+    let Record { position, transactions } = record;
+    conn.prepare_cached("REPLACE INTO _ha_position VALUES(1, ?1, ?2, ?3, ?4, ?5)")?.execute(
+        params![FORMAT, position.lineage.0, sql(position.seq), transactions, position.hash.0],
+    )?;
+    let Some(payload) = payload else { return Ok(()) };
+    conn.prepare_cached("REPLACE INTO _ha_entries VALUES(?1, ?2)")?
+        .execute(params![sql(position.seq), payload])?;
+    conn.prepare_cached("DELETE FROM _ha_entries WHERE seq <= ?1")?
+        .execute([sql(position.seq).saturating_sub(KEPT_ENTRIES)])?;
+    Ok(())
+}
+
+/// Drops the oldest kept entries above the limit of bytes; returns the bytes that are left.
+pub(crate) fn prune(conn: &Connection) -> rusqlite::Result<i64> {
+    let bytes = |conn: &Connection| -> rusqlite::Result<i64> {
+        conn.prepare_cached("SELECT coalesce(sum(length(payload)), 0) FROM _ha_entries")?
+            .query_row([], |row| row.get(0))
+    };
+    let mut left = bytes(conn)?;
+    while left > KEPT_BYTES {
+        conn.prepare_cached(
+            "DELETE FROM _ha_entries WHERE seq <= (SELECT min(seq) + (count(*) - 1) / 2 FROM _ha_entries)",
+        )?
+        .execute([])?;
+        left = bytes(conn)?;
+    }
+    Ok(left)
+}
+
+/// Whether [`prune`] is due after `written` more bytes.
+pub(crate) fn prune_is_due(known: i64, written: usize) -> bool {
+    known.saturating_add(i64::try_from(written).unwrap_or(i64::MAX)) > KEPT_BYTES
+}
+
+/// The kept entry at `seq`.
+pub(crate) fn entry(conn: &Connection, seq: Seq) -> rusqlite::Result<Option<Vec<u8>>> {
+    conn.prepare_cached("SELECT payload FROM _ha_entries WHERE seq = ?1")?
+        .query_row([sql(seq)], |row| row.get(0))
+        .optional()
+}
+
+/// Notes an entry that every node skips.
+pub(crate) fn note_skipped(conn: &Connection, seq: Seq, reason: &str) -> rusqlite::Result<()> {
+    conn.prepare_cached("REPLACE INTO _ha_skipped VALUES(?1, ?2)")?
+        .execute(params![sql(seq), reason])
+        .map(drop)
+}
+
+/// A sequence as SQLite's integer; the log would take longer than the sun to get beyond.
+fn sql(seq: Seq) -> i64 {
+    i64::try_from(seq.0).unwrap_or(i64::MAX)
+}
+
+/// Whether the file holds nothing of anybody's.
+pub(crate) fn is_empty(conn: &Connection) -> rusqlite::Result<bool> {
+    let objects: i64 = conn.query_row(
+        "SELECT count(*) FROM sqlite_schema WHERE name NOT LIKE '\\_ha\\_%' ESCAPE '\\' \
+         AND tbl_name NOT LIKE '\\_ha\\_%' ESCAPE '\\'",
+        [],
+        |row| row.get(0),
+    )?;
+    let pragma = |name| conn.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    Ok(objects == 0 && pragma("user_version")? == 0 && pragma("application_id")? == 0)
+}

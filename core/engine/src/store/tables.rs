@@ -1,0 +1,140 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ha_changes::{Change, RowChange, RowOp, Table, TableColumn};
+use ha_core::Value;
+use ha_sqlite::{Event, EventOp};
+use rusqlite::Connection;
+
+/// The tables of a database as the log names them, read once per schema.
+#[derive(Debug, Default)]
+pub(crate) struct Tables(HashMap<String, Shape>);
+
+#[derive(Debug, Clone)]
+struct Shape {
+    table: Arc<Table>,
+    /// Of each stored column, its place among all columns.
+    places: Arc<[usize]>,
+}
+
+impl Tables {
+    /// Forgets everything; the schema changed.
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// The table of that name; `None` if there is none.
+    pub(crate) fn get(
+        &mut self,
+        conn: &Connection,
+        name: &str,
+    ) -> rusqlite::Result<Option<Arc<Table>>> {
+        Ok(self.shape(conn, name)?.map(|shape| shape.table))
+    }
+
+    /// A captured event in the log's terms. The schema is still the one it happened in.
+    pub(crate) fn change(&mut self, conn: &Connection, event: Event) -> rusqlite::Result<RowChange> {
+        let Some(Shape { table, places }) = self.shape(conn, &event.table)? else {
+            return Err(rusqlite::Error::InvalidColumnName(event.table.to_string()));
+        };
+        let rowid = |rowid| (!table.without_rowid).then_some(rowid);
+        let op = match event.op {
+            EventOp::Insert => {
+                RowOp::Insert { rowid: rowid(event.new_rowid), new: pick(event.new, &places) }
+            }
+            EventOp::Update => RowOp::Update {
+                old_rowid: rowid(event.old_rowid),
+                new_rowid: rowid(event.new_rowid),
+                old: pick(event.old, &places),
+                new: pick(event.new, &places),
+            },
+            EventOp::Delete => {
+                RowOp::Delete { rowid: rowid(event.old_rowid), old: pick(event.old, &places) }
+            }
+        };
+        Ok(RowChange { table, op })
+    }
+
+    /// All rows of a table as inserts.
+    pub(crate) fn all_rows(
+        &mut self,
+        conn: &Connection,
+        name: &str,
+    ) -> rusqlite::Result<Vec<RowChange>> {
+        let Some(table) = self.get(conn, name)? else { return Ok(Vec::new()) };
+        let columns: Vec<String> =
+            table.columns.iter().map(|column| ha_changes::quote_identifier(&column.name)).collect();
+        let rowid = table.rowid_name().unwrap_or("NULL");
+        let sql = format!(
+            "SELECT {rowid}, {} FROM main.{}",
+            columns.join(", "),
+            ha_changes::quote_identifier(&table.name)
+        );
+        let mut select = conn.prepare(&sql)?;
+        let rows = select.query_map([], |row| {
+            let new = (1..=table.columns.len())
+                .map(|index| row.get_ref(index).map(ha_sqlite::value_of))
+                .collect::<rusqlite::Result<_>>()?;
+            let op = RowOp::Insert { rowid: row.get(0)?, new };
+            Ok(RowChange { table: Arc::clone(&table), op })
+        })?;
+        rows.collect()
+    }
+
+    /// The greatest rowid that was inserted into a table.
+    pub(crate) fn greatest_insert(changes: &[Change], table: &str) -> Option<i64> {
+        changes
+            .iter()
+            .filter_map(|change| match change {
+                Change::Row(RowChange { table: of, op: RowOp::Insert { rowid, .. } })
+                    if of.name.eq_ignore_ascii_case(table) =>
+                {
+                    *rowid
+                }
+                Change::Row(_) | Change::Sql(_) | Change::SqlWith(..) => None,
+            })
+            .max()
+    }
+
+    fn shape(&mut self, conn: &Connection, name: &str) -> rusqlite::Result<Option<Shape>> {
+        if let Some(shape) = self.0.get(name) {
+            return Ok(Some(shape.clone()));
+        }
+        let shape = read(conn, name)?;
+        if let Some(shape) = &shape {
+            self.0.insert(name.to_owned(), shape.clone());
+        }
+        Ok(shape)
+    }
+}
+
+fn pick(mut row: Vec<Option<Value>>, places: &[usize]) -> Vec<Value> {
+    places
+        .iter()
+        .map(|&place| row.get_mut(place).and_then(Option::take).unwrap_or(Value::Null))
+        .collect()
+}
+
+fn read(conn: &Connection, name: &str) -> rusqlite::Result<Option<Shape>> {
+    let mut info = conn.prepare_cached(
+        "SELECT name, type, pk, hidden FROM pragma_table_xinfo(?1) ORDER BY cid",
+    )?;
+    let all = info
+        .query_map([name], |row| {
+            let column = TableColumn { name: row.get(0)?, decl_type: row.get(1)?, pk: row.get(2)? };
+            Ok((column, row.get::<_, i64>(3)?))
+        })?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let without_rowid = conn
+        .prepare_cached("SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = ?1 COLLATE NOCASE")?
+        .query_map([name], |row| row.get::<_, bool>(0))?
+        .next()
+        .transpose()?;
+    let Some(without_rowid) = without_rowid else { return Ok(None) };
+    // `hidden` is 2 or 3 for a generated column (<https://www.sqlite.org/pragma.html#pragma_table_xinfo>).
+    let places: Arc<[usize]> =
+        (0..all.len()).filter(|&place| !matches!(all[place].1, 2 | 3)).collect();
+    let columns = places.iter().map(|&place| all[place].0.clone()).collect();
+    let table = Arc::new(Table { name: name.to_owned(), columns, without_rowid });
+    Ok(Some(Shape { table, places }))
+}

@@ -1,0 +1,133 @@
+use std::time::Instant;
+
+use ha_core::{Batch, Description, Error, Reply, Result, ResultSet, Token, Value};
+use ha_sqlite::Interrupt;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::oneshot;
+
+/// A digest of everything a client was shown by a call.
+pub(crate) type Digest = [u8; 32];
+
+/// A transaction that waits for the writer, or for the log.
+#[derive(Debug)]
+pub(crate) struct Job {
+    /// What to execute. The reply is that of the last step.
+    pub(crate) steps: Vec<Step>,
+    /// When the client must be answered.
+    pub(crate) deadline: Instant,
+    pub(crate) interrupt: Interrupt,
+    pub(crate) reply: oneshot::Sender<Result<Reply>>,
+    /// What its execution gave; told when the log has acknowledged it.
+    pub(crate) outcome: Option<Result<Vec<ResultSet>>>,
+    /// Its place among the transactions of the entry, from 1; of those before it, if it ships
+    /// nothing.
+    pub(crate) n: u32,
+}
+
+/// A part of a transaction that was or is to be executed.
+#[derive(Debug, Clone)]
+pub(crate) struct Step {
+    pub(crate) batch: Batch,
+    /// What its client was shown. A replay that shows something else is a conflict.
+    pub(crate) shown: Option<Digest>,
+}
+
+/// A session's transaction that wants the writer for itself.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    /// What the transaction has done on its snapshot.
+    pub(crate) script: Vec<Step>,
+    pub(crate) deadline: Instant,
+    pub(crate) granted: oneshot::Sender<Result<()>>,
+    pub(crate) commands: std::sync::mpsc::Receiver<Command>,
+}
+
+/// What a session asks of the writer that it holds.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Run it.
+    Run { batch: Batch, interrupt: Interrupt, reply: oneshot::Sender<Result<Vec<ResultSet>>> },
+    /// Describe it.
+    Describe { sql: String, reply: oneshot::Sender<Result<Description>> },
+    /// Commit; the script is everything the transaction did, or `None` if that was too much
+    /// to keep.
+    Commit { script: Option<Vec<Step>>, deadline: Instant, reply: oneshot::Sender<Result<Reply>> },
+    /// Roll back.
+    Rollback { reply: oneshot::Sender<Result<()>> },
+}
+
+impl Job {
+    pub(crate) fn new(
+        steps: Vec<Step>,
+        deadline: Instant,
+        interrupt: Interrupt,
+        reply: oneshot::Sender<Result<Reply>>,
+    ) -> Self {
+        Self { steps, deadline, interrupt, reply, outcome: None, n: 0 }
+    }
+
+    /// Tells the client an error.
+    pub(crate) fn fail(self, error: Error) {
+        // A client that is gone needs no answer.
+        let _ = self.reply.send(Err(error));
+    }
+
+    /// Tells the client what the execution gave. `position` is the entry it is confirmed by.
+    pub(crate) fn finish(self, position: Token) {
+        let position = Token { n: self.n, ..position };
+        let outcome = self.outcome.unwrap_or(Err(Error::Closed));
+        let _ = self.reply.send(outcome.map(|results| Reply { results, position }));
+    }
+}
+
+impl Step {
+    /// A step whose client was shown nothing yet.
+    pub(crate) fn new(batch: Batch) -> Self {
+        Self { batch, shown: None }
+    }
+
+    /// Whether the step shows the client what it was shown before.
+    pub(crate) fn agrees(&self, outcome: &Result<Vec<ResultSet>>) -> bool {
+        self.shown.is_none_or(|shown| shown == digest(outcome))
+    }
+
+    /// Bytes it takes to keep.
+    pub(crate) fn size(&self) -> usize {
+        self.batch.statements.iter().map(|statement| statement.sql.len() + 64).sum()
+    }
+}
+
+
+/// The digest of what a call showed: rows in order, types, names, counts, or the error.
+pub(crate) fn digest(outcome: &Result<Vec<ResultSet>>) -> Digest {
+    let mut hash = Sha256::new();
+    match outcome {
+        Err(error) => hash.update(format!("{error:?}")),
+        Ok(results) => results.iter().for_each(|result| add_result(&mut hash, result)),
+    }
+    hash.finalize().into()
+}
+
+fn add_result(hash: &mut Sha256, result: &ResultSet) {
+    hash.update(result.changes.to_be_bytes());
+    hash.update(result.last_insert_rowid.to_be_bytes());
+    for column in &result.columns {
+        add_bytes(hash, b'c', column.name.as_bytes());
+    }
+    for value in result.rows.iter().flatten() {
+        match value {
+            Value::Null => hash.update(b"n"),
+            Value::Integer(integer) => add_bytes(hash, b'i', &integer.to_be_bytes()),
+            Value::Real(real) => add_bytes(hash, b'r', &real.to_bits().to_be_bytes()),
+            Value::Text(text) => add_bytes(hash, b't', text.as_bytes()),
+            Value::RawText(bytes) => add_bytes(hash, b'x', bytes),
+            Value::Blob(bytes) => add_bytes(hash, b'b', bytes),
+        }
+    }
+}
+
+fn add_bytes(hash: &mut Sha256, kind: u8, bytes: &[u8]) {
+    hash.update([kind]);
+    hash.update((bytes.len() as u64).to_be_bytes());
+    hash.update(bytes);
+}

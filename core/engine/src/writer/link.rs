@@ -1,0 +1,165 @@
+//! The way from the writer thread to the transport and back.
+
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use futures::StreamExt;
+use ha_core::{Bounds, ChangeTransport, Delivery, Draft, Error, Seq, Stored};
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinHandle;
+
+use super::Message;
+use crate::machine::Event;
+
+/// Entries that may wait for the writer thread.
+const AHEAD: usize = 256;
+/// How soon a subscription that failed is tried again.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// What the transport tells by itself.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// An entry; the permit is given back once it was dealt with.
+    Entry(Stored, OwnedSemaphorePermit),
+    /// The log, after an interruption.
+    Reconnected(Bounds),
+    /// The log is out of reach.
+    Unreachable(String),
+    /// The log no longer has what this node needs next.
+    Truncated(Error),
+}
+
+/// Runs the transport's calls on the runtime and sends their answers to the writer thread.
+#[derive(Debug)]
+pub(crate) struct Link {
+    transport: Arc<dyn ChangeTransport>,
+    runtime: Handle,
+    inbox: Sender<Message>,
+    subscription: Option<JoinHandle<()>>,
+}
+
+impl Link {
+    pub(crate) fn new(
+        transport: Arc<dyn ChangeTransport>,
+        runtime: Handle,
+        inbox: Sender<Message>,
+    ) -> Self {
+        Self { transport, runtime, inbox, subscription: None }
+    }
+
+    pub(crate) fn transport(&self) -> &Arc<dyn ChangeTransport> {
+        &self.transport
+    }
+
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    pub(crate) fn append(&self, draft: Draft) {
+        let (transport, inbox) = self.ends();
+        self.runtime.spawn(async move {
+            let id = draft.attempt;
+            let result = transport.append(draft).await;
+            // The thread is gone only when the node is.
+            let _ = inbox.send(Message::Event(Event::Acked { id, result }));
+        });
+    }
+
+    pub(crate) fn read(&self, seq: Seq) {
+        let (transport, inbox) = self.ends();
+        self.runtime.spawn(async move {
+            let result = transport.read(seq).await;
+            let _ = inbox.send(Message::Event(Event::ReadBack { seq, result }));
+        });
+    }
+
+    /// Reads what the log has at the node's position, to compare it.
+    pub(crate) fn verify(&self, seq: Seq) {
+        let (transport, inbox) = self.ends();
+        self.runtime.spawn(async move {
+            if let Ok(Some(stored)) = transport.read(seq).await {
+                let _ = inbox.send(Message::Verify(stored));
+            }
+        });
+    }
+
+    pub(crate) fn ask_bounds(&self) {
+        let (transport, inbox) = self.ends();
+        self.runtime.spawn(async move {
+            let event = match transport.bounds().await {
+                Ok(bounds) => Event::Bounds(bounds),
+                Err(error) => Event::Unreachable(error.to_string()),
+            };
+            let _ = inbox.send(Message::Event(event));
+        });
+    }
+
+    /// Follows the log from `from` on, instead of what was followed before.
+    pub(crate) fn subscribe(&mut self, from: Seq) {
+        if let Some(former) = self.subscription.take() {
+            former.abort();
+        }
+        let (transport, inbox) = self.ends();
+        self.subscription = Some(self.runtime.spawn(follow(transport, inbox, from)));
+    }
+
+    fn ends(&self) -> (Arc<dyn ChangeTransport>, Sender<Message>) {
+        (Arc::clone(&self.transport), self.inbox.clone())
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        if let Some(subscription) = self.subscription.take() {
+            subscription.abort();
+        }
+    }
+}
+
+async fn follow(transport: Arc<dyn ChangeTransport>, inbox: Sender<Message>, from: Seq) {
+    let permits = Arc::new(Semaphore::new(AHEAD));
+    let mut next = from;
+    loop {
+        let news = match pass_on(&transport, &inbox, &permits, &mut next).await {
+            Ok(()) | Err(Error::Closed) => return,
+            Err(error @ Error::Truncated { .. }) => {
+                let _ = inbox.send(Message::News(News::Truncated(error)));
+                return;
+            }
+            Err(error) => News::Unreachable(error.to_string()),
+        };
+        if inbox.send(Message::News(news)).is_err() {
+            return;
+        }
+        tokio::time::sleep(RETRY).await;
+        if let Ok(bounds) = transport.bounds().await {
+            let _ = inbox.send(Message::News(News::Reconnected(bounds)));
+        }
+    }
+}
+
+/// Passes entries on until the subscription fails; `Ok` if it is over or nobody listens.
+async fn pass_on(
+    transport: &Arc<dyn ChangeTransport>,
+    inbox: &Sender<Message>,
+    permits: &Arc<Semaphore>,
+    next: &mut Seq,
+) -> Result<(), Error> {
+    let mut deliveries = transport.subscribe(*next).await?;
+    while let Some(delivery) = deliveries.next().await {
+        let news = match delivery? {
+            Delivery::Entry(stored) => {
+                *next = stored.seq.next();
+                let permit = Arc::clone(permits).acquire_owned().await;
+                News::Entry(stored, permit.map_err(|_| Error::Closed)?)
+            }
+            Delivery::Reconnected(bounds) => News::Reconnected(bounds),
+        };
+        if inbox.send(Message::News(news)).is_err() {
+            return Ok(());
+        }
+    }
+    Err(Error::transport(transport.to_string(), "the subscription ended"))
+}

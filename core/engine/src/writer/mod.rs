@@ -1,0 +1,266 @@
+//! The writer thread: it owns all writing to SQLite, and drives the machine.
+
+mod group;
+mod job;
+mod lease;
+mod link;
+mod perform;
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use ha_core::{Error, Result, Seq, Stored, Token};
+use ha_sqlite::OpenOptions;
+
+use crate::machine::{Event, Identity, Machine};
+use crate::shared::Shared;
+use crate::store::{Record, Store};
+
+use group::Group;
+pub(crate) use job::{Command, Job, Lease, Step, digest};
+pub(crate) use link::{Link, News};
+
+/// What the writer thread is told.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// A transaction to execute.
+    Job(Job),
+    /// A session wants the writer.
+    Lease(Lease),
+    /// An answer of the transport.
+    Event(Event),
+    /// News of the transport.
+    News(News),
+    /// What the log has at the node's position, to be compared.
+    Verify(Stored),
+    /// Finish what was accepted and end.
+    Stop,
+}
+
+/// What waits for the writer.
+#[derive(Debug)]
+enum Work {
+    Job(Job),
+    Lease(Lease),
+}
+
+/// The thread's state.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    store: Store,
+    machine: Machine,
+    link: Link,
+    inbox: Receiver<Message>,
+    shared: Arc<Shared>,
+    identity: Identity,
+    idle_timeout: Duration,
+    max_entry: usize,
+    queue: VecDeque<Work>,
+    /// The group that is executed and not decided.
+    open: Option<Group>,
+    /// Transactions that the log has and this database has not.
+    applying: Vec<Job>,
+    /// So many groups are of one transaction only, because together they were too large.
+    alone: usize,
+    started: Instant,
+    stopping: bool,
+}
+
+/// What the thread needs besides its connections.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    pub(crate) link: Link,
+    pub(crate) inbox: Receiver<Message>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) identity: Identity,
+    pub(crate) idle_timeout: Duration,
+    /// Where the log ended at the start.
+    pub(crate) end: Seq,
+    /// The node stands still from the start, for this reason.
+    pub(crate) stopped: Option<String>,
+}
+
+impl Writer {
+    /// Opens the database on the calling thread.
+    pub(crate) fn open(
+        path: &Path,
+        options: OpenOptions,
+        record: Record,
+        setup: Setup,
+    ) -> Result<Self> {
+        let store = Store::open(path, options, record)?;
+        let capabilities = setup.link.transport().capabilities();
+        let machine = Machine::new(setup.identity.clone(), record.position, setup.end)
+            .with_readable_log(capabilities.readable);
+        let mut writer = Self {
+            store,
+            machine,
+            link: setup.link,
+            inbox: setup.inbox,
+            shared: setup.shared,
+            identity: setup.identity,
+            idle_timeout: setup.idle_timeout,
+            max_entry: capabilities.max_part_bytes,
+            queue: VecDeque::new(),
+            open: None,
+            applying: Vec::new(),
+            alone: 0,
+            started: Instant::now(),
+            stopping: false,
+        };
+        match setup.stopped {
+            Some(reason) => writer.tell(Event::Failed(reason)),
+            None => writer.link.subscribe(record.position.seq.next()),
+        }
+        Ok(writer)
+    }
+
+    /// Works until it is told to stop.
+    pub(crate) fn run(mut self) {
+        self.publish();
+        loop {
+            match self.next_message() {
+                Ok(message) => self.take(message),
+                Err(RecvTimeoutError::Timeout) => self.tell(Event::Tick),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            while let Ok(message) = self.inbox.try_recv() {
+                self.take(message);
+            }
+            self.expire();
+            self.work();
+            self.publish();
+            if self.stopping && self.queue.is_empty() && self.open.is_none() {
+                return;
+            }
+        }
+    }
+
+    fn next_message(&self) -> Result<Message, RecvTimeoutError> {
+        let machine = self.machine.wake_at().filter(|at| *at < Duration::MAX);
+        let machine = machine.map(|at| self.started + at);
+        match machine.into_iter().chain(self.first_deadline()).min() {
+            Some(at) => self.inbox.recv_timeout(at.saturating_duration_since(Instant::now())),
+            None => self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        }
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Job(job) => self.queue.push_back(Work::Job(job)),
+            Message::Lease(lease) => self.queue.push_back(Work::Lease(lease)),
+            Message::Event(event) => self.tell(event),
+            Message::News(News::Entry(stored, _permit)) => {
+                self.shared.heard_of(stored.seq);
+                self.tell(Event::Delivered(stored));
+            }
+            Message::News(News::Reconnected(bounds)) => {
+                self.shared.heard_of(bounds.last);
+                self.shared.reachable(None);
+                self.tell(Event::Bounds(bounds));
+                self.verify();
+            }
+            Message::News(News::Unreachable(reason)) => self.shared.reachable(Some(reason)),
+            Message::News(News::Truncated(error)) => {
+                self.tell(Event::Failed(format!(
+                    "{error}; start from a newer copy of the database (GET / of a node that is ready)"
+                )));
+            }
+            Message::Verify(stored) => self.compare(&stored),
+            Message::Stop => self.stopping = true,
+        }
+    }
+
+    /// Asks the log for the entry at the position, to see that it is the one applied here.
+    fn verify(&self) {
+        let seq = self.machine.position().seq;
+        if seq > Seq::ZERO && self.machine.stopped().is_none() {
+            self.link.verify(seq);
+        }
+    }
+
+    fn compare(&mut self, stored: &Stored) {
+        let kept = match self.store.entry(stored.seq) {
+            Ok(kept) => kept,
+            Err(error) => return self.tell(Event::Failed(error.to_string())),
+        };
+        if kept.is_some_and(|kept| kept != stored.payload) {
+            self.tell(Event::Failed(format!(
+                "the stream holds another entry at {} than the one applied here: the stream was \
+                 rewound or restored from an old copy. Nothing is applied until it is repaired, or \
+                 this node starts with an empty database file",
+                stored.seq
+            )));
+        }
+    }
+
+    /// Answers those who have waited long enough.
+    fn expire(&mut self) {
+        let now = Instant::now();
+        let stopped = self.machine.stopped().is_some();
+        let why = self.machine.why_waiting();
+        let late = |work: &Work| stopped || work.deadline() <= now;
+        for work in std::mem::take(&mut self.queue) {
+            if late(&work) {
+                work.fail(why.clone());
+            } else {
+                self.queue.push_back(work);
+            }
+        }
+    }
+
+    fn first_deadline(&self) -> Option<Instant> {
+        self.queue.iter().map(Work::deadline).min()
+    }
+
+    /// Executes what waits, if the machine allows it.
+    fn work(&mut self) {
+        while self.machine.can_execute() && self.open.is_none() {
+            match self.queue.front() {
+                Some(Work::Job(_)) => self.execute_group(),
+                Some(Work::Lease(_)) => self.serve_lease(),
+                None => return,
+            }
+        }
+    }
+
+    /// Tells the machine what happened and does what it says.
+    fn tell(&mut self, event: Event) {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            for action in self.machine.on(self.started.elapsed(), event) {
+                events.extend(self.perform(action));
+            }
+        }
+    }
+
+    fn publish(&self) {
+        self.shared.update(self.store.record(), self.machine.trouble(), self.machine.stopped());
+    }
+
+    fn token(&self) -> Token {
+        let Record { position, transactions } = self.store.record();
+        Token { lineage: position.lineage, seq: position.seq, n: transactions }
+    }
+}
+
+impl Work {
+    fn deadline(&self) -> Instant {
+        match self {
+            Self::Job(job) => job.deadline,
+            Self::Lease(lease) => lease.deadline,
+        }
+    }
+
+    fn fail(self, error: Error) {
+        match self {
+            Self::Job(job) => job.fail(error),
+            Self::Lease(lease) => {
+                let _ = lease.granted.send(Err(error));
+            }
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Doing what the machine says.
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use ha_changes::BaseSnapshot;
+use ha_core::{Error, Result, RunningHash, Seq, Stored};
+use sha2::{Digest, Sha256};
+use tokio::io::AsyncWriteExt;
+
+use super::{Work, Writer};
+use crate::machine::{Action, Event, Fate, How, Position};
+use crate::store::{Record, Verdict, transactions};
+
+impl Writer {
+    /// Carries an action out; what came of it, if that is known at once.
+    pub(super) fn perform(&mut self, action: Action) -> Option<Event> {
+        match action {
+            Action::Append(draft) => self.link.append(draft),
+            Action::Read(seq) => self.link.read(seq),
+            Action::AskBounds => self.link.ask_bounds(),
+            Action::Resubscribe(from) => self.link.subscribe(from),
+            Action::Commit { seq, hash, payload } => return Some(self.commit(seq, hash, payload)),
+            Action::Rollback(fate) => return self.roll_back(fate),
+            Action::Apply { seq, hash, payload, how } => {
+                return Some(self.apply(seq, hash, &payload, how));
+            }
+            Action::Stop(reason) => {
+                tracing::error!(position = %self.token(), reason, "the node stops applying and writing");
+            }
+        }
+        None
+    }
+
+    fn commit(&mut self, seq: Seq, hash: RunningHash, payload: Bytes) -> Event {
+        let Some(mut group) = self.open.take() else {
+            return Event::Failed("there is no group to commit".to_owned());
+        };
+        let committed = self
+            .stage(&mut group, seq, hash, &payload)
+            .and_then(|record| self.store.commit(record));
+        match committed {
+            Ok(()) => {
+                self.shared.heard_of(seq);
+                // Readers on this node see it before its clients are told.
+                self.publish();
+                let token = self.token();
+                group.jobs.into_iter().for_each(|job| job.finish(token));
+                Event::Moved { seq, hash }
+            }
+            Err(error) => {
+                self.open = Some(group);
+                Event::CommitFailed { stored: Stored { seq, payload }, reason: error.to_string() }
+            }
+        }
+    }
+
+    fn roll_back(&mut self, fate: Fate) -> Option<Event> {
+        let group = self.open.take()?;
+        let rolled_back = self.store.roll_back();
+        match fate {
+            Fate::Again => {
+                for job in group.jobs.into_iter().rev() {
+                    self.queue.push_front(Work::Job(job));
+                }
+            }
+            Fate::Failed(error) => group.jobs.into_iter().for_each(|job| job.fail(error.clone())),
+            Fate::Unknown(name) => {
+                group.jobs.into_iter().for_each(|job| job.fail(Error::OutcomeUnknown(name)));
+            }
+            Fate::Applying => self.applying = group.jobs,
+        }
+        rolled_back.err().map(|error| Event::Failed(error.to_string()))
+    }
+
+    fn apply(&mut self, seq: Seq, hash: RunningHash, payload: &Bytes, how: How) -> Event {
+        let lineage = self.machine.position().lineage;
+        let record = |transactions| Record { position: Position { lineage, seq, hash }, transactions };
+        let outcome = match how {
+            How::Ours(entry) | How::Foreign(entry) => {
+                self.store.apply(&entry, record(transactions(&entry)), payload)
+            }
+            How::Nothing(reason) => self.store.skip(record(0), payload, reason),
+            How::Base(base) => return self.adopt(seq, payload, base),
+        };
+        match outcome {
+            Ok(verdict) => {
+                if let Verdict::Skipped(reason) = verdict {
+                    tracing::warn!(%seq, reason, "an entry changes nothing on any node");
+                }
+                self.applied();
+                Event::Moved { seq, hash }
+            }
+            Err(error) => self.cannot_apply(seq, &error),
+        }
+    }
+
+    fn applied(&mut self) {
+        self.publish();
+        let token = self.token();
+        std::mem::take(&mut self.applying).into_iter().for_each(|job| job.finish(token));
+    }
+
+    fn cannot_apply(&mut self, seq: Seq, error: &Error) -> Event {
+        if is_passing(error) {
+            return Event::Stuck(format!("entry {seq} cannot be applied now: {error}"));
+        }
+        Event::Failed(format!("entry {seq} cannot be applied: {error}"))
+    }
+
+    fn adopt(&mut self, seq: Seq, payload: &Bytes, base: BaseSnapshot) -> Event {
+        let lineage = self.machine.position().lineage;
+        let hash = base.hash.extend(seq, payload);
+        let position = Position { lineage, seq, hash };
+        let record = Record { position, transactions: 0 };
+        tracing::info!(%seq, bytes = base.bytes, "restoring the log's base");
+        let restored = self
+            .fetch(&base)
+            .and_then(|file| self.store.restore(file.path(), record, payload));
+        match restored {
+            Ok(()) => {
+                self.applied();
+                Event::Adopted(position)
+            }
+            Err(error) => Event::Stuck(format!("the log's base cannot be restored: {error}")),
+        }
+    }
+
+    /// The base's snapshot in a file of its own, checked against its digest.
+    fn fetch(&self, base: &BaseSnapshot) -> Result<tempfile::NamedTempFile> {
+        let transport = self.link.transport();
+        self.link.runtime().block_on(async {
+            let snapshots = transport.snapshots().await?;
+            let meta = snapshots.iter().find(|meta| meta.digest == base.digest).ok_or_else(|| {
+                Error::Corrupt(format!("snapshot {} is not stored", hex::encode(base.digest)))
+            })?;
+            let file = tempfile::NamedTempFile::new()
+                .map_err(|error| Error::io("create a temporary file", &error))?;
+            let mut body = transport.get_snapshot(meta).await?;
+            let mut out = tokio::fs::File::from_std(
+                file.reopen().map_err(|error| Error::io("open a temporary file", &error))?,
+            );
+            let mut digest = Sha256::new();
+            while let Some(chunk) = body.try_next().await? {
+                digest.update(&chunk);
+                out.write_all(&chunk)
+                    .await
+                    .map_err(|error| Error::io("write a temporary file", &error))?;
+            }
+            out.flush().await.map_err(|error| Error::io("write a temporary file", &error))?;
+            if digest.finalize()[..] != base.digest {
+                return Err(Error::Corrupt("the snapshot is not the one the log names".to_owned()));
+            }
+            Ok(file)
+        })
+    }
+}
+
+/// Whether an error is one of the machine's state, not of the data: BUSY, LOCKED, NOMEM,
+/// INTERRUPT, IOERR and FULL (<https://www.sqlite.org/rescode.html>).
+fn is_passing(error: &Error) -> bool {
+    match error {
+        Error::Sql { code, .. } => matches!(code & 0xff, 5 | 6 | 7 | 9 | 10 | 13),
+        _ => false,
+    }
+}

@@ -1,0 +1,28 @@
+#![allow(unsafe_code)]
+
+use rusqlite::{Connection, ffi};
+
+/// Whether deferred foreign keys are violated in the open transaction: its COMMIT would fail.
+/// Releasing a savepoint does not check them (`SQLITE_DBSTATUS_DEFERRED_FKS`).
+#[must_use]
+pub fn deferred_foreign_keys(conn: &Connection) -> bool {
+    let (mut current, mut high) = (0, 0);
+    // SAFETY: the handle is open as long as `conn` is borrowed, and both out-pointers point
+    // to live integers.
+    let rc = unsafe {
+        ffi::sqlite3_db_status(
+            conn.handle(),
+            ffi::SQLITE_DBSTATUS_DEFERRED_FKS,
+            &raw mut current,
+            &raw mut high,
+            0,
+        )
+    };
+    rc != ffi::SQLITE_OK || current != 0
+}
+
+/// Makes last_insert_rowid() 0, so that nobody sees another client's.
+pub fn reset_counters(conn: &Connection) {
+    // SAFETY: the handle is open as long as `conn` is borrowed; the call only sets a field.
+    unsafe { ffi::sqlite3_set_last_insert_rowid(conn.handle(), 0) }
+}

@@ -1,0 +1,70 @@
+use std::net::SocketAddr;
+
+use super::{Config, EmbeddedServer, Http, Pg, Transport};
+
+/// Refuses a listener that others can reach and that asks for no credentials of the user's
+/// own, unless `--insecure` was given. The error is one line that names the flag to set.
+pub fn check_exposure(config: &Config) -> Result<(), String> {
+    if config.insecure {
+        return Ok(());
+    }
+    match listeners(config).into_iter().find(Listener::is_open) {
+        None => Ok(()),
+        Some(Listener { name, address, flag, .. }) => Err(format!(
+            "{name} would listen on {address} without credentials of your own: set {flag}, \
+             listen on 127.0.0.1, or allow it with --insecure"
+        )),
+    }
+}
+
+struct Listener {
+    name: &'static str,
+    address: SocketAddr,
+    /// Sets its credentials.
+    flag: &'static str,
+    has_credentials: bool,
+}
+
+impl Listener {
+    fn is_open(&self) -> bool {
+        !self.address.ip().to_canonical().is_loopback() && !self.has_credentials
+    }
+}
+
+fn listeners(config: &Config) -> Vec<Listener> {
+    let Config { http, pg, transport, .. } = config;
+    let listeners = [http.as_ref().map(of_http), pg.as_ref().map(of_pg), of_nats(transport)];
+    listeners.into_iter().flatten().collect()
+}
+
+fn of_http(http: &Http) -> Listener {
+    Listener {
+        name: "HTTP",
+        address: http.address,
+        flag: "--http-token",
+        has_credentials: http.token.is_some(),
+    }
+}
+
+/// The password that everybody knows, and none, are nobody's own.
+fn of_pg(pg: &Pg) -> Listener {
+    Listener {
+        name: "PostgreSQL",
+        address: pg.address,
+        flag: "--pg-pass",
+        has_credentials: !["", "ha"].contains(&pg.password.expose()),
+    }
+}
+
+/// A configuration file of one's own is taken for the user's decision.
+fn of_nats(transport: &Transport) -> Option<Listener> {
+    let Transport::Embedded { server: EmbeddedServer::Options(options), .. } = transport else {
+        return None;
+    };
+    Some(Listener {
+        name: "the embedded NATS server",
+        address: options.address,
+        flag: "--nats-token",
+        has_credentials: options.token.is_some(),
+    })
+}

@@ -1,0 +1,225 @@
+//! What flags take: small types that are right once they are parsed.
+
+use std::fmt::{self, Debug, Display};
+use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroUsize;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::ValueEnum;
+
+use crate::duration;
+
+/// A value that an empty text leaves out, as v0.0.7 has it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Optional<T>(pub Option<T>);
+
+impl<T: FromStr<Err: Display>> FromStr for Optional<T> {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Ok(Self(None));
+        }
+        text.parse().map(|value| Self(Some(value))).map_err(|error: T::Err| error.to_string())
+    }
+}
+
+/// A comma-separated list; blanks around its items and empty items do not count.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct List(pub Vec<String>);
+
+impl FromStr for List {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+        Ok(Self(items.map(str::to_owned).collect()))
+    }
+}
+
+/// A name that NATS accepts for streams, consumers and servers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Name(String);
+
+impl Name {
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Name {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let refused = |c: char| c.is_whitespace() || c.is_control() || ".*>/\\".contains(c);
+        match text.chars().find(|&c| refused(c)) {
+            Some(c) => Err(format!("a name cannot contain {c:?}")),
+            None if text.is_empty() => Err("a name cannot be empty".into()),
+            None => Ok(Self(text.to_owned())),
+        }
+    }
+}
+
+/// Where a listener that can be turned off listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Port {
+    /// Nowhere: `0` or a negative number.
+    Off,
+    /// On this port.
+    Number(u16),
+    /// On any that is free: `any`.
+    Any,
+}
+
+impl FromStr for Port {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "any" {
+            return Ok(Self::Any);
+        }
+        match text.parse::<i64>().map(u16::try_from) {
+            Ok(Ok(0)) => Ok(Self::Off),
+            Ok(Ok(port)) => Ok(Self::Number(port)),
+            Ok(Err(_)) if text.starts_with('-') => Ok(Self::Off),
+            Ok(Err(_)) | Err(_) => Err("expected a port up to 65535, 0 or any".into()),
+        }
+    }
+}
+
+/// Reads the address a listener binds: an IP address, `localhost`, or `*` for all.
+pub fn host(text: &str) -> Result<IpAddr, String> {
+    match text {
+        "localhost" => Ok(Ipv4Addr::LOCALHOST.into()),
+        "*" => Ok(Ipv4Addr::UNSPECIFIED.into()),
+        _ => text.trim_matches(['[', ']']).parse().map_err(|_| {
+            "expected an IP address to listen on, such as 127.0.0.1 or 0.0.0.0".into()
+        }),
+    }
+}
+
+/// Reads how many there may be of something.
+pub fn count(text: &str) -> Result<NonZeroUsize, String> {
+    let count = text.parse::<usize>().map_err(|_| "expected a number")?;
+    NonZeroUsize::new(count).ok_or_else(|| "must be at least 1".into())
+}
+
+/// When the embedded server brings messages to the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NatsSync {
+    /// Before it acknowledges.
+    #[default]
+    Always,
+    /// This often. A power loss loses what was acknowledged since.
+    Every(Duration),
+}
+
+impl FromStr for NatsSync {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "always" {
+            return Ok(Self::Always);
+        }
+        duration::parse_positive(text)
+            .map(Self::Every)
+            .map_err(|_| "expected always, or how often, such as 100ms or 2m".into())
+    }
+}
+
+/// One or more NATS servers, as clients take them. Its `Debug` and `Display` forms leave out
+/// what is secret in the URLs.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Servers(Vec<String>);
+
+impl Servers {
+    /// The URLs with the credentials they may hold; at least one.
+    #[must_use]
+    pub fn urls(&self) -> &[String] {
+        &self.0
+    }
+}
+
+impl FromStr for Servers {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let List(urls) = text.parse().unwrap_or_default();
+        let scheme = |url: &str| url.split_once("://").map(|(scheme, _)| scheme.to_owned());
+        let unknown = urls
+            .iter()
+            .filter_map(|url| scheme(url))
+            .find(|scheme| !["nats", "tls", "ws", "wss"].contains(&scheme.as_str()));
+        match unknown {
+            Some(scheme) => Err(format!("{scheme}:// is no NATS scheme; use nats:// or tls://")),
+            None if urls.is_empty() => Err("expected a URL such as nats://host:4222".into()),
+            None => Ok(Self(urls)),
+        }
+    }
+}
+
+impl Debug for Servers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Display::fmt(self, f)
+    }
+}
+
+impl Display for Servers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown: Vec<String> = self.0.iter().map(|url| shown(url)).collect();
+        f.write_str(&shown.join(","))
+    }
+}
+
+/// Servers need no scheme.
+fn shown(url: &str) -> String {
+    match url.rsplit_once('@') {
+        Some((_, host)) if !url.contains("://") => format!("***@{host}"),
+        Some(_) | None => without_credentials(url),
+    }
+}
+
+/// A URL whose user and password are `***`; text that is no URL with these stays as it is.
+pub(crate) fn without_credentials(url: &str) -> String {
+    let parts =
+        url.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?)));
+    match parts {
+        Some((scheme, (_, host))) => format!("{scheme}://***@{host}"),
+        None => url.to_owned(),
+    }
+}
+
+/// What carries the changes between nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TransportKind {
+    /// The NATS server inside this process
+    Embedded,
+    /// The JetStream behind --replication-url
+    Jetstream,
+    /// None: a single node
+    Local,
+}
+
+/// Which other nodes the cluster has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Compat {
+    /// Go nodes of v0.0.7 are in the cluster
+    #[value(name = "v0.0.7")]
+    V0_0_7,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum LogFormat {
+    /// For people
+    #[default]
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,261 @@
+//! The one place that knows SQLSTATEs. Their meaning:
+//! <https://www.postgresql.org/docs/15/errcodes-appendix.html>.
+
+use ha_core::Error;
+use pgwire::error::{ErrorInfo, PgWireError};
+
+/// The result of what a connection does.
+pub(crate) type Outcome<T> = std::result::Result<T, Failure>;
+
+/// Why a connection could not do what it was asked.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The client is told; unless it is fatal, the connection goes on.
+    Report(Box<ErrorInfo>),
+    /// There is nobody left to tell.
+    Gone,
+}
+
+impl Failure {
+    /// An error.
+    pub(crate) fn error(code: &str, message: impl Into<String>) -> Self {
+        Self::Report(Box::new(info("ERROR", code, message)))
+    }
+
+    /// An error after which the connection is closed.
+    pub(crate) fn fatal(code: &str, message: impl Into<String>) -> Self {
+        Self::Report(Box::new(info("FATAL", code, message)))
+    }
+
+    /// What is not there yet.
+    pub(crate) fn unsupported(what: impl Into<String>) -> Self {
+        Self::error("0A000", what)
+    }
+
+    /// A message that breaks the protocol.
+    pub(crate) fn protocol(what: impl Into<String>) -> Self {
+        Self::error("08P01", what)
+    }
+
+    /// Any statement but ROLLBACK in a transaction that failed.
+    pub(crate) fn aborted() -> Self {
+        let message =
+            "current transaction is aborted, commands ignored until end of transaction block";
+        Self::error("25P02", message)
+    }
+
+    /// Adds where in the client's text the error is, counted in characters from 1.
+    pub(crate) fn at(mut self, position: Option<usize>) -> Self {
+        if let (Self::Report(info), Some(position)) = (&mut self, position) {
+            info.position = Some(position.to_string());
+        }
+        self
+    }
+
+    /// The same error, but it ends the connection.
+    pub(crate) fn into_fatal(mut self) -> Self {
+        if let Self::Report(info) = &mut self {
+            info.severity = "FATAL".into();
+            info.severity_nonlocalized = Some("FATAL".into());
+        }
+        self
+    }
+}
+
+/// A notice or an error with both forms of the severity.
+pub(crate) fn info(severity: &str, code: &str, message: impl Into<String>) -> ErrorInfo {
+    let mut info = ErrorInfo::new(severity.to_owned(), code.to_owned(), message.into());
+    info.severity_nonlocalized = Some(severity.to_owned());
+    info
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(_: std::io::Error) -> Self {
+        Self::Gone
+    }
+}
+
+impl From<PgWireError> for Failure {
+    fn from(error: PgWireError) -> Self {
+        match error {
+            PgWireError::IoError(_) => Self::Gone,
+            PgWireError::InvalidPassword(user) => {
+                Self::fatal("28P01", format!("password authentication failed for user \"{user}\""))
+            }
+            error if error.is_fatal() => Self::fatal(error.code(), error.to_string()),
+            error => Self::error(error.code(), error.to_string()),
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let code = sqlstate(&error);
+        let mut info = info("ERROR", &code, error.to_string());
+        match &error {
+            Error::Sql { code, message, .. } => name_the_culprit(&mut info, *code, message),
+            Error::TooLarge { hint, .. } => info.hint = Some(hint.clone()),
+            Error::OutcomeUnknown(name) => info.detail = Some(format!("transaction: {name}")),
+            _ => {}
+        }
+        Self::Report(Box::new(info))
+    }
+}
+
+fn sqlstate(error: &Error) -> String {
+    match error {
+        Error::Sql { code, message, .. } => of_sqlite(*code, message),
+        Error::Invalid(_) => "22023",
+        Error::NotAllowed(_) => "42501",
+        Error::Unsupported(_) => "0A000",
+        Error::Conflict => "40001",
+        Error::OutcomeUnknown(_) => "08007",
+        Error::NotSent(_) => "08006",
+        Error::NotReady(_) => "57P03",
+        Error::ReadOnly(_) => "25006",
+        Error::Timeout(_) | Error::Interrupted => "57014",
+        Error::TooLarge { .. } => "54000",
+        Error::IdleTransaction(_) => "25P03",
+        Error::NoTransaction(_) => "25P01",
+        Error::Closed => "57P01",
+        Error::Config { .. } => "F0000",
+        Error::Io { .. } => "58030",
+        Error::Corrupt(_) => "XX001",
+        _ => "XX000",
+    }
+    .to_owned()
+}
+
+/// From SQLite's extended result code (<https://sqlite.org/rescode.html>); the plain
+/// `SQLITE_ERROR` only tells more in its message.
+fn of_sqlite(code: i32, message: &str) -> &'static str {
+    match code {
+        2067 | 1555 | 2579 => return "23505",
+        787 => return "23503",
+        1299 => return "23502",
+        275 => return "23514",
+        1811 => return "P0001",
+        3091 => return "42804",
+        _ => {}
+    }
+    match code & 0xff {
+        1 => of_message(message),
+        5 | 6 => "40001",
+        7 => "53200",
+        8 => "25006",
+        9 => "57014",
+        10 => "58030",
+        11 | 26 => "XX001",
+        13 => "53100",
+        18 => "54000",
+        19 => "23000",
+        20 => "42804",
+        23 => "42501",
+        _ => "XX000",
+    }
+}
+
+fn of_message(message: &str) -> &'static str {
+    const MEANINGS: &[(&str, &str)] = &[
+        ("no such table", "42P01"),
+        ("no such view", "42P01"),
+        ("no such column", "42703"),
+        ("has no column named", "42703"),
+        ("no such index", "42704"),
+        ("no such trigger", "42704"),
+        ("no such collation", "42704"),
+        ("no such savepoint", "3B001"),
+        ("no such function", "42883"),
+        ("wrong number of arguments", "42883"),
+        ("no such module", "0A000"),
+        ("already exists", "42P07"),
+        ("already another table or index", "42P07"),
+        ("duplicate column name", "42701"),
+        ("ambiguous column name", "42702"),
+        ("syntax error", "42601"),
+        ("incomplete input", "42601"),
+        ("unrecognized token", "42601"),
+        ("columns but", "42601"),
+        ("values for", "42601"),
+        ("not authorized", "42501"),
+        ("prohibited", "42501"),
+        ("may not be", "42501"),
+        ("misuse of", "42803"),
+        ("integer overflow", "22003"),
+        ("malformed JSON", "22P02"),
+        ("too many", "54000"),
+        ("too big", "54000"),
+        ("too deep", "54001"),
+        ("foreign key mismatch", "42830"),
+    ];
+    let meaning = MEANINGS.iter().find(|(words, _)| message.contains(words));
+    meaning.map_or("42000", |(_, code)| code)
+}
+
+/// Fills in the table, column and constraint that SQLite names in `… constraint failed: …`.
+fn name_the_culprit(info: &mut ErrorInfo, code: i32, message: &str) {
+    let Some((_, culprits)) = message.split_once("constraint failed: ") else { return };
+    if let Some(index) = culprits.strip_prefix("index '") {
+        info.constraint = Some(index.trim_end_matches('\'').to_owned());
+        return;
+    }
+    if code == 275 {
+        info.constraint = Some(culprits.to_owned());
+        return;
+    }
+    let columns: Vec<_> =
+        culprits.split(", ").filter_map(|culprit| culprit.split_once('.')).collect();
+    let Some((table, column)) = columns.first() else { return };
+    info.table = Some((*table).to_owned());
+    let names: Vec<_> = columns.iter().map(|(_, column)| *column).collect();
+    if columns.len() == 1 {
+        info.column = Some((*column).to_owned());
+    }
+    // PostgreSQL's own names of unnamed constraints.
+    match code {
+        2067 => info.constraint = Some(format!("{table}_{}_key", names.join("_"))),
+        1555 | 2579 => info.constraint = Some(format!("{table}_pkey")),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(error: Error) -> Box<ErrorInfo> {
+        match Failure::from(error) {
+            Failure::Report(info) => info,
+            Failure::Gone => panic!("a report is expected"),
+        }
+    }
+
+    fn sql(code: i32, message: &str) -> Box<ErrorInfo> {
+        report(Error::Sql { code, message: message.into(), offset: None })
+    }
+
+    #[test]
+    fn constraints_are_named() {
+        let unique = sql(2067, "UNIQUE constraint failed: users.email");
+        assert_eq!(unique.code, "23505");
+        assert_eq!(unique.table.as_deref(), Some("users"));
+        assert_eq!(unique.column.as_deref(), Some("email"));
+        assert_eq!(unique.constraint.as_deref(), Some("users_email_key"));
+        let both = sql(1555, "UNIQUE constraint failed: t.a, t.b");
+        assert_eq!((both.constraint.as_deref(), both.column.as_deref()), (Some("t_pkey"), None));
+        let check = sql(275, "CHECK constraint failed: positive");
+        assert_eq!((&*check.code, check.constraint.as_deref()), ("23514", Some("positive")));
+        let index = sql(2067, "UNIQUE constraint failed: index 'lower_name'");
+        assert_eq!(index.constraint.as_deref(), Some("lower_name"));
+    }
+
+    #[test]
+    fn words_of_sqlite_have_a_meaning() {
+        assert_eq!(sql(1, "no such table: t").code, "42P01");
+        assert_eq!(sql(1, "table t has no column named x").code, "42703");
+        assert_eq!(sql(1, "near \"x\": syntax error").code, "42601");
+        assert_eq!(sql(1, "table t already exists").code, "42P07");
+        assert_eq!(sql(9, "interrupted").code, "57014");
+        assert_eq!(report(Error::Conflict).code, "40001");
+    }
+}

@@ -1,0 +1,85 @@
+//! Snapshots.
+
+use bytes::Bytes;
+use futures::stream::{self, StreamExt};
+use futures::TryStreamExt;
+use ha_core::{ByteStream, ChangeTransport, Error, Seq, SnapshotMeta};
+
+use crate::TransportFixture;
+use crate::probe::{needs, noise, snapshot_meta};
+
+/// The body in chunks of odd sizes.
+fn chunks(body: &[u8]) -> ByteStream {
+    let chunks: Vec<_> = body.chunks(77_777).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
+    stream::iter(chunks).boxed()
+}
+
+async fn describe(node: &dyn ChangeTransport, seq: u64, body: &[u8]) -> SnapshotMeta {
+    snapshot_meta(node.bounds().await.expect("bounds").lineage, Seq(seq), body)
+}
+
+async fn fetch(node: &dyn ChangeTransport, meta: &SnapshotMeta) -> Vec<u8> {
+    let body = node.get_snapshot(meta).await.expect("get");
+    body.map_ok(|chunk| chunk.to_vec()).try_concat().await.expect("read")
+}
+
+/// Another node gets the bytes and the description that were stored, of empty, small and
+/// large bodies.
+pub async fn a_snapshot_survives_a_round_trip(fixture: &impl TransportFixture) {
+    let (guard, node) = fixture.open().await;
+    needs!(node, snapshots);
+    assert_eq!(node.snapshots().await.expect("list"), []);
+    let peer = fixture.join(&guard).await;
+    for (seq, len) in [(1, 0), (2, 1), (3, 3 << 20)] {
+        let body = noise(len, seq);
+        let meta = describe(&*node, seq, &body).await;
+        node.put_snapshot(meta.clone(), chunks(&body)).await.expect("put");
+        assert_eq!(peer.snapshots().await.expect("list")[0], meta);
+        assert_eq!(fetch(&*peer, &meta).await, body);
+    }
+}
+
+/// Snapshots are listed by position, whatever the order they were stored in.
+pub async fn the_newest_snapshot_is_first(fixture: &impl TransportFixture) {
+    let (_guard, node) = fixture.open().await;
+    needs!(node, snapshots);
+    for seq in [20, 3, 100] {
+        let body = noise(1000, seq);
+        let meta = describe(&*node, seq, &body).await;
+        node.put_snapshot(meta, chunks(&body)).await.expect("put");
+    }
+    let listed = node.snapshots().await.expect("list");
+    assert!(listed.iter().map(|meta| meta.seq).eq([Seq(100), Seq(20), Seq(3)]));
+}
+
+/// A body that breaks off, or is not what its description says, is an error and never listed.
+pub async fn a_torn_snapshot_is_never_seen(fixture: &impl TransportFixture) {
+    let (_guard, node) = fixture.open().await;
+    needs!(node, snapshots);
+    let body = noise(700_000, 1);
+    let meta = describe(&*node, 1, &body).await;
+    let broken = Error::Corrupt("the source broke off".to_owned());
+    let torn = chunks(&body[..500_000]).chain(stream::iter([Err(broken)])).boxed();
+    node.put_snapshot(meta.clone(), torn).await.expect_err("broke off");
+    assert_eq!(node.snapshots().await.expect("list"), []);
+    for wrong in [&body[..500_000], &noise(700_000, 2)] {
+        let error = node.put_snapshot(meta.clone(), chunks(wrong)).await.expect_err("differs");
+        assert!(matches!(error, Error::Corrupt(_)), "{error:?}");
+        assert_eq!(node.snapshots().await.expect("list"), []);
+    }
+    node.put_snapshot(meta.clone(), chunks(&body)).await.expect("put");
+    assert_eq!(fetch(&*node, &meta).await, body);
+}
+
+/// Storing a snapshot again changes nothing.
+pub async fn a_snapshot_may_be_stored_twice(fixture: &impl TransportFixture) {
+    let (_guard, node) = fixture.open().await;
+    needs!(node, snapshots);
+    let body = noise(600_000, 7);
+    let meta = describe(&*node, 7, &body).await;
+    for _ in 0..2 {
+        node.put_snapshot(meta.clone(), chunks(&body)).await.expect("put");
+        assert_eq!(node.snapshots().await.expect("list"), std::slice::from_ref(&meta));
+        assert_eq!(fetch(&*node, &meta).await, body);
+    }
+}

@@ -1,0 +1,168 @@
+use std::fmt;
+use std::sync::Arc;
+
+use async_nats::jetstream::context::ContextBuilder;
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use ha_core::{
+    AppendError, Appended, Bounds, ByteStream, Capabilities, ChangeTransport, Delivery, Draft,
+    Error, Result, Seq, SnapshotMeta, Stored,
+};
+use tokio::sync::watch;
+
+use crate::Options;
+use crate::append::{Appender, HEADERS};
+use crate::credentials::Address;
+use crate::link::Link;
+use crate::snapshots::Snapshots;
+use crate::stream::Stream;
+use crate::subscription;
+
+/// A log in a JetStream stream.
+///
+/// Two connections: one for appends alone, one for everything else. Both come back by
+/// themselves, for ever, after at most a second once a server can be reached.
+#[derive(Debug)]
+pub struct JetStream {
+    origin: String,
+    appender: Appender,
+    reader: Link,
+    stream: Stream,
+    snapshots: Snapshots,
+    created: bool,
+    synced: bool,
+    closed: watch::Sender<bool>,
+}
+
+impl JetStream {
+    /// Connects, and makes the stream if there is none. An existing stream is not changed.
+    ///
+    /// [`Error::Config`] if the options make no sense, [`Error::Transport`] if no server can
+    /// be reached or JetStream is not ready within [`Options::timeout`].
+    pub async fn connect(options: Options) -> Result<Arc<Self>> {
+        options.check()?;
+        let address = Address::parse(&options)?;
+        let origin = format!("NATS at {}", Address::redact(&options.url));
+        match tokio::time::timeout(options.timeout, Self::open(&options, &address)).await {
+            Ok(opened) => opened.map(Arc::new),
+            Err(_) => {
+                let reason = format!("JetStream did not answer within {:?}", options.timeout);
+                Err(Error::transport(origin, reason))
+            }
+        }
+    }
+
+    async fn open(options: &Options, address: &Address) -> Result<Self> {
+        let reader = Link::open(address, options, "read").await?;
+        let writer = Link::open(address, options, "append").await?;
+        let builder = ContextBuilder::new().timeout(options.timeout).ack_timeout(options.timeout);
+        let context = builder.build(reader.client.clone());
+        let opened = Stream::open(context.clone(), options).await?;
+        let limit = opened.max_message_size.unwrap_or(usize::MAX).min(writer.client.max_payload());
+        Ok(Self {
+            origin: Address::redact(&options.url),
+            appender: Appender::new(writer, options.stream.clone(), limit.saturating_sub(HEADERS)),
+            reader,
+            stream: opened.stream,
+            snapshots: Snapshots {
+                context,
+                bucket: format!("{}_snapshots", options.stream),
+                replicas: options.replicas,
+                timeout: options.timeout,
+            },
+            created: opened.created,
+            synced: options.synced,
+            closed: watch::Sender::new(false),
+        })
+    }
+
+    /// Whether [`Self::connect`] made the stream. Nodes that start at the same moment may all
+    /// be told so.
+    #[must_use]
+    pub fn created_stream(&self) -> bool {
+        self.created
+    }
+
+    /// Forgets a snapshot; no error if there is none.
+    pub async fn remove_snapshot(&self, meta: &SnapshotMeta) -> Result<()> {
+        self.open_snapshots()?.remove(meta).await
+    }
+
+    fn check_open(&self) -> Result<()> {
+        if *self.closed.borrow() { Err(Error::Closed) } else { Ok(()) }
+    }
+
+    fn open_stream(&self) -> Result<&Stream> {
+        self.check_open().map(|()| &self.stream)
+    }
+
+    fn open_snapshots(&self) -> Result<&Snapshots> {
+        self.check_open().map(|()| &self.snapshots)
+    }
+}
+
+impl fmt::Display for JetStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "JetStream {} at {}", self.stream.name, self.origin)
+    }
+}
+
+#[async_trait]
+impl ChangeTransport for JetStream {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            replicated: true,
+            synced: self.synced,
+            max_part_bytes: self.appender.max_part_bytes(),
+            max_parts: 1,
+            snapshots: true,
+            trim: true,
+            readable: true,
+        }
+    }
+
+    async fn append(&self, draft: Draft) -> Result<Appended, AppendError> {
+        if *self.closed.borrow() {
+            return Err(AppendError::Closed);
+        }
+        self.appender.append(draft).await
+    }
+
+    async fn subscribe(&self, from: Seq) -> Result<BoxStream<'static, Result<Delivery>>> {
+        let stream = self.open_stream()?.clone();
+        let closed = self.closed.subscribe();
+        subscription::open(stream, from.max(Seq(1)), self.reader.losses(), closed).await
+    }
+
+    async fn read(&self, seq: Seq) -> Result<Option<Stored>> {
+        self.open_stream()?.read(seq).await
+    }
+
+    async fn bounds(&self) -> Result<Bounds> {
+        self.open_stream()?.bounds().await
+    }
+
+    async fn trim(&self, before: Seq) -> Result<()> {
+        self.open_stream()?.trim(before).await
+    }
+
+    async fn put_snapshot(&self, meta: SnapshotMeta, body: ByteStream) -> Result<()> {
+        self.open_snapshots()?.put(&meta, body).await
+    }
+
+    async fn snapshots(&self) -> Result<Vec<SnapshotMeta>> {
+        self.open_snapshots()?.list().await
+    }
+
+    async fn get_snapshot(&self, meta: &SnapshotMeta) -> Result<ByteStream> {
+        self.open_snapshots()?.get(meta).await
+    }
+
+    async fn close(&self) -> Result<()> {
+        if !self.closed.send_replace(true) {
+            self.appender.link.close().await;
+            self.reader.close().await;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,111 @@
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use ha_core::{
+    AppendError, Appended, Bounds, ByteStream, Capabilities, ChangeTransport, Delivery, Draft,
+    Error, Result, Seq, SnapshotMeta, Stored,
+};
+use ha_jetstream::JetStream;
+
+use crate::{Options, Server};
+
+/// The transport over a server in this process. Closing it stops the server.
+#[derive(Debug)]
+pub struct Embedded {
+    server: Arc<Server>,
+    stream: Arc<JetStream>,
+}
+
+impl Embedded {
+    /// Starts a server, connects to it and opens the stream. Of `stream`, the URL, the token
+    /// (if the server has one) and `synced` are what the server says.
+    ///
+    /// Errors are those of [`Server::start`] and [`JetStream::connect`].
+    pub async fn open(server: Options, stream: ha_jetstream::Options) -> Result<Arc<Self>> {
+        let token = server.token.clone().filter(|_| server.config_file.is_none());
+        let server = blocking(move || Server::start(server)).await??;
+        let connected = JetStream::connect(ha_jetstream::Options {
+            url: server.client_url().to_owned(),
+            token: token.or(stream.token.clone()),
+            synced: server.is_synced(),
+            ..stream
+        });
+        match connected.await {
+            Ok(stream) => Ok(Arc::new(Self { server: Arc::new(server), stream })),
+            Err(error) => {
+                blocking(move || drop(server)).await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// The server.
+    #[must_use]
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// Whether [`Self::open`] made the stream, rather than finding it in the store directory.
+    #[must_use]
+    pub fn created_stream(&self) -> bool {
+        self.stream.created_stream()
+    }
+}
+
+impl fmt::Display for Embedded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "embedded NATS at {}", self.server.client_url())
+    }
+}
+
+#[async_trait]
+impl ChangeTransport for Embedded {
+    fn capabilities(&self) -> Capabilities {
+        self.stream.capabilities()
+    }
+
+    async fn append(&self, draft: Draft) -> Result<Appended, AppendError> {
+        self.stream.append(draft).await
+    }
+
+    async fn subscribe(&self, from: Seq) -> Result<BoxStream<'static, Result<Delivery>>> {
+        self.stream.subscribe(from).await
+    }
+
+    async fn read(&self, seq: Seq) -> Result<Option<Stored>> {
+        self.stream.read(seq).await
+    }
+
+    async fn bounds(&self) -> Result<Bounds> {
+        self.stream.bounds().await
+    }
+
+    async fn trim(&self, before: Seq) -> Result<()> {
+        self.stream.trim(before).await
+    }
+
+    async fn put_snapshot(&self, meta: SnapshotMeta, body: ByteStream) -> Result<()> {
+        self.stream.put_snapshot(meta, body).await
+    }
+
+    async fn snapshots(&self) -> Result<Vec<SnapshotMeta>> {
+        self.stream.snapshots().await
+    }
+
+    async fn get_snapshot(&self, meta: &SnapshotMeta) -> Result<ByteStream> {
+        self.stream.get_snapshot(meta).await
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.stream.close().await?;
+        let server = Arc::clone(&self.server);
+        blocking(move || server.shutdown()).await
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    let joined = tokio::task::spawn_blocking(work).await;
+    joined.map_err(|error| Error::transport("the embedded NATS server", error))
+}

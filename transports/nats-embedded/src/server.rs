@@ -1,0 +1,122 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use ha_core::{Error, Result};
+use serde::Deserialize;
+
+use crate::ffi;
+use crate::options::{Options, Wire};
+
+/// A running nats-server with JetStream. Dropping it shuts it down.
+///
+/// A process may run several, each with a store directory of its own.
+#[derive(Debug)]
+pub struct Server {
+    started: Started,
+    stopped: AtomicBool,
+}
+
+/// What the Go side tells of a server (`started` in `server/main.go`).
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Started {
+    error: Option<String>,
+    handle: u64,
+    url: String,
+    host: String,
+    port: u16,
+    synced: bool,
+}
+
+impl Server {
+    /// Starts a server and returns once it takes connections, after some 30 ms with an empty
+    /// store. Blocks the thread meanwhile: call it through `spawn_blocking` in async code.
+    ///
+    /// [`Error::Transport`] with nats-server's own words if it cannot start: a port in use, a
+    /// store directory that another server uses, a wrong configuration file.
+    pub fn start(options: Options) -> Result<Self> {
+        let wire = serde_json::to_string(&Wire::new(options))
+            .map_err(|error| Error::config("nats", error.to_string()))?;
+        let answer = ffi::start(&ffi::c_string(wire));
+        let started: Started = serde_json::from_str(&answer).map_err(failed)?;
+        if let Some(error) = started.error {
+            return Err(failed(error));
+        }
+        forward_log(started.handle)?;
+        Ok(Self { started, stopped: AtomicBool::new(false) })
+    }
+
+    /// Where clients of this machine connect, without credentials.
+    #[must_use]
+    pub fn client_url(&self) -> &str {
+        &self.started.url
+    }
+
+    /// The address that clients of this machine connect to.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.started.host
+    }
+
+    /// The port that was bound.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.started.port
+    }
+
+    /// Whether the store is synced before every acknowledgement.
+    #[must_use]
+    pub fn is_synced(&self) -> bool {
+        self.started.synced
+    }
+
+    /// Whether the server runs and JetStream with it; nats-server turns JetStream off when its
+    /// disk fails.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        ffi::is_running(self.started.handle)
+    }
+
+    /// Stops the server and returns when it is down and its store directory is free. Blocks
+    /// the thread meanwhile. Stopping again does nothing.
+    pub fn shutdown(&self) {
+        if !self.stopped.swap(true, Ordering::AcqRel) {
+            ffi::shutdown(self.started.handle);
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.shutdown();
+    }
+}
+
+/// Copies the server's log to `tracing` until the server is down.
+fn forward_log(handle: u64) -> Result<()> {
+    let forward = move || while let Some(line) = ffi::next_log(handle) {
+        log(&line);
+    };
+    match thread::Builder::new().name("nats-log".to_owned()).spawn(forward) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            ffi::shutdown(handle);
+            Err(Error::io("starting a thread", &error))
+        }
+    }
+}
+
+fn log(line: &str) {
+    let (level, text) = line.split_at_checked(1).unwrap_or(("N", line));
+    match level {
+        "F" | "E" => tracing::error!(target: "nats", "{text}"),
+        "W" => tracing::warn!(target: "nats", "{text}"),
+        "N" => tracing::info!(target: "nats", "{text}"),
+        "D" => tracing::debug!(target: "nats", "{text}"),
+        _ => tracing::trace!(target: "nats", "{text}"),
+    }
+}
+
+fn failed(reason: impl ToString) -> Error {
+    Error::transport("the embedded NATS server", reason)
+}
