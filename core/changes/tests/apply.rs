@@ -149,9 +149,9 @@ fn values_keep_their_type_whatever_the_column_is_declared_as() {
 
 #[test]
 fn zero_becomes_minus_zero() {
-    let mut db = Sqlite::new("CREATE TABLE t(a); INSERT INTO t VALUES (0.0)");
+    let mut db = Sqlite::new("CREATE TABLE t(a, b); INSERT INTO t VALUES (0.0, 1)");
     let t = db.schema("t");
-    db.apply(vec![update(&t, (1, 1), row![0.0], row![-0.0])]).unwrap();
+    db.apply(vec![update(&t, (1, 1), row![0.0, 1], row![-0.0, 2])]).unwrap();
     let Value::Real(zero) = db.one("SELECT a FROM t") else { panic!() };
     assert!(zero.is_sign_negative());
 }

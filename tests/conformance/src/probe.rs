@@ -33,10 +33,7 @@ pub(crate) use needs;
 /// An attempt that was never made before.
 pub(crate) fn attempt() -> AttemptId {
     static COUNTER: AtomicU64 = AtomicU64::new(1);
-    AttemptId {
-        boot: std::process::id().into(),
-        counter: COUNTER.fetch_add(1, Ordering::Relaxed),
-    }
+    AttemptId { boot: std::process::id().into(), counter: COUNTER.fetch_add(1, Ordering::Relaxed) }
 }
 
 /// An entry of one part, with a new attempt.
@@ -105,7 +102,8 @@ pub(crate) fn noise(len: usize, seed: u64) -> Vec<u8> {
     let mut state = seed.wrapping_mul(2).wrapping_add(1);
     let mut bytes = Vec::with_capacity(len + 8);
     while bytes.len() < len {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         bytes.extend_from_slice(&(state >> 16).to_le_bytes()[..4]);
     }
     bytes.truncate(len);

@@ -16,8 +16,8 @@ const PROBE: Duration = Duration::from_secs(2);
 /// The longest pause between two attempts to reconnect.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// A connection to the servers, which comes back by itself for ever.
-#[derive(Debug)]
+/// A connection to the servers, which comes back by itself for ever. Clones share it.
+#[derive(Debug, Clone)]
 pub(crate) struct Link {
     /// What sends.
     pub(crate) client: Client,
@@ -53,6 +53,19 @@ impl Link {
         let mut losses = self.losses.clone();
         losses.mark_unchanged();
         losses
+    }
+
+    /// Asks, and asks again whenever the connection is lost before the answer. For questions
+    /// that may be asked twice.
+    pub(crate) async fn ask<T, F: Future<Output = T>>(&self, question: impl Fn() -> F) -> T {
+        loop {
+            let mut losses = self.losses();
+            tokio::select! {
+                biased;
+                answer = question() => return answer,
+                _ = losses.changed() => {}
+            }
+        }
     }
 
     /// Sends what is waiting and ends the connection.
@@ -91,7 +104,9 @@ fn note(event: &Event, losses: &watch::Sender<u64>) {
 fn pause(attempt: usize) -> Duration {
     match u32::try_from(attempt).unwrap_or(u32::MAX) {
         0 | 1 => Duration::ZERO,
-        more => Duration::from_millis(10).saturating_mul(1 << (more - 2).min(10)).min(LONGEST_PAUSE),
+        more => {
+            Duration::from_millis(10).saturating_mul(1 << (more - 2).min(10)).min(LONGEST_PAUSE)
+        }
     }
 }
 

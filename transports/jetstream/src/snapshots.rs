@@ -114,7 +114,11 @@ impl Snapshots {
 
     async fn describe(&self, store: &ObjectStore, name: String, meta: &SnapshotMeta) -> Result<()> {
         let text = serde_json::to_string(&Description::from(meta)).map_err(|e| self.failed(e))?;
-        let update = UpdateMetadata { name: name.clone(), description: Some(text), ..UpdateMetadata::default() };
+        let update = UpdateMetadata {
+            name: name.clone(),
+            description: Some(text),
+            ..UpdateMetadata::default()
+        };
         let updated = store.update_metadata(name, update).await;
         updated.map(drop).map_err(|error| self.failed(error))
     }
@@ -134,9 +138,9 @@ impl Snapshots {
                 }
             }
         };
-        stream::try_unfold(object, read).try_filter(|piece: &Bytes| {
-            std::future::ready(!piece.is_empty())
-        }).boxed()
+        stream::try_unfold(object, read)
+            .try_filter(|piece: &Bytes| std::future::ready(!piece.is_empty()))
+            .boxed()
     }
 
     async fn find(&self) -> Result<Option<ObjectStore>> {

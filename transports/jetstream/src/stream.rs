@@ -6,6 +6,7 @@ use async_nats::jetstream::{self, Context, ErrorCode};
 use ha_core::{Bounds, Error, Lineage, Result, Seq, Stored};
 
 use crate::Options;
+use crate::link::Link;
 
 /// As every version of ha makes it.
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
@@ -18,6 +19,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct Stream {
     pub(crate) context: Context,
     pub(crate) name: String,
+    pub(crate) link: Link,
     handle: NatsStream<()>,
 }
 
@@ -32,27 +34,28 @@ pub(crate) struct Opened {
 impl Stream {
     /// Finds the stream, or makes it if there is none. One that exists is left as it is. Asks
     /// again for as long as JetStream is not ready.
-    pub(crate) async fn open(context: Context, options: &Options) -> Result<Opened> {
+    pub(crate) async fn open(context: Context, link: Link, options: &Options) -> Result<Opened> {
         loop {
             match find_or_create(&context, options).await {
-                Ok((info, created)) => return Self::opened(context, &info, created).await,
+                Ok((info, created)) => return Self::opened(context, link, &info, created).await,
                 Err(Failure::NotReady) => tokio::time::sleep(PAUSE).await,
                 Err(Failure::Other(reason)) => return Err(failed(&options.stream, reason)),
             }
         }
     }
 
-    async fn opened(context: Context, info: &Info, created: bool) -> Result<Opened> {
+    async fn opened(context: Context, link: Link, info: &Info, created: bool) -> Result<Opened> {
         let name = info.config.name.clone();
         let handle = context.get_stream_no_info(&name).await.map_err(|e| failed(&name, e))?;
         let max_message_size =
             usize::try_from(info.config.max_message_size).ok().filter(|size| *size > 0);
-        Ok(Opened { stream: Self { context, name, handle }, created, max_message_size })
+        Ok(Opened { stream: Self { context, name, link, handle }, created, max_message_size })
     }
 
     /// Which log this is and how far it goes, as the stream's leader says.
     pub(crate) async fn bounds(&self) -> Result<Bounds> {
-        let info = self.handle.get_info().await.map_err(|error| failed(&self.name, error))?;
+        let info = self.link.ask(|| self.handle.get_info()).await;
+        let info = info.map_err(|error| failed(&self.name, error))?;
         let created = info.created.unix_timestamp_nanos();
         let last = Seq(info.state.last_sequence);
         let first =
@@ -87,7 +90,7 @@ impl Stream {
         if before <= bounds.first {
             return Ok(());
         }
-        let purged = self.handle.purge().sequence(before.0).await;
+        let purged = self.link.ask(|| self.handle.purge().sequence(before.0).into_future()).await;
         purged.map(drop).map_err(|error| failed(&self.name, error))
     }
 
@@ -100,7 +103,7 @@ impl Stream {
         if seq == Seq::ZERO {
             return Ok(None);
         }
-        match self.handle.get_raw_message(seq.0).await {
+        match self.link.ask(|| self.handle.get_raw_message(seq.0)).await {
             Ok(message) => Ok(Some(Stored { seq, payload: message.payload })),
             Err(error) => match error.kind() {
                 RawMessageErrorKind::NoMessageFound => Ok(None),

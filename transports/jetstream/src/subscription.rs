@@ -25,9 +25,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 pub(crate) async fn open(
     stream: Stream,
     from: Seq,
-    losses: watch::Receiver<u64>,
     closed: watch::Receiver<bool>,
 ) -> Result<BoxStream<'static, Result<Delivery>>> {
+    let losses = stream.link.losses();
     let mut follower =
         Follower { stream, next: from, losses, closed, messages: None, gap_at: None, ended: false };
     follower.consume().await?;
@@ -134,7 +134,7 @@ impl Follower {
     async fn resume(&mut self) -> Option<Result<Delivery>> {
         let mut pause = Duration::from_millis(10);
         loop {
-            match self.until_closed(Self::consume).await? {
+            match until(self.closed.clone(), self.consume()).await? {
                 Ok(bounds) => return Some(Ok(Delivery::Reconnected(bounds))),
                 Err(error @ Error::Truncated { .. }) => {
                     self.ended = true;
@@ -142,18 +142,8 @@ impl Follower {
                 }
                 Err(error) => tracing::debug!("subscription is not back yet: {error}"),
             }
-            self.until_closed(async |_| tokio::time::sleep(pause).await).await?;
+            until(self.closed.clone(), tokio::time::sleep(pause)).await?;
             pause = (pause * 2).min(LONGEST_PAUSE);
-        }
-    }
-
-    /// Does the work, or gives `None` if the transport is closed meanwhile.
-    async fn until_closed<T>(&mut self, work: impl AsyncFnOnce(&mut Self) -> T) -> Option<T> {
-        let mut closed = self.closed.clone();
-        tokio::select! {
-            biased;
-            _ = closed.wait_for(|closed| *closed) => None,
-            done = work(self) => Some(done),
         }
     }
 
@@ -165,8 +155,9 @@ impl Follower {
             return Err(Error::Truncated { from: self.next, first: bounds.first });
         }
         let config = consumer_config(self.next);
-        let Stream { context, name, .. } = &self.stream;
-        let made = context.create_consumer_on_stream(config, name.as_str()).await;
+        let Stream { context, name, link, .. } = &self.stream;
+        let make = || context.create_consumer_on_stream(config.clone(), name.as_str());
+        let made = link.ask(make).await;
         let consumer = made.map_err(|error| failed(name, error))?;
         let requests = consumer.stream().max_messages_per_batch(MESSAGES_PER_REQUEST);
         let messages = requests.expires(REQUEST).heartbeat(HEARTBEAT).messages().await;
@@ -195,6 +186,15 @@ impl Drop for Messages {
                 let _ = deleted.await;
             });
         }
+    }
+}
+
+/// Does the work, or gives `None` if the transport is closed meanwhile.
+async fn until<T>(mut closed: watch::Receiver<bool>, work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        _ = closed.wait_for(|closed| *closed) => None,
+        done = work => Some(done),
     }
 }
 

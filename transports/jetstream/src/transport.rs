@@ -26,7 +26,6 @@ use crate::subscription;
 pub struct JetStream {
     origin: String,
     appender: Appender,
-    reader: Link,
     stream: Stream,
     snapshots: Snapshots,
     created: bool,
@@ -57,12 +56,11 @@ impl JetStream {
         let writer = Link::open(address, options, "append").await?;
         let builder = ContextBuilder::new().timeout(options.timeout).ack_timeout(options.timeout);
         let context = builder.build(reader.client.clone());
-        let opened = Stream::open(context.clone(), options).await?;
+        let opened = Stream::open(context.clone(), reader, options).await?;
         let limit = opened.max_message_size.unwrap_or(usize::MAX).min(writer.client.max_payload());
         Ok(Self {
             origin: Address::redact(&options.url),
             appender: Appender::new(writer, options.stream.clone(), limit.saturating_sub(HEADERS)),
-            reader,
             stream: opened.stream,
             snapshots: Snapshots {
                 context,
@@ -131,7 +129,7 @@ impl ChangeTransport for JetStream {
     async fn subscribe(&self, from: Seq) -> Result<BoxStream<'static, Result<Delivery>>> {
         let stream = self.open_stream()?.clone();
         let closed = self.closed.subscribe();
-        subscription::open(stream, from.max(Seq(1)), self.reader.losses(), closed).await
+        subscription::open(stream, from.max(Seq(1)), closed).await
     }
 
     async fn read(&self, seq: Seq) -> Result<Option<Stored>> {
@@ -161,7 +159,7 @@ impl ChangeTransport for JetStream {
     async fn close(&self) -> Result<()> {
         if !self.closed.send_replace(true) {
             self.appender.link.close().await;
-            self.reader.close().await;
+            self.stream.link.close().await;
         }
         Ok(())
     }

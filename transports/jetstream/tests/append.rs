@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use ha_core::{AppendError, Appended, ChangeTransport, Seq};
 use ha_jetstream::{JetStream, Options};
-use support::{Proxy, TestServer, draft, next_entry, options};
+use support::proxy::Proxy;
+use support::{TestServer, draft, next_entry, options};
 
 /// A server, a node that reaches it through a proxy, and one that reaches it directly.
 async fn nodes(timeout: Duration) -> (TestServer, Proxy, Arc<JetStream>, Arc<JetStream>) {

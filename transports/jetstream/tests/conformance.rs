@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use ha_conformance::TransportFixture;
 use ha_core::ChangeTransport;
 use ha_jetstream::JetStream;
-use support::{Proxy, TestServer, options};
+use support::proxy::Proxy;
+use support::{TestServer, options};
 
 struct Fixture;
 

@@ -6,7 +6,8 @@ use futures::StreamExt;
 use ha_core::{ChangeTransport, Delivery, Error, Seq};
 use ha_jetstream::JetStream;
 use ha_nats_embedded::Server;
-use support::{Proxy, TestServer, draft, next_entry, options, server_options};
+use support::proxy::Proxy;
+use support::{TestServer, draft, next_entry, options, server_options};
 
 async fn put(node: &JetStream, seqs: std::ops::RangeInclusive<u64>) {
     for seq in seqs {

@@ -56,16 +56,19 @@ impl ChangeTransport for Local {
         }
     }
 
+    /// The caller's database is the log, so an entry that the caller failed to keep may be
+    /// appended again at its place.
     async fn append(&self, draft: Draft) -> Result<Appended, AppendError> {
         let mut outcome = Err(AppendError::Closed);
         self.last.send_if_modified(|end| {
             let Some(last) = end else { return false };
-            if draft.expect.is_some_and(|expect| expect != *last) {
+            let again = draft.expect.is_some_and(|expect| expect.next() == *last);
+            if draft.expect.is_some_and(|expect| expect != *last) && !again {
                 outcome = Err(AppendError::Refused { last: Some(*last) });
                 return false;
             }
-            let first = last.next();
-            *last = Seq(last.0 + draft.parts.len() as u64);
+            let first = if again { *last } else { last.next() };
+            *last = Seq(first.0 + draft.parts.len() as u64 - 1);
             outcome = Ok(Appended { first, last: *last });
             true
         });

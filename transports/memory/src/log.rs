@@ -51,7 +51,11 @@ impl MemoryLog {
     #[must_use]
     pub fn with(options: MemoryOptions) -> Self {
         let state = State::new(&options.name);
-        Self(Arc::new(Shared { options, state: Mutex::new(state), changed: watch::Sender::new(()) }))
+        Self(Arc::new(Shared {
+            options,
+            state: Mutex::new(state),
+            changed: watch::Sender::new(()),
+        }))
     }
 
     /// A node's transport over this log.

@@ -139,7 +139,7 @@ func serverOptions(given options) (*server.Options, error) {
 func configured(file string) (*server.Options, error) {
 	opts, err := server.ProcessConfigFile(file)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	if !opts.JetStream {
 		return nil, fmt.Errorf("%s: JetStream must be enabled", file)

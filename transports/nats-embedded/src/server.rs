@@ -94,8 +94,10 @@ impl Drop for Server {
 
 /// Copies the server's log to `tracing` until the server is down.
 fn forward_log(handle: u64) -> Result<()> {
-    let forward = move || while let Some(line) = ffi::next_log(handle) {
-        log(&line);
+    let forward = move || {
+        while let Some(line) = ffi::next_log(handle) {
+            log(&line);
+        }
     };
     match thread::Builder::new().name("nats-log".to_owned()).spawn(forward) {
         Ok(_) => Ok(()),

@@ -166,3 +166,26 @@ const MISSING: [&str; 5] = [
     "no such tokenizer",
     "unknown tokenizer",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_every_node_refuses_is_skipped() {
+        let skipped = |code, message: &str| {
+            is_deterministic(&DatabaseError { code, message: message.to_owned() })
+        };
+        for code in [1, 18, 19, 20, 23, 25, 2067, 1555, 787] {
+            assert!(skipped(code, "near \"x\": syntax error"), "{code}");
+        }
+        // BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR, CORRUPT, FULL, and the extended
+        // codes of ERROR and IOERR.
+        for code in [5, 6, 7, 8, 9, 10, 11, 13, 21, 257, 513, 769, 266, 778] {
+            assert!(!skipped(code, "something"), "{code}");
+        }
+        for missing in MISSING {
+            assert!(!skipped(1, &format!("{missing}: x")), "{missing}");
+        }
+    }
+}

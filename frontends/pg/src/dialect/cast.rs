@@ -68,7 +68,12 @@ pub(super) fn apply<'t, 'a>(
 }
 
 fn unknown(after: &[Token<'_>]) -> Failure {
-    let name = words(after).first().map(|token| token.text.to_owned()).unwrap_or_default();
+    let words = words(&after[..after.len().min(8)]);
+    let name = match &words[..] {
+        [_, dot, name, ..] if dot.symbol(".") => name.text,
+        [name, ..] => name.text,
+        [] => "nothing",
+    };
     Failure::unsupported(format!("a cast to {name} in this form is not supported yet"))
 }
 

@@ -2,17 +2,19 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
 mod engine;
+mod raw;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use ha_core::{Frontend, Shutdown, ShutdownTrigger};
 use ha_pg::{Options, Pg};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, NoTls};
+
+pub use raw::{Raw, code, kinds, status, tags};
 
 /// A node that serves until it is dropped.
 pub struct Node {
@@ -78,36 +80,13 @@ impl Node {
 
     /// A bare socket.
     pub async fn socket(&self) -> Raw {
-        Raw(TcpStream::connect(self.address).await.expect("the port is open"))
-    }
-}
-
-/// A client that speaks the protocol by hand.
-pub struct Raw(pub TcpStream);
-
-impl Raw {
-    pub async fn send(&mut self, bytes: &[u8]) {
-        self.0.write_all(bytes).await.expect("the server reads");
+        Raw::new(TcpStream::connect(self.address).await.expect("the port is open"))
     }
 
-    /// The message of this type, `b'Q'` and so on.
-    pub fn message(kind: u8, body: &[u8]) -> Vec<u8> {
-        let length = u32::try_from(body.len() + 4).unwrap().to_be_bytes();
-        [&[kind], &length[..], body].concat()
-    }
-
-    /// A startup packet.
-    pub fn startup(user: &str) -> Vec<u8> {
-        let body = format!("user\0{user}\0\0");
-        let length = u32::try_from(body.len() + 8).unwrap().to_be_bytes();
-        [&length[..], &[0, 3, 0, 0], body.as_bytes()].concat()
-    }
-
-    /// Everything up to the end of the connection.
-    pub async fn rest(&mut self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        // A reset is an end as well.
-        let _ = self.0.read_to_end(&mut bytes).await;
-        bytes
+    /// A bare socket that has logged in.
+    pub async fn login(&self) -> Raw {
+        let mut raw = self.socket().await;
+        raw.login("ha", "ha").await;
+        raw
     }
 }

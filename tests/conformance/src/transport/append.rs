@@ -47,9 +47,10 @@ pub async fn concurrent_writers_lose_nothing(fixture: &impl TransportFixture) {
         writers.push(fixture.join(&guard).await);
     }
     let start = end(&*first).await;
-    let tasks = writers.iter().enumerate().map(|(name, node)| {
-        tokio::spawn(race(Arc::clone(node), name, EACH))
-    });
+    let tasks = writers
+        .iter()
+        .enumerate()
+        .map(|(name, node)| tokio::spawn(race(Arc::clone(node), name, EACH)));
     let mut won: Vec<(Seq, String)> = Vec::new();
     for task in join_all(tasks).await {
         won.extend(task.expect("the writer does not panic"));

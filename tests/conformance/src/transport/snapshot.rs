@@ -1,8 +1,8 @@
 //! Snapshots.
 
 use bytes::Bytes;
-use futures::stream::{self, StreamExt};
 use futures::TryStreamExt;
+use futures::stream::{self, StreamExt};
 use ha_core::{ByteStream, ChangeTransport, Error, Seq, SnapshotMeta};
 
 use crate::TransportFixture;
@@ -10,7 +10,8 @@ use crate::probe::{needs, noise, snapshot_meta};
 
 /// The body in chunks of odd sizes.
 fn chunks(body: &[u8]) -> ByteStream {
-    let chunks: Vec<_> = body.chunks(77_777).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
+    let chunks: Vec<_> =
+        body.chunks(77_777).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
     stream::iter(chunks).boxed()
 }
 

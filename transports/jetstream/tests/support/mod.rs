@@ -1,7 +1,7 @@
 //! A real server for the tests, and what can go wrong on the way to it.
 #![allow(dead_code, reason = "not every test uses all of it")]
 
-mod proxy;
+pub(crate) mod proxy;
 
 use std::time::Duration;
 
@@ -12,8 +12,6 @@ use ha_core::{AttemptId, Delivery, Draft, Result, Seq, Stored};
 use ha_jetstream::Options;
 use ha_nats_embedded::{Server, Sync};
 use tempfile::TempDir;
-
-pub(crate) use proxy::Proxy;
 
 /// A server with a store of its own.
 pub(crate) struct TestServer {

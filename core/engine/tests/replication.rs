@@ -1,0 +1,93 @@
+//! Two nodes on one log are equal, whatever is written where.
+
+mod support;
+
+use ha_core::Value;
+use ha_memory::MemoryLog;
+use support::{Running, start};
+
+async fn two() -> (Running, Running) {
+    let log = MemoryLog::new();
+    (start("a", &log).await, start("b", &log).await)
+}
+
+async fn equal(a: &Running, b: &Running) {
+    a.reach(b).await;
+    b.reach(a).await;
+    assert_eq!(a.dump().await, b.dump().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_on_one_node_is_read_on_the_other() {
+    let (a, b) = two().await;
+    a.run("CREATE TABLE users(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT)").await;
+    let reply = a.run("INSERT INTO users(name) VALUES('x')").await;
+    assert_eq!(reply.results[0].changes, 1);
+    assert_eq!(reply.results[0].last_insert_rowid, 1);
+    b.reach(&a).await;
+    assert_eq!(b.rows("SELECT * FROM users").await, [[Value::Integer(1), Value::from("x")]]);
+    b.run("INSERT INTO users(name) VALUES('y')").await;
+    equal(&a, &b).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn concurrent_writers_lose_and_double_nothing() {
+    let (a, b) = two().await;
+    a.run("CREATE TABLE log(id INTEGER PRIMARY KEY AUTOINCREMENT, who TEXT UNIQUE); CREATE TABLE n(v); INSERT INTO n VALUES(0)").await;
+    b.reach(&a).await;
+    let writers = ["a", "b"].into_iter().flat_map(|node| (0..8).map(move |client| (node, client)));
+    let work = writers.map(|(node, client)| {
+        let running = if node == "a" { &a } else { &b };
+        async move {
+            for i in 0..20 {
+                running
+                    .run(&format!("INSERT INTO log(who) VALUES('{node}{client}-{i}'); UPDATE n SET v = v + 1"))
+                    .await;
+            }
+        }
+    });
+    futures::future::join_all(work).await;
+    equal(&a, &b).await;
+    assert_eq!(a.value("SELECT count(*) FROM log").await, Value::Integer(320));
+    assert_eq!(a.value("SELECT v FROM n").await, Value::Integer(320));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_of_change_arrives() {
+    let (a, b) = two().await;
+    for sql in [
+        "CREATE TABLE t(a INTEGER PRIMARY KEY, b UNIQUE, c)",
+        "INSERT INTO t VALUES(1,'x',1.5),(2,'y',x'00ff'),(3,NULL,9223372036854775807),(-4,'z',-0.0),(0,'0',9e999)",
+        "REPLACE INTO t VALUES(1,'y','two victims')",
+        "UPDATE t SET a = a + 100 WHERE a > 2",
+        "CREATE TABLE w(k TEXT, n INT, v, PRIMARY KEY(n,k)) WITHOUT ROWID",
+        "INSERT INTO w VALUES('a',1,'v'),('b',2,NULL)",
+        "UPDATE w SET n = 7 WHERE k = 'a'; DELETE FROM w WHERE k = 'b'",
+        "CREATE TABLE \"order\"(\"group\" TEXT, \"my col\" INT, g AS (\"my col\" + 1), s AS (\"my col\" * 2) STORED)",
+        "INSERT INTO \"order\" VALUES('g', 5); UPDATE \"order\" SET \"my col\" = 6",
+        "CREATE TABLE log(x); CREATE TRIGGER tr AFTER INSERT ON w BEGIN INSERT INTO log VALUES(new.k); UPDATE log SET x = x || '!'; END",
+        "INSERT INTO w VALUES('c',3,'v')",
+        "CREATE TABLE p(id INTEGER PRIMARY KEY); CREATE TABLE c(p REFERENCES p ON DELETE CASCADE)",
+        "INSERT INTO p VALUES(1); INSERT INTO c VALUES(1),(1); DELETE FROM p",
+        "CREATE TABLE made AS SELECT a, random() AS r FROM t",
+        "ALTER TABLE t ADD COLUMN d DEFAULT 'dd'; INSERT INTO t(b) VALUES('after')",
+        "ALTER TABLE t RENAME COLUMN d TO e; UPDATE t SET e = 'ee' WHERE b = 'after'",
+        "ALTER TABLE t DROP COLUMN c; UPDATE t SET e = 'ff'",
+        "PRAGMA user_version = 7",
+        "CREATE TABLE auto(id INTEGER PRIMARY KEY AUTOINCREMENT, u UNIQUE)",
+        "INSERT INTO auto(u) VALUES(1); INSERT OR IGNORE INTO auto(u) VALUES(1); INSERT INTO auto(u) VALUES(1) ON CONFLICT DO NOTHING",
+        "CREATE INDEX i ON t(e); ANALYZE",
+        "CREATE VIEW view AS SELECT * FROM t; DROP VIEW view; DELETE FROM log",
+        "INSERT INTO t(b) VALUES(CAST(x'ff41' AS TEXT)), ('nul' || char(0) || 'end')",
+    ] {
+        a.run(sql).await;
+    }
+    equal(&a, &b).await;
+    assert_eq!(b.value("PRAGMA user_version").await, Value::Integer(7));
+    let ids = a.run("INSERT INTO auto(u) VALUES(2)").await;
+    b.reach(&a).await;
+    b.run("INSERT INTO auto(u) VALUES(3)").await;
+    equal(&a, &b).await;
+    assert_eq!(ids.results[0].last_insert_rowid, 4, "ignored inserts move the sequence");
+    assert_eq!(b.value("PRAGMA integrity_check").await, Value::from("ok"));
+}
