@@ -8,7 +8,6 @@ const GO: (u32, u32) = (1, 26);
 
 fn main() -> ExitCode {
     println!("cargo::rerun-if-changed=server");
-    println!("cargo::rerun-if-env-changed=PATH");
     match build() {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {

@@ -103,12 +103,12 @@ mod tests {
 
     #[test]
     fn the_page_is_what_the_flags_say() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/FLAGS.md");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/frontends/cli/FLAGS.md");
         if std::env::var_os("UPDATE_FLAGS").is_some() {
             std::fs::write(path, reference()).unwrap();
         }
         let page = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(page == reference(), "FLAGS.md is stale: UPDATE_FLAGS=1 cargo test -p ha-cli");
+        assert!(page == reference(), "FLAGS.md is stale: UPDATE_FLAGS=1 cargo test -p ha --lib");
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod file;
 mod flags;
 mod layers;
 pub mod logging;
+pub mod run;
 pub mod secret;
 pub mod size;
 mod stop;

@@ -2,7 +2,7 @@ use std::collections::HashSet;
 
 use async_nats::client::Request;
 use async_nats::header::{HeaderMap, NATS_EXPECTED_LAST_SEQUENCE, NATS_MESSAGE_ID};
-use async_nats::{RequestError, RequestErrorKind};
+use async_nats::{RequestError, RequestErrorKind, Subject};
 use bytes::Bytes;
 use ha_core::{AppendError, Appended, AttemptId, Draft};
 use parking_lot::Mutex;
@@ -19,7 +19,8 @@ pub(crate) const HEADERS: usize = 128;
 #[derive(Debug)]
 pub(crate) struct Appender {
     pub(crate) link: Link,
-    stream: String,
+    /// The stream's subject, which is its name.
+    subject: Subject,
     /// The largest part that the stream takes.
     max_part_bytes: usize,
     /// Attempts that were sent and not answered with certainty. Their later answers prove
@@ -28,8 +29,8 @@ pub(crate) struct Appender {
 }
 
 impl Appender {
-    pub(crate) fn new(link: Link, stream: String, max_part_bytes: usize) -> Self {
-        Self { link, stream, max_part_bytes, unsettled: Mutex::default() }
+    pub(crate) fn new(link: Link, stream: &str, max_part_bytes: usize) -> Self {
+        Self { link, subject: stream.into(), max_part_bytes, unsettled: Mutex::default() }
     }
 
     /// The largest part that the server and the stream take.
@@ -74,11 +75,11 @@ impl Appender {
             return Err(not_sent("disconnected from NATS"));
         }
         let request = Request::new().headers(headers(draft)).payload(part);
-        let answer = self.link.client.send_request(self.stream.clone(), request);
+        let answer = self.link.client.send_request(self.subject.clone(), request);
         tokio::select! {
             biased;
             answer = answer => match answer {
-                Ok(message) => judge(&message.payload, &self.stream, draft),
+                Ok(message) => judge(&message.payload, &self.subject, draft),
                 Err(error) => Err(failed(&error)),
             },
             _ = losses.changed() => Err(unknown("the connection was lost".to_owned())),

@@ -17,9 +17,11 @@ use tokio_util::io::StreamReader;
 /// Larger chunks are faster; a chunk must fit into a message.
 const CHUNK: usize = 512 << 10;
 
-/// The snapshots of a log, in the object store `<stream>_snapshots`. An object is named by its
-/// SHA-256; it counts once its description is there, which is written after the object was
-/// read back.
+/// The snapshots of a log, in the object store `<stream>_snapshots`.
+///
+/// An object is named by its SHA-256 and a name for the upload, so that nodes that store the
+/// same snapshot at the same time do not touch each other's. It counts once its description is
+/// there, which is written after the object was read back.
 #[derive(Debug)]
 pub(crate) struct Snapshots {
     pub(crate) context: Context,
@@ -33,12 +35,10 @@ impl Snapshots {
     /// See [`ha_core::ChangeTransport::put_snapshot`].
     pub(crate) async fn put(&self, meta: &SnapshotMeta, body: ByteStream) -> Result<()> {
         let store = self.find_or_create().await?;
-        let name = hex::encode(meta.digest);
-        if let Ok(info) = store.info(&name).await
-            && described(&info).as_ref() == Some(meta)
-        {
+        if self.described(&store).await?.iter().any(|(_, stored)| stored == meta) {
             return Ok(());
         }
+        let name = self.upload_name(meta);
         let stored = self.upload(&store, &name, body).await;
         match self.check(stored, &store, meta).await {
             Ok(()) => self.describe(&store, name, meta).await,
@@ -53,10 +53,10 @@ impl Snapshots {
     /// See [`ha_core::ChangeTransport::snapshots`].
     pub(crate) async fn list(&self) -> Result<Vec<SnapshotMeta>> {
         let Some(store) = self.find().await? else { return Ok(Vec::new()) };
-        let objects = store.list().await.map_err(|error| self.failed(error))?;
-        let objects: Vec<_> = objects.try_collect().await.map_err(|error| self.failed(error))?;
-        let mut snapshots: Vec<_> = objects.iter().filter_map(described).collect();
-        snapshots.sort_by_key(|meta| std::cmp::Reverse(meta.seq));
+        let objects = self.described(&store).await?;
+        let mut snapshots: Vec<_> = objects.into_iter().map(|(_, meta)| meta).collect();
+        snapshots.sort_by_key(|meta| (std::cmp::Reverse(meta.seq), meta.digest));
+        snapshots.dedup();
         Ok(snapshots)
     }
 
@@ -65,19 +65,37 @@ impl Snapshots {
     pub(crate) async fn get(&self, meta: &SnapshotMeta) -> Result<ByteStream> {
         let missing = || self.failed("there is no such snapshot");
         let store = self.find().await?.ok_or_else(missing)?;
-        let object = store.get(hex::encode(meta.digest)).await;
-        let object = object.map_err(|error| self.failed(error))?;
+        let objects = self.described(&store).await?;
+        let found = objects.into_iter().find(|(_, stored)| stored.digest == meta.digest);
+        let (name, _) = found.ok_or_else(missing)?;
+        let object = store.get(name).await.map_err(|error| self.failed(error))?;
         Ok(self.pieces(object))
     }
 
     /// Forgets a snapshot; no error if there is none.
     pub(crate) async fn remove(&self, meta: &SnapshotMeta) -> Result<()> {
         let Some(store) = self.find().await? else { return Ok(()) };
-        let name = hex::encode(meta.digest);
-        if store.info(&name).await.is_err() {
-            return Ok(());
+        for (name, stored) in self.described(&store).await? {
+            if stored.digest == meta.digest {
+                store.delete(name).await.map_err(|error| self.failed(error))?;
+            }
         }
-        store.delete(name).await.map_err(|error| self.failed(error))
+        Ok(())
+    }
+
+    /// The objects that count, by name.
+    async fn described(&self, store: &ObjectStore) -> Result<Vec<(String, SnapshotMeta)>> {
+        let objects = store.list().await.map_err(|error| self.failed(error))?;
+        let objects: Vec<_> = objects.try_collect().await.map_err(|error| self.failed(error))?;
+        let described = |info: ObjectInfo| described(&info).map(|meta| (info.name, meta));
+        Ok(objects.into_iter().filter_map(described).collect())
+    }
+
+    /// A name that no other upload has.
+    fn upload_name(&self, meta: &SnapshotMeta) -> String {
+        let unique = self.context.client().new_inbox();
+        let upload = unique.rsplit('.').next().unwrap_or_default();
+        format!("{}.{upload}", hex::encode(meta.digest))
     }
 
     async fn upload(
@@ -192,7 +210,7 @@ impl From<&SnapshotMeta> for Description {
 fn described(info: &ObjectInfo) -> Option<SnapshotMeta> {
     let described: Description = serde_json::from_str(info.description.as_ref()?).ok()?;
     Some(SnapshotMeta {
-        digest: hex::decode(&info.name).ok()?.try_into().ok()?,
+        digest: hex::decode(info.name.split('.').next()?).ok()?.try_into().ok()?,
         bytes: described.bytes,
         lineage: described.lineage.parse().ok()?,
         seq: ha_core::Seq(described.seq),

@@ -11,9 +11,10 @@ use tokio::sync::watch;
 use crate::stream::{Stream, failed};
 
 /// A request for messages stays open this long and is renewed before the messages it asked
-/// for are used up, so that entries never wait for a request.
+/// for are used up, so that entries never wait for a request. What it asked for may lie in
+/// memory.
 const REQUEST: Duration = Duration::from_secs(30);
-const MESSAGES_PER_REQUEST: usize = 512;
+const MESSAGES_PER_REQUEST: usize = 128;
 /// The server says that often that it is alive when it has nothing to send.
 const HEARTBEAT: Duration = Duration::from_secs(2);
 /// The server forgets a consumer that nobody has asked for this long.

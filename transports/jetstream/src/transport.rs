@@ -60,7 +60,7 @@ impl JetStream {
         let limit = opened.max_message_size.unwrap_or(usize::MAX).min(writer.client.max_payload());
         Ok(Self {
             origin: Address::redact(&options.url),
-            appender: Appender::new(writer, options.stream.clone(), limit.saturating_sub(HEADERS)),
+            appender: Appender::new(writer, &options.stream, limit.saturating_sub(HEADERS)),
             stream: opened.stream,
             snapshots: Snapshots {
                 context,

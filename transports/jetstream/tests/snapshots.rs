@@ -49,3 +49,19 @@ async fn a_removed_snapshot_is_gone_and_its_space_too() {
     let bucket = server.admin().await.get_stream("OBJ_ha_replication_snapshots").await.unwrap();
     assert!(bucket.cached_info().state.bytes < 2_000_000);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_that_store_the_same_snapshot_at_once_leave_one() {
+    let server = TestServer::start();
+    let (one, two) = (
+        JetStream::connect(server.options()).await.unwrap(),
+        JetStream::connect(server.options()).await.unwrap(),
+    );
+    let (meta, same) = futures::join!(put(&one, 1), put(&two, 1));
+    assert_eq!(meta, same);
+    assert_eq!(one.snapshots().await.unwrap(), [meta.clone()]);
+    let body: Vec<Bytes> = two.get_snapshot(&meta).await.unwrap().try_collect().await.unwrap();
+    assert_eq!(body.concat().len() as u64, meta.bytes);
+    one.remove_snapshot(&meta).await.unwrap();
+    assert_eq!(two.snapshots().await.unwrap(), []);
+}

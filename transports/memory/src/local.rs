@@ -14,19 +14,26 @@ use tokio::sync::watch;
 #[derive(Debug)]
 pub struct Local {
     lineage: Lineage,
-    /// The end of the log; `None` once it is closed.
-    last: watch::Sender<Option<Seq>>,
+    /// `None` once it is closed.
+    end: watch::Sender<Option<End>>,
+}
+
+/// Where the log ends, and where it ended before the last entry.
+#[derive(Debug, Clone, Copy)]
+struct End {
+    base: Seq,
+    last: Seq,
 }
 
 impl Local {
     /// A log that goes on after `last`.
     #[must_use]
     pub fn new(lineage: Lineage, last: Seq) -> Self {
-        Self { lineage, last: watch::Sender::new(Some(last)) }
+        Self { lineage, end: watch::Sender::new(Some(End { base: last, last })) }
     }
 
     fn last(&self) -> Result<Seq> {
-        self.last.borrow().ok_or(Error::Closed)
+        self.end.borrow().map(|end| end.last).ok_or(Error::Closed)
     }
 
     /// Nothing up to the end is kept.
@@ -56,20 +63,20 @@ impl ChangeTransport for Local {
         }
     }
 
-    /// The caller's database is the log, so an entry that the caller failed to keep may be
-    /// appended again at its place.
+    /// The caller's database is the log, so the last entry may be appended again, or another in
+    /// its place, by a caller that failed to keep it.
     async fn append(&self, draft: Draft) -> Result<Appended, AppendError> {
         let mut outcome = Err(AppendError::Closed);
-        self.last.send_if_modified(|end| {
-            let Some(last) = end else { return false };
-            let again = draft.expect.is_some_and(|expect| expect.next() == *last);
-            if draft.expect.is_some_and(|expect| expect != *last) && !again {
-                outcome = Err(AppendError::Refused { last: Some(*last) });
+        self.end.send_if_modified(|end| {
+            let Some(End { base, last }) = *end else { return false };
+            let place = draft.expect.unwrap_or(last);
+            if place != last && place != base {
+                outcome = Err(AppendError::Refused { last: Some(last) });
                 return false;
             }
-            let first = if again { *last } else { last.next() };
-            *last = Seq(first.0 + draft.parts.len() as u64 - 1);
-            outcome = Ok(Appended { first, last: *last });
+            let last = Seq(place.0 + draft.parts.len() as u64);
+            *end = Some(End { base: place, last });
+            outcome = Ok(Appended { first: place.next(), last });
             true
         });
         outcome
@@ -78,10 +85,10 @@ impl ChangeTransport for Local {
     /// Stays pending until the transport is closed.
     async fn subscribe(&self, from: Seq) -> Result<BoxStream<'static, Result<Delivery>>> {
         self.check_beyond(from)?;
-        let mut last = self.last.subscribe();
+        let mut end = self.end.subscribe();
         let closed = async move {
             // An error means that the transport is gone, which closes it as well.
-            let _ = last.wait_for(Option::is_none).await;
+            let _ = end.wait_for(Option::is_none).await;
             stream::empty()
         };
         Ok(stream::once(closed).flatten().boxed())
@@ -115,7 +122,7 @@ impl ChangeTransport for Local {
     }
 
     async fn close(&self) -> Result<()> {
-        self.last.send_replace(None);
+        self.end.send_replace(None);
         Ok(())
     }
 }

@@ -26,8 +26,11 @@ pub async fn entries_are_numbered_without_gaps(fixture: &impl TransportFixture) 
 pub async fn a_condition_that_holds_no_longer_is_refused(fixture: &impl TransportFixture) {
     let (_guard, node) = fixture.open().await;
     let start = end(&*node).await;
-    let last = put(&*node, "first").await;
-    for expect in [start, last.next()] {
+    put(&*node, "first").await;
+    let last = put(&*node, "second").await;
+    // Before the last entry nobody but a log of several nodes has to refuse.
+    let before = if node.capabilities().replicated { Seq(last.0 - 1) } else { start };
+    for expect in [start, before, last.next()] {
         let error = node.append(draft(Some(expect), "stale")).await.expect_err("refused");
         let told = AppendError::Refused { last: Some(last) };
         assert!(error == told || error == AppendError::Refused { last: None }, "{error:?}");
@@ -42,10 +45,8 @@ pub async fn a_condition_that_holds_no_longer_is_refused(fixture: &impl Transpor
 pub async fn concurrent_writers_lose_nothing(fixture: &impl TransportFixture) {
     const EACH: usize = 15;
     let (guard, first) = fixture.open().await;
-    let mut writers = vec![Arc::clone(&first), Arc::clone(&first)];
-    if first.capabilities().replicated {
-        writers.push(fixture.join(&guard).await);
-    }
+    needs!(first, replicated);
+    let writers = [Arc::clone(&first), Arc::clone(&first), fixture.join(&guard).await];
     let start = end(&*first).await;
     let tasks = writers
         .iter()
@@ -59,12 +60,10 @@ pub async fn concurrent_writers_lose_nothing(fixture: &impl TransportFixture) {
     let places: Vec<u64> = won.iter().map(|(seq, _)| seq.0 - start.0).collect();
     assert_eq!(places, (1..=(writers.len() * EACH) as u64).collect::<Vec<_>>());
     assert_eq!(end(&*first).await.0, start.0 + places.len() as u64, "nothing else was stored");
-    if first.capabilities().readable {
-        let mut subscription = first.subscribe(start.next()).await.expect("subscribe");
-        let stored = take(&mut subscription, won.len()).await;
-        let stored = stored.into_iter().map(|entry| (entry.seq, entry.payload));
-        assert!(stored.eq(won.into_iter().map(|(seq, payload)| (seq, Bytes::from(payload)))));
-    }
+    let mut subscription = first.subscribe(start.next()).await.expect("subscribe");
+    let stored = take(&mut subscription, won.len()).await;
+    let stored = stored.into_iter().map(|entry| (entry.seq, entry.payload));
+    assert!(stored.eq(won.into_iter().map(|(seq, payload)| (seq, Bytes::from(payload)))));
 }
 
 /// Appends until `count` entries were won.

@@ -1,0 +1,186 @@
+//! Putting a node together, and taking it apart again.
+
+mod storage;
+mod transport;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use ha_core::{Engine, Error, Frontend, Readiness, Shutdown};
+use ha_engine::{Node, NodeOptions};
+use ha_http::Http;
+use ha_pg::Pg;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+
+use crate::config::{Config, Policy, StartPolicy};
+use storage::Place;
+
+/// Runs a node until SIGTERM or SIGINT, then finishes what is in flight.
+///
+/// # Errors
+/// What keeps the node from starting, and what ends a front-end.
+pub fn run(config: Config) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve(config))
+}
+
+async fn serve(config: Config) -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    // Bound first: a port in use is an error before anything is changed.
+    let http = config.http.as_ref().map(|http| bind_http(http, &config)).transpose()?;
+    let pg = match &config.pg {
+        Some(pg) => Some(bind_pg(pg, &config).await?),
+        None => None,
+    };
+    let place = Place::open(&config.database).context("open the database")?;
+    let found = ha_engine::inspect(place.path())?;
+    let (transport, own_stream) = transport::open(&config, found).await?;
+    let options = node_options(&config, &place, own_stream, found)?;
+    let node = match Node::start(options, Arc::clone(&transport)).await {
+        Ok(node) => node,
+        Err(error) => {
+            let _ = transport.close().await;
+            return Err(error.into());
+        }
+    };
+    let (stop, stopping) = Shutdown::new();
+    let mut serving = JoinSet::new();
+    if let Some(http) = http {
+        tracing::info!("HTTP on {}", http.local_addr());
+        start(&mut serving, http, &node, &stopping);
+    }
+    if let Some(pg) = pg {
+        tracing::info!("PostgreSQL on {}", pg.local_addr());
+        start(&mut serving, pg, &node, &stopping);
+    }
+    tracing::info!("replication by {transport}");
+    let watching = tokio::spawn(report(Arc::clone(&node), stopping.clone()));
+    let ended = tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+        Some(result) = serving.join_next() => flatten(result),
+    };
+    tracing::info!("stopping");
+    stop.trigger();
+    while let Some(result) = serving.join_next().await {
+        flatten(result)?;
+    }
+    node.stop().await;
+    watching.abort();
+    transport.close().await?;
+    ended
+}
+
+fn start<F: Frontend>(
+    serving: &mut JoinSet<Result<(), Error>>,
+    frontend: Arc<F>,
+    node: &Arc<Node>,
+    stopping: &Shutdown,
+) {
+    let engine = Arc::clone(node) as Arc<dyn Engine>;
+    let stopping = stopping.clone();
+    serving.spawn(async move {
+        let name = frontend.to_string();
+        let served = frontend.serve(engine, stopping).await;
+        served.map_err(|error| Error::transport(name, error))
+    });
+}
+
+fn flatten(result: Result<Result<(), Error>, tokio::task::JoinError>) -> Result<()> {
+    result.context("a front-end ended abnormally")?.map_err(Into::into)
+}
+
+/// Logs when the node becomes ready, or is not any more.
+async fn report(node: Arc<Node>, stopping: Shutdown) {
+    let mut known = None;
+    while !stopping.is_requested() {
+        let status = node.status();
+        if known.as_ref() != Some(&status.readiness) {
+            match &status.readiness {
+                Readiness::Ready => tracing::info!(position = %status.position, "ready"),
+                Readiness::Waiting(reason) => tracing::warn!("not ready: {reason}"),
+                Readiness::Stopped(reason) => tracing::error!("stopped: {reason}"),
+            }
+            known = Some(status.readiness);
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+fn bind_http(http: &crate::config::Http, config: &Config) -> Result<Arc<Http>> {
+    let secret = |secret: &crate::secret::Secret| ha_http::Secret::new(secret.expose());
+    let basic = config.pg.as_ref().map(|pg| (pg.user.clone(), secret(&pg.password)));
+    Ok(Http::bind(ha_http::Options {
+        listen: vec![http.address],
+        token: http.token.as_ref().map(secret),
+        basic,
+        extra_hosts: http.allow_hosts.clone(),
+        body_limit: http.max_body,
+        limits: config.limits,
+        max_connections: http.max_connections.get(),
+        ..ha_http::Options::default()
+    })?)
+}
+
+async fn bind_pg(pg: &crate::config::Pg, config: &Config) -> Result<Arc<Pg>> {
+    let tls = pg.tls.as_ref().map(|tls| ha_pg::TlsFiles {
+        certificate: tls.certificate.clone(),
+        key: tls.key.clone(),
+    });
+    let options = ha_pg::Options {
+        listen: pg.address.to_string(),
+        user: pg.user.clone(),
+        password: pg.password.expose().to_owned(),
+        tls,
+        max_connections: pg.max_connections.get(),
+        statement_timeout: config.limits.time,
+        max_message_bytes: pg.max_message,
+        ..ha_pg::Options::default()
+    };
+    Ok(Pg::bind(options).await?)
+}
+
+fn node_options(
+    config: &Config,
+    place: &Place,
+    own_stream: bool,
+    found: ha_engine::Found,
+) -> Result<NodeOptions> {
+    check_policy(&config.replication.policy, found)?;
+    let open = &config.database.open;
+    Ok(NodeOptions {
+        scratch: place.is_scratch(),
+        foreign_keys: open.foreign_keys,
+        cache_size: open.cache_size,
+        readers: config.database.concurrent_queries.get(),
+        replication_timeout: config.replication.timeout,
+        idle_timeout: config.transaction_idle_timeout,
+        new_lineage: config.replication.new_lineage,
+        own_stream,
+        read_only: open.read_only.then(|| "the database was opened with mode=ro".to_owned()),
+        ..NodeOptions::new(config.node.clone(), place.path())
+    })
+}
+
+/// A position in the file says where the node goes on. Without one it begins at the log's
+/// beginning; the other ways are not there yet.
+fn check_policy(policy: &StartPolicy, found: ha_engine::Found) -> Result<(), Error> {
+    use ha_engine::Found::{Foreign, Nothing, Position};
+    match (policy, found) {
+        (StartPolicy::Default | StartPolicy::Given(Policy::All), _)
+        | (StartPolicy::FileName(_), Position(_)) => Ok(()),
+        (StartPolicy::Given(_), Position(token)) => Err(Error::config(
+            "--replication-policy",
+            format!("the database file has a position ({token}) and goes on there; leave the flag out"),
+        )),
+        (StartPolicy::FileName(_), Foreign(_) | Nothing) => Ok(()),
+        (StartPolicy::Given(_), Foreign(_) | Nothing) => Err(Error::Unsupported(
+            "--replication-policy other than all: a node begins at the log's beginning, or at the \
+             position in its file"
+                .to_owned(),
+        )),
+    }
+}

@@ -1,0 +1,144 @@
+//! Opening the transport that the configuration names.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use ha_core::{ChangeTransport, Lineage, Seq};
+use ha_engine::Found;
+use ha_jetstream::JetStream;
+use ha_memory::Local;
+
+use crate::config::{Config, Credentials, Transport};
+
+/// The transport, and whether its stream was made by a server of this process just now.
+pub(super) async fn open(
+    config: &Config,
+    found: Found,
+) -> Result<(Arc<dyn ChangeTransport>, bool)> {
+    match &config.transport {
+        Transport::Local => Ok((Arc::new(local(found)), false)),
+        Transport::Jetstream { servers, credentials, synced } => {
+            let options = ha_jetstream::Options {
+                url: servers.urls().join(","),
+                synced: *synced,
+                ..stream(config, credentials)
+            };
+            if !synced {
+                tracing::info!(
+                    "commits wait for this node's disk; --nats-sync always says that the NATS servers sync"
+                );
+            }
+            Ok((JetStream::connect(options).await?, false))
+        }
+        Transport::Embedded { server, credentials } => {
+            embedded::open(config, server, stream(config, credentials)).await
+        }
+    }
+}
+
+fn local(found: Found) -> Local {
+    match found {
+        Found::Position(token) => Local::new(token.lineage, token.seq),
+        Found::Nothing | Found::Foreign(_) => Local::new(Lineage(rand::random()), Seq::ZERO),
+    }
+}
+
+fn stream(config: &Config, credentials: &Credentials) -> ha_jetstream::Options {
+    let mut options = ha_jetstream::Options {
+        stream: config.replication.stream.clone(),
+        max_age: config.replication.max_age,
+        replicas: usize::from(config.replication.replicas),
+        timeout: config.replication.timeout,
+        name: config.node.clone(),
+        ..ha_jetstream::Options::default()
+    };
+    match credentials {
+        Credentials::None => {}
+        Credentials::Token(token) => options.token = Some(token.expose().to_owned()),
+        Credentials::File(path) => options.credentials = Some(path.clone()),
+    }
+    options
+}
+
+#[cfg(not(feature = "nats-embedded"))]
+mod embedded {
+    use std::sync::Arc;
+
+    use anyhow::{Result, bail};
+    use ha_core::ChangeTransport;
+
+    use crate::config::{Config, EmbeddedServer};
+
+    #[allow(clippy::unused_async, reason = "the same shape as with the server")]
+    pub(super) async fn open(
+        _: &Config,
+        _: &EmbeddedServer,
+        _: ha_jetstream::Options,
+    ) -> Result<(Arc<dyn ChangeTransport>, bool)> {
+        bail!(
+            "this ha was built without the embedded NATS server; name a server with \
+             --replication-url, or start alone with --nats-port 0"
+        )
+    }
+}
+
+#[cfg(feature = "nats-embedded")]
+mod embedded {
+    use std::fs::{self, DirBuilder};
+    use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use anyhow::{Context, Result, bail};
+    use ha_core::ChangeTransport;
+    use ha_nats_embedded::{Embedded, Options, Sync};
+
+    use crate::config::{Config, EmbeddedServer, ServerOptions};
+    use crate::values::NatsSync;
+
+    pub(super) async fn open(
+        config: &Config,
+        server: &EmbeddedServer,
+        stream: ha_jetstream::Options,
+    ) -> Result<(Arc<dyn ChangeTransport>, bool)> {
+        let options = match server {
+            EmbeddedServer::File(path) => {
+                Options { config_file: Some(path.clone()), ..Options::default() }
+            }
+            EmbeddedServer::Options(options) => {
+                store_dir(&options.store_dir)?;
+                server_options(options)
+            }
+        };
+        let options = Options { server_name: config.node.clone(), ..options };
+        let embedded = Embedded::open(options, stream).await?;
+        let own_stream = embedded.created_stream();
+        Ok((embedded, own_stream))
+    }
+
+    fn server_options(options: &ServerOptions) -> Options {
+        Options {
+            host: options.address.ip().to_string(),
+            port: options.address.port(),
+            store_dir: options.store_dir.clone(),
+            sync: match options.sync {
+                NatsSync::Always => Sync::Always,
+                NatsSync::Every(interval) => Sync::Interval(interval),
+            },
+            token: options.token.as_ref().map(|token| token.expose().to_owned()),
+            ..Options::default()
+        }
+    }
+
+    /// Makes the server's directory, for this user only. One in a shared place may have been
+    /// made by somebody else.
+    fn store_dir(path: &Path) -> Result<()> {
+        let context = || format!("the NATS store directory {}", path.display());
+        DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(context)?;
+        let owner = fs::metadata(path).with_context(context)?.uid();
+        if owner != rustix::process::geteuid().as_raw() && !rustix::process::geteuid().is_root() {
+            bail!("{} belongs to another user; choose one with --nats-store-dir", context());
+        }
+        Ok(())
+    }
+}
