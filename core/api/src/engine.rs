@@ -12,7 +12,7 @@ pub trait Engine: Debug + Send + Sync + 'static {
     async fn session(&self, options: SessionOptions) -> Result<Box<dyn Session>>;
 
     /// The whole database as an SQLite file, from one consistent state.
-    async fn snapshot(&self) -> Result<ByteStream>;
+    async fn snapshot(&self) -> Result<Snapshot>;
 
     /// What became of a transaction whose client was told
     /// [`crate::Error::OutcomeUnknown`].
@@ -57,6 +57,20 @@ pub trait Session: Debug + Send {
 
     /// Stops whatever statement the session executes, from any thread.
     fn canceller(&self) -> Canceller;
+}
+
+/// A copy of the whole database.
+pub struct Snapshot {
+    /// The state it is of.
+    pub position: Token,
+    /// An SQLite file.
+    pub body: ByteStream,
+}
+
+impl Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot").field("position", &self.position).finish_non_exhaustive()
+    }
 }
 
 /// How a session is to be.

@@ -121,7 +121,10 @@ impl Error {
     }
 
     /// [`Self::Transport`].
-    #[allow(clippy::needless_pass_by_value, reason = "errors and texts are handed over as they are")]
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "errors and texts are handed over as they are"
+    )]
     pub fn transport(origin: impl Into<String>, reason: impl ToString) -> Self {
         Self::Transport { origin: origin.into(), reason: reason.to_string() }
     }

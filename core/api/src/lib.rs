@@ -14,8 +14,8 @@ mod transport;
 mod value;
 
 pub use engine::{
-    Canceller, Engine, Outcome, Readiness, Session, SessionOptions, Status, TransactionOptions,
-    TransactionState,
+    Canceller, Engine, Outcome, Readiness, Session, SessionOptions, Snapshot, Status,
+    TransactionOptions, TransactionState,
 };
 pub use error::{Error, Result};
 pub use frontend::{Frontend, Shutdown, ShutdownTrigger};

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use ha_core::{
-    AttemptName, ByteStream, ChangeTransport, Engine, Error, Outcome, Result, Seq, Session,
-    SessionOptions, Status, Token,
+    AttemptName, ChangeTransport, Engine, Error, Outcome, Result, Seq, Session,
+    SessionOptions, Snapshot, Status, Token,
 };
 use ha_sqlite::{Durability, OpenOptions};
 use parking_lot::Mutex;
@@ -116,7 +116,7 @@ impl Engine for Node {
         )))
     }
 
-    async fn snapshot(&self) -> Result<ByteStream> {
+    async fn snapshot(&self) -> Result<Snapshot> {
         self.shared.serving(self.options.replication_timeout).await?;
         snapshot::stream(&self.readers).await
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use futures::StreamExt;
-use ha_core::{ByteStream, Error, Result};
+use ha_core::{ByteStream, Error, Result, Snapshot};
 use ha_sqlite::error;
 use rusqlite::Connection;
 use rusqlite::backup::Backup;
@@ -18,20 +18,24 @@ const PAGES: i32 = 2_000;
 
 /// Copies the database into a temporary file and streams that. The copy opens anywhere and
 /// has the node's position.
-pub(crate) async fn stream(readers: &Arc<Readers>) -> Result<ByteStream> {
+pub(crate) async fn stream(readers: &Arc<Readers>) -> Result<Snapshot> {
     let mut lent = readers.lend().await?;
-    let file = tokio::task::spawn_blocking(move || -> Result<NamedTempFile> {
+    let (position, file) = tokio::task::spawn_blocking(move || {
         let file = temporary()?;
-        lent.reader()?.trusted(|conn| copy(conn, file.path()))?;
-        Ok(file)
+        let reader = lent.reader()?;
+        reader.begin()?;
+        let position = reader.position()?;
+        reader.trusted(|conn| copy(conn, file.path()))?;
+        reader.end()?;
+        Ok((position, file))
     })
     .await
     .map_err(|_| Error::Closed)??;
-    body(file).await
+    Ok(Snapshot { position, body: body(file)? })
 }
 
 /// A file's content; the file is gone once the stream is dropped.
-pub(crate) async fn body(file: NamedTempFile) -> Result<ByteStream> {
+pub(crate) fn body(file: NamedTempFile) -> Result<ByteStream> {
     let opened = file.reopen().map_err(|failure| Error::io("open a temporary file", &failure))?;
     let chunks = ReaderStream::with_capacity(tokio::fs::File::from_std(opened), 256 << 10);
     Ok(chunks

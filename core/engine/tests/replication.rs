@@ -41,7 +41,9 @@ async fn concurrent_writers_lose_and_double_nothing() {
         async move {
             for i in 0..20 {
                 running
-                    .run(&format!("INSERT INTO log(who) VALUES('{node}{client}-{i}'); UPDATE n SET v = v + 1"))
+                    .run(&format!(
+                        "INSERT INTO log(who) VALUES('{node}{client}-{i}'); UPDATE n SET v = v + 1"
+                    ))
                     .await;
             }
         }

@@ -8,18 +8,24 @@ use ha_core::Error;
 use time::OffsetDateTime;
 
 use crate::failure::Failure;
+use crate::query::POSITION;
 use crate::routes::App;
 
 /// Streams the database; a HEAD request gets the same head and makes no snapshot.
 pub(crate) async fn download(app: &App, method: Method) -> Result<Response<Body>, Failure> {
-    let body = if method == Method::HEAD {
-        Body::from_stream(stream::empty::<Result<Vec<u8>, Error>>())
+    let (position, body) = if method == Method::HEAD {
+        let nothing = stream::empty::<Result<Vec<u8>, Error>>();
+        (app.engine.status().position, Body::from_stream(nothing))
     } else {
-        Body::from_stream(app.engine.snapshot().await?)
+        let snapshot = app.engine.snapshot().await?;
+        (snapshot.position, Body::from_stream(snapshot.body))
     };
     let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    if let Ok(value) = HeaderValue::try_from(position.to_string()) {
+        headers.insert(POSITION, value);
+    }
     let name = file_name(OffsetDateTime::now_utc(), &app.options.name);
     if let Ok(value) = HeaderValue::try_from(format!("attachment; filename={name}")) {
         headers.insert(CONTENT_DISPOSITION, value);

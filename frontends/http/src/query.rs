@@ -12,7 +12,7 @@ use crate::routes::App;
 use crate::{body, reply, request};
 
 /// Carries the position that was read or made.
-const POSITION: HeaderName = HeaderName::from_static("x-ha-position");
+pub(crate) const POSITION: HeaderName = HeaderName::from_static("x-ha-position");
 
 /// Work on more bytes than this is not done between other clients' requests.
 const SHORT_WORK: usize = 256 << 10;

@@ -98,10 +98,7 @@ impl AuthSource for Credentials {
         Err(PgWireError::InvalidPassword(login.user().unwrap_or_default().to_owned()))
     }
 
-    async fn get_scram_secret(
-        &self,
-        login: &LoginInfo,
-    ) -> PgWireResult<(ScramSecret, Option<()>)> {
+    async fn get_scram_secret(&self, login: &LoginInfo) -> PgWireResult<(ScramSecret, Option<()>)> {
         let user = login.user().unwrap_or_default();
         let (salt, salted) = if user == self.user {
             (self.salt.clone(), self.salted_password.clone())

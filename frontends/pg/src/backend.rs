@@ -229,9 +229,14 @@ impl Backend {
         }
     }
 
-    async fn savepoint(&mut self, statement: &Translation, tag: &'static str) -> Outcome<&'static str> {
+    async fn savepoint(
+        &mut self,
+        statement: &Translation,
+        tag: &'static str,
+    ) -> Outcome<&'static str> {
         if !self.transaction.is_block() {
-            let text = format!("{} can only be used in transaction blocks", name(&statement.command));
+            let text =
+                format!("{} can only be used in transaction blocks", name(&statement.command));
             return Err(Failure::error("25P01", text));
         }
         if self.session.transaction() == TransactionState::Lost {

@@ -150,7 +150,9 @@ impl Connection {
         }
         self.tell_changes(wire).await?;
         match &mut portal.result {
-            Some(rows) => send(wire, &portal.prepared.fields, &portal.formats, rows, max_rows).await,
+            Some(rows) => {
+                send(wire, &portal.prepared.fields, &portal.formats, rows, max_rows).await
+            }
             None => Ok(()),
         }
     }
@@ -177,9 +179,11 @@ impl Connection {
 fn unchanged(prepared: &Prepared, columns: &[ha_core::Column]) -> Outcome<()> {
     let Some(statement) = &prepared.statement else { return Ok(()) };
     let (now, told) = fields(columns, &statement.sql, &Scope::default());
-    let same = |((now, told), then): ((&Field, &bool), &Field)| !told || now.ty == then.ty || {
-        // Told by the parameters' or columns' types, which are not looked up again.
-        !columns.iter().any(|column| column.name == now.name && column.decl_type.is_some())
+    let same = |((now, told), then): ((&Field, &bool), &Field)| {
+        !told || now.ty == then.ty || {
+            // Told by the parameters' or columns' types, which are not looked up again.
+            !columns.iter().any(|column| column.name == now.name && column.decl_type.is_some())
+        }
     };
     if now.len() == prepared.fields.len() && now.iter().zip(&told).zip(&prepared.fields).all(same) {
         return Ok(());
@@ -216,11 +220,7 @@ async fn send(
     wire.feed(Reply::PortalSuspended(PortalSuspended::new())).await
 }
 
-fn params(
-    prepared: &Prepared,
-    values: &[Option<Bytes>],
-    codes: &[i16],
-) -> Outcome<Vec<Value>> {
+fn params(prepared: &Prepared, values: &[Option<Bytes>], codes: &[i16]) -> Outcome<Vec<Value>> {
     let (given, needed) = (values.len(), prepared.params.len());
     if given != needed {
         return Err(Failure::protocol(format!(

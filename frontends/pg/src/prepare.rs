@@ -36,7 +36,10 @@ impl Prepared {
         }
         let statement = translate(piece.sql, &backend.identity)?;
         if backend.transaction == Transaction::Failed
-            && !matches!(statement.command, Command::Commit | Command::Rollback | Command::RollbackTo)
+            && !matches!(
+                statement.command,
+                Command::Commit | Command::Rollback | Command::RollbackTo
+            )
         {
             return Err(Failure::aborted());
         }

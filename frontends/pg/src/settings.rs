@@ -241,7 +241,10 @@ mod tests {
         settings.set("statement_timeout", None, false).unwrap();
         assert_eq!(settings.get("statement_timeout").unwrap().1, "30s");
         assert_eq!(code(settings.set("nonsense", Some("1"), false).unwrap_err()), "42704");
-        assert_eq!(code(settings.set("client_encoding", Some("LATIN1"), false).unwrap_err()), "22023");
+        assert_eq!(
+            code(settings.set("client_encoding", Some("LATIN1"), false).unwrap_err()),
+            "22023"
+        );
         assert_eq!(code(settings.set("server_version", Some("9"), false).unwrap_err()), "55P02");
         settings.set("my.own", Some("x"), false).unwrap();
         assert_eq!(settings.get("my.own").unwrap().1, "x");

@@ -21,9 +21,8 @@ async fn parameters_and_columns_have_the_types_of_the_table() {
     let types = [Type::INT8, Type::VARCHAR, Type::BOOL, Type::BYTEA, Type::FLOAT8, Type::INT8];
     assert_eq!(insert.params(), types);
     let raw = vec![0_u8, 255];
-    let inserted = client
-        .execute(&insert, &[&1_i64, &"it's", &true, &raw, &f64::INFINITY, &7_i64])
-        .await;
+    let inserted =
+        client.execute(&insert, &[&1_i64, &"it's", &true, &raw, &f64::INFINITY, &7_i64]).await;
     assert_eq!(inserted.unwrap(), 1);
     let row = client
         .query_one("SELECT * FROM t WHERE id = $1 AND name IN ($2, $3)", &[&1_i64, &"a", &"it's"])
@@ -49,8 +48,16 @@ async fn expressions_have_the_types_that_can_be_known() {
     let (int8, int4, text, float8) = (Type::INT8, Type::INT4, Type::TEXT, Type::FLOAT8);
     let types: Vec<_> = statement.columns().iter().map(|c| c.type_().clone()).collect();
     let expected = [
-        int8.clone(), int8.clone(), float8.clone(), int4.clone(), float8, text.clone(),
-        Type::BYTEA, int4.clone(), text.clone(), text.clone(),
+        int8.clone(),
+        int8.clone(),
+        float8.clone(),
+        int4.clone(),
+        float8,
+        text.clone(),
+        Type::BYTEA,
+        int4.clone(),
+        text.clone(),
+        text.clone(),
     ];
     assert_eq!(types, expected);
     assert_eq!(statement.params(), [int4, text.clone(), text, Type::BOOL, int8]);
@@ -66,7 +73,10 @@ async fn a_value_of_another_type_is_an_error_that_names_the_column() {
     let node = node().await;
     let client = node.client().await;
     client.batch_execute(TABLE).await.unwrap();
-    client.batch_execute("CREATE TABLE loose (n INT); INSERT INTO loose VALUES ('7'), ('x')").await.unwrap();
+    client
+        .batch_execute("CREATE TABLE loose (n INT); INSERT INTO loose VALUES ('7'), ('x')")
+        .await
+        .unwrap();
     let row = client.query_one("SELECT n FROM loose LIMIT 1", &[]).await.unwrap();
     assert_eq!(row.get::<_, i64>(0), 7);
     let error = client.query("SELECT n FROM loose", &[]).await.unwrap_err();
@@ -199,13 +209,20 @@ async fn rows_come_in_portions() {
 async fn empty_statements_and_own_commands_can_be_prepared() {
     let node = node().await;
     let mut raw = node.login().await;
-    let answer = raw.parse("", "-- ping").bind("", &[]).describe_portal().execute("", 0).sync().await;
+    let answer =
+        raw.parse("", "-- ping").bind("", &[]).describe_portal().execute("", 0).sync().await;
     assert_eq!(kinds(&answer), "12nIZ");
-    let answer = raw.parse("", "SHOW TimeZone").bind("", &[]).describe_portal().execute("", 0).sync().await;
+    let answer =
+        raw.parse("", "SHOW TimeZone").bind("", &[]).describe_portal().execute("", 0).sync().await;
     assert_eq!((kinds(&answer).as_str(), tags(&answer)), ("12TDCZ", vec!["SHOW".to_owned()]));
     let answer = raw.run("SET application_name TO 'new'", &[]).sync().await;
     assert_eq!(kinds(&answer), "12SCZ", "the client is told of the change");
-    let answer = raw.run("BEGIN", &[]).run("SET application_name TO 'b'", &[]).run("ROLLBACK", &[]).sync().await;
+    let answer = raw
+        .run("BEGIN", &[])
+        .run("SET application_name TO 'b'", &[])
+        .run("ROLLBACK", &[])
+        .sync()
+        .await;
     assert_eq!(kinds(&answer), "12C12SC12SCZ", "and when it is undone");
     raw.parse("s", "SELECT 1").sync().await;
     assert_eq!(code(&raw.parse("s", "SELECT 1").sync().await).as_deref(), Some("42P05"));

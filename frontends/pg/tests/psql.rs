@@ -45,7 +45,8 @@ async fn errors_have_codes_positions_and_names() {
 async fn a_query_string_is_one_transaction() {
     let node = node().await;
     node.psql(&["-c", "CREATE TABLE t (a INTEGER PRIMARY KEY)"]).await;
-    let (out, error) = node.psql(&["-c", "INSERT INTO t VALUES (1); INSERT INTO t VALUES (1)"]).await;
+    let (out, error) =
+        node.psql(&["-c", "INSERT INTO t VALUES (1); INSERT INTO t VALUES (1)"]).await;
     assert_eq!(out, "INSERT 0 1\n");
     assert!(error.contains("UNIQUE constraint failed"), "{error}");
     let count = async || node.psql(&["-Atc", "SELECT count(*) FROM t"]).await.0;
@@ -74,11 +75,22 @@ async fn transactions_warn_abort_and_return_to_savepoints() {
     assert_eq!(
         tags,
         [
-            "CREATE TABLE", "BEGIN", "BEGIN", "SAVEPOINT", "ROLLBACK", "INSERT 0 1", "RELEASE",
-            "COMMIT", "COMMIT", "BEGIN", "ROLLBACK", "1"
+            "CREATE TABLE",
+            "BEGIN",
+            "BEGIN",
+            "SAVEPOINT",
+            "ROLLBACK",
+            "INSERT 0 1",
+            "RELEASE",
+            "COMMIT",
+            "COMMIT",
+            "BEGIN",
+            "ROLLBACK",
+            "1"
         ]
     );
-    let codes: Vec<_> = error.lines().filter_map(|line| line.split(": ").last()).map(str::trim).collect();
+    let codes: Vec<_> =
+        error.lines().filter_map(|line| line.split(": ").last()).map(str::trim).collect();
     assert_eq!(codes, ["25001", "42703", "25P02", "25P01", "42703", "25P01"]);
 }
 

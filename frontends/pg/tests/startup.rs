@@ -117,7 +117,9 @@ async fn idle_clients_are_sent_away_when_the_node_stops() {
     let error = connection.await.unwrap().unwrap_err();
     assert_eq!(error.code(), Some(&SqlState::ADMIN_SHUTDOWN));
     node.served.await.unwrap().unwrap();
-    assert!(Config::new().host("127.0.0.1").port(node.address.port()).connect(NoTls).await.is_err());
+    assert!(
+        Config::new().host("127.0.0.1").port(node.address.port()).connect(NoTls).await.is_err()
+    );
 }
 
 #[tokio::test]

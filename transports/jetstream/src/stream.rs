@@ -11,6 +11,9 @@ use crate::link::Link;
 /// As every version of ha makes it.
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
 
+/// How long a ready JetStream takes to answer. A cluster without a leader answers nothing.
+const ANSWER: Duration = Duration::from_secs(2);
+
 /// The pause before JetStream is asked again that is not ready, as after a cluster's start.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -125,17 +128,32 @@ enum Failure {
 }
 
 async fn find_or_create(context: &Context, options: &Options) -> Result<(Info, bool), Failure> {
-    let found = context.get_stream(&options.stream).await;
-    match found.map_err(|error| (error.kind(), error)) {
-        Ok(stream) => return Ok((stream.cached_info().clone(), false)),
-        Err((GetStreamErrorKind::JetStream(told), _))
-            if told.error_code() == ErrorCode::STREAM_NOT_FOUND => {}
-        Err((GetStreamErrorKind::JetStream(told), _)) => return Err(failure(&told)),
-        Err((_, error)) => return Err(Failure::Other(error.to_string())),
+    match find(context, &options.stream).await? {
+        Some(info) => Ok((info, false)),
+        None => create(context, options).await.map(|info| (info, true)),
     }
+}
+
+async fn find(context: &Context, name: &str) -> Result<Option<Info>, Failure> {
+    let found = tokio::time::timeout(ANSWER, context.get_stream(name));
+    let Ok(found) = found.await else { return Err(Failure::NotReady) };
+    match found.map_err(|error| (error.kind(), error)) {
+        Ok(stream) => Ok(Some(stream.cached_info().clone())),
+        Err((GetStreamErrorKind::JetStream(told), _))
+            if told.error_code() == ErrorCode::STREAM_NOT_FOUND =>
+        {
+            Ok(None)
+        }
+        Err((GetStreamErrorKind::JetStream(told), _)) => Err(failure(&told)),
+        Err((GetStreamErrorKind::Request, _)) => Err(Failure::NotReady),
+        Err((_, error)) => Err(Failure::Other(error.to_string())),
+    }
+}
+
+async fn create(context: &Context, options: &Options) -> Result<Info, Failure> {
     let created = context.create_stream(config(options)).await;
     match created.map_err(|error| (error.kind(), error)) {
-        Ok(stream) => Ok((stream.cached_info().clone(), true)),
+        Ok(stream) => Ok(stream.cached_info().clone()),
         // Somebody else made it, differently, in between: find it.
         Err((CreateStreamErrorKind::JetStream(told), _))
             if told.error_code() == ErrorCode::STREAM_NAME_EXIST =>

@@ -45,7 +45,7 @@ impl JetStream {
         match tokio::time::timeout(options.timeout, Self::open(&options, &address)).await {
             Ok(opened) => opened.map(Arc::new),
             Err(_) => {
-                let reason = format!("JetStream did not answer within {:?}", options.timeout);
+                let reason = format!("JetStream was not ready within {:?}", options.timeout);
                 Err(Error::transport(origin, reason))
             }
         }

@@ -34,7 +34,7 @@ pub(super) async fn make(
     let seq = bounds.last;
     let hash = RunningHash::default().extend(seq, &digest);
     let meta = SnapshotMeta { digest, bytes, lineage: bounds.lineage, seq, hash };
-    transport.put_snapshot(meta, snapshot::body(file).await?).await?;
+    transport.put_snapshot(meta, snapshot::body(file)?).await?;
     let base = BaseSnapshot { source, digest, bytes, seq, hash };
     let payload = append(identity, transport, bounds, base).await?;
     let at = seq.next();

@@ -115,10 +115,8 @@ pub async fn until(what: &str, condition: impl Fn() -> bool) {
 }
 
 pub async fn until_stopped(running: &Running) -> String {
-    until("the node to stop", || {
-        matches!(running.node.status().readiness, Readiness::Stopped(_))
-    })
-    .await;
+    until("the node to stop", || matches!(running.node.status().readiness, Readiness::Stopped(_)))
+        .await;
     match running.node.status().readiness {
         Readiness::Stopped(reason) => reason,
         other => panic!("{other:?}"),

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use ha_core::{
-    AttemptName, Batch, ByteStream, Canceller, Description, Engine, Error, Outcome, Reply, Result,
-    Session, SessionOptions, Status, Token, TransactionOptions, TransactionState,
+    AttemptName, Batch, Canceller, Description, Engine, Error, Outcome, Reply, Result, Session,
+    SessionOptions, Snapshot, Status, Token, TransactionOptions, TransactionState,
 };
 use tokio::sync::{Notify, watch};
 
@@ -88,7 +88,7 @@ impl Engine for Failing {
         Ok(Box::new(Calls(self.clone())))
     }
 
-    async fn snapshot(&self) -> Result<ByteStream> {
+    async fn snapshot(&self) -> Result<Snapshot> {
         Err(self.0.clone())
     }
 
@@ -107,7 +107,7 @@ impl Engine for Held {
         Ok(Box::new(Calls(self.clone())))
     }
 
-    async fn snapshot(&self) -> Result<ByteStream> {
+    async fn snapshot(&self) -> Result<Snapshot> {
         Memory::new().snapshot().await
     }
 

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
 use ha_core::{
-    AttemptName, Batch, ByteStream, Canceller, Column, Description, Engine, Error, Limits, Lineage,
-    Outcome, Params, Readiness, Reply, Result, ResultSet, Seq, Session, SessionOptions, Statement,
+    AttemptName, Batch, Canceller, Column, Description, Engine, Error, Limits, Lineage, Outcome,
+    Params, Readiness, Reply, Result, ResultSet, Seq, Session, SessionOptions, Snapshot, Statement,
     Status, Token, TransactionOptions, TransactionState, Value, sql,
 };
 use parking_lot::Mutex;
@@ -46,7 +46,7 @@ impl Engine for Memory {
         Ok(Box::new(self.clone()))
     }
 
-    async fn snapshot(&self) -> Result<ByteStream> {
+    async fn snapshot(&self) -> Result<Snapshot> {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("copy.db");
         self.connection
@@ -55,7 +55,8 @@ impl Engine for Memory {
             .map_err(sql_error)?;
         let bytes = Bytes::from(std::fs::read(file).unwrap());
         let middle = bytes.len() / 2;
-        Ok(stream::iter([Ok(bytes.slice(..middle)), Ok(bytes.slice(middle..))]).boxed())
+        let body = stream::iter([Ok(bytes.slice(..middle)), Ok(bytes.slice(middle..))]).boxed();
+        Ok(Snapshot { position: self.position(), body })
     }
 
     /// The base decides, so that a test can ask for each outcome.

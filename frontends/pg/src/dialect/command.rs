@@ -110,10 +110,25 @@ fn end(words: &[Token<'_>], command: Command) -> Outcome<Command> {
 /// Reads the modes of BEGIN. Every isolation level is served by serializable transactions.
 fn read_only(words: &[Token<'_>]) -> Outcome<bool> {
     const MODES: &[&str] = &[
-        "BEGIN", "START", "TRANSACTION", "WORK", "ISOLATION", "LEVEL", "SERIALIZABLE",
-        "REPEATABLE", "READ", "COMMITTED", "UNCOMMITTED", "ONLY", "WRITE", "NOT", "DEFERRABLE",
+        "BEGIN",
+        "START",
+        "TRANSACTION",
+        "WORK",
+        "ISOLATION",
+        "LEVEL",
+        "SERIALIZABLE",
+        "REPEATABLE",
+        "READ",
+        "COMMITTED",
+        "UNCOMMITTED",
+        "ONLY",
+        "WRITE",
+        "NOT",
+        "DEFERRABLE",
         // SQLite's own.
-        "DEFERRED", "IMMEDIATE", "EXCLUSIVE",
+        "DEFERRED",
+        "IMMEDIATE",
+        "EXCLUSIVE",
     ];
     if let Some(word) = words.iter().find(|token| !token.is_any(MODES) && !token.symbol(",")) {
         return Err(Failure::error("42601", format!("syntax error at or near \"{}\"", word.text)));
@@ -275,13 +290,19 @@ mod tests {
             value: value.map(Into::into),
             local,
         };
-        assert_eq!(read("SET application_name = 'it''s'"), set("application_name", Some("it's"), false));
+        assert_eq!(
+            read("SET application_name = 'it''s'"),
+            set("application_name", Some("it's"), false)
+        );
         assert_eq!(read("set local a.b to 5"), set("a.b", Some("5"), true));
         assert_eq!(read("SET TIME ZONE 'UTC'"), set("TimeZone", Some("UTC"), false));
         assert_eq!(read("SET NAMES 'utf8'"), set("client_encoding", Some("utf8"), false));
         assert_eq!(read("SET datestyle TO iso, mdy"), set("datestyle", Some("iso, mdy"), false));
         assert_eq!(read("SET jit TO DEFAULT"), set("jit", None, false));
-        assert_eq!(read("SHOW TRANSACTION ISOLATION LEVEL"), Command::Show(Some("transaction_isolation".into())));
+        assert_eq!(
+            read("SHOW TRANSACTION ISOLATION LEVEL"),
+            Command::Show(Some("transaction_isolation".into()))
+        );
         assert_eq!(read("show all"), Command::Show(None));
     }
 

@@ -177,15 +177,22 @@ mod tests {
     #[test]
     fn comparisons_lists_and_casts_tell() {
         assert_eq!(hints("UPDATE t SET a = $2 WHERE t.id = $1"), [column("id"), column("a")]);
-        assert_eq!(hints("… WHERE $1 < t.b AND c IN ($2, $3)"), [column("b"), column("c"), column("c")]);
-        assert_eq!(hints("… WHERE c NOT IN ($1) AND d BETWEEN $2 AND $3")[..2], [column("c"), column("d")]);
+        assert_eq!(
+            hints("… WHERE $1 < t.b AND c IN ($2, $3)"),
+            [column("b"), column("c"), column("c")]
+        );
+        assert_eq!(
+            hints("… WHERE c NOT IN ($1) AND d BETWEEN $2 AND $3")[..2],
+            [column("c"), column("d")]
+        );
         assert_eq!(hints("SELECT $1::int LIMIT $2"), [Hint::Type("INT4"), Hint::Type("INT8")]);
         assert_eq!(hints("SELECT $1, f($2)"), [Hint::None, Hint::None]);
     }
 
     #[test]
     fn tables_are_found_in_lists_and_joins() {
-        let words = "SELECT * FROM a, b AS x, public.c JOIN \"D\" ON 1 WHERE a IN (SELECT 1 FROM e)";
+        let words =
+            "SELECT * FROM a, b AS x, public.c JOIN \"D\" ON 1 WHERE a IN (SELECT 1 FROM e)";
         assert_eq!(tables(&lex::words(&lex::tokens(words))), ["a", "b", "c", "D", "e"]);
     }
 }

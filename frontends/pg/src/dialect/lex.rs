@@ -215,7 +215,10 @@ mod tests {
     #[test]
     fn unclosed_text_ends_with_the_text() {
         for sql in ["'a", "\"a", "E'a\\", "/* a", "$a$ b", "x'", "1e", "$", "é"] {
-            assert_eq!(tokens(sql).last().unwrap().text.len() + tokens(sql).last().unwrap().at, sql.len());
+            assert_eq!(
+                tokens(sql).last().unwrap().text.len() + tokens(sql).last().unwrap().at,
+                sql.len()
+            );
         }
     }
 }

@@ -62,7 +62,9 @@ fn rewrite(tokens: &[Token<'_>], identity: &Identity) -> Outcome<String> {
         rest = after;
         match token.kind {
             Kind::Param(number) => out.push((token.kind, format!("?{number}"))),
-            Kind::Escaped => out.push((Kind::Text, literal(&unescape(lex::inner(&token.text[1..]))))),
+            Kind::Escaped => {
+                out.push((Kind::Text, literal(&unescape(lex::inner(&token.text[1..])))))
+            }
             Kind::Dollar => out.push((Kind::Text, literal(undollar(token.text)))),
             Kind::Cast => rest = cast::apply(&mut out, after)?,
             Kind::Word => match identity.replace(tokens, tokens.len() - after.len() - 1) {

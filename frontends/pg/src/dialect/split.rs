@@ -47,7 +47,8 @@ mod tests {
 
     #[test]
     fn only_semicolons_between_statements_split() {
-        let trigger = "CREATE TRIGGER t AFTER INSERT ON a BEGIN SELECT 1; SELECT CASE WHEN 1 THEN 2 END; END";
+        let trigger =
+            "CREATE TRIGGER t AFTER INSERT ON a BEGIN SELECT 1; SELECT CASE WHEN 1 THEN 2 END; END";
         let sql = format!("SELECT E'\\';' ; -- x;y\n SELECT $$;$$; {trigger}; ;SELECT 3;");
         let pieces: Vec<_> = split(&sql).iter().map(|piece| piece.sql).collect();
         assert_eq!(pieces, ["SELECT E'\\';'", "SELECT $$;$$", trigger, "SELECT 3"]);

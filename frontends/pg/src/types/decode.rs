@@ -18,9 +18,7 @@ fn from_text(bytes: &[u8], ty: &Type) -> Outcome<Value> {
     let text = utf8(bytes)?;
     match *ty {
         Type::INT2 | Type::INT4 | Type::INT8 | Type::OID => integer(text, ty),
-        Type::FLOAT4 | Type::FLOAT8 => {
-            stored(text.trim().parse().map_err(|_| invalid(ty, text))?)
-        }
+        Type::FLOAT4 | Type::FLOAT8 => stored(text.trim().parse().map_err(|_| invalid(ty, text))?),
         Type::BOOL => {
             let truth = super::truth(text).ok_or_else(|| invalid(ty, text))?;
             Ok(Value::Integer(truth.into()))
@@ -41,7 +39,10 @@ fn integer(text: &str, ty: &Type) -> Outcome<Value> {
     i64::try_from(number).ok().filter(|number| (least..=most).contains(number)).map_or_else(
         || {
             let name = ty.name();
-            Err(Failure::error("22003", format!("value \"{text}\" is out of range for type {name}")))
+            Err(Failure::error(
+                "22003",
+                format!("value \"{text}\" is out of range for type {name}"),
+            ))
         },
         |number| Ok(Value::Integer(number)),
     )
@@ -95,7 +96,10 @@ fn from_binary(bytes: &[u8], ty: &Type) -> Outcome<Value> {
         Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME | Type::UNKNOWN | Type::JSON => {
             Ok(utf8(bytes)?.into())
         }
-        _ => Err(Failure::unsupported(format!("binary values of type {} are not supported", ty.name()))),
+        _ => Err(Failure::unsupported(format!(
+            "binary values of type {} are not supported",
+            ty.name()
+        ))),
     }
 }
 

@@ -82,12 +82,14 @@ impl Misfit {
         };
         let name = ty.name();
         match self {
-            Self::Type => {
-                Failure::error("22P02", format!("column \"{column}\" holds {kind}, which is no {name}"))
-            }
-            Self::Range => {
-                Failure::error("22003", format!("the value of column \"{column}\" is out of range for {name}"))
-            }
+            Self::Type => Failure::error(
+                "22P02",
+                format!("column \"{column}\" holds {kind}, which is no {name}"),
+            ),
+            Self::Range => Failure::error(
+                "22003",
+                format!("the value of column \"{column}\" is out of range for {name}"),
+            ),
             Self::Encoding => {
                 Failure::error("22021", format!("column \"{column}\" holds text that is not UTF-8"))
             }

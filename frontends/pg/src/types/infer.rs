@@ -41,7 +41,15 @@ pub(crate) fn infer(sql: &str, scope: &Scope) -> Vec<Inferred> {
 /// The expressions between the commas, without `SELECT` and what follows the list.
 fn items<'t, 'a>(all: &'t [Token<'a>]) -> Vec<&'t [Token<'a>]> {
     const ENDS: &[&str] = &[
-        "FROM", "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "UNION", "EXCEPT", "INTERSECT",
+        "FROM",
+        "WHERE",
+        "GROUP",
+        "HAVING",
+        "ORDER",
+        "LIMIT",
+        "UNION",
+        "EXCEPT",
+        "INTERSECT",
         "WINDOW",
     ];
     let Some(start) = top_level(all, |token| token.is_any(&["SELECT", "RETURNING"])) else {
@@ -133,7 +141,9 @@ fn type_of(expression: &[Token<'_>], scope: &Scope) -> Option<Type> {
         [.., dot, name] if dot.symbol(".") && expression.len() == 3 => {
             return of_token(name, scope);
         }
-        [open, inner @ .., close] if open.symbol("(") && closes(expression) && close.symbol(")") => {
+        [open, inner @ .., close]
+            if open.symbol("(") && closes(expression) && close.symbol(")") =>
+        {
             return type_of(inner, scope);
         }
         [name, open, ..] if open.symbol("(") && name.kind == Kind::Word && !name.is_any(LOGIC) => {
@@ -185,19 +195,65 @@ fn of_token(token: &Token<'_>, scope: &Scope) -> Option<Type> {
 
 fn of_call(expression: &[Token<'_>], scope: &Scope) -> Option<Type> {
     const COUNTS: &[&str] = &[
-        "count", "length", "instr", "unicode", "octet_length", "row_number", "rank", "dense_rank",
-        "ntile", "random", "changes", "total_changes", "last_insert_rowid", "unixepoch",
+        "count",
+        "length",
+        "instr",
+        "unicode",
+        "octet_length",
+        "row_number",
+        "rank",
+        "dense_rank",
+        "ntile",
+        "random",
+        "changes",
+        "total_changes",
+        "last_insert_rowid",
+        "unixepoch",
     ];
     const REALS: &[&str] = &["avg", "total", "percent_rank", "cume_dist", "julianday"];
     const TEXTS: &[&str] = &[
-        "lower", "upper", "trim", "ltrim", "rtrim", "substr", "substring", "replace", "hex",
-        "quote", "typeof", "printf", "format", "group_concat", "string_agg", "concat", "char",
-        "concat_ws", "date", "time", "datetime", "strftime", "json", "json_array", "json_object",
-        "json_group_array", "json_group_object", "sqlite_version",
+        "lower",
+        "upper",
+        "trim",
+        "ltrim",
+        "rtrim",
+        "substr",
+        "substring",
+        "replace",
+        "hex",
+        "quote",
+        "typeof",
+        "printf",
+        "format",
+        "group_concat",
+        "string_agg",
+        "concat",
+        "char",
+        "concat_ws",
+        "date",
+        "time",
+        "datetime",
+        "strftime",
+        "json",
+        "json_array",
+        "json_object",
+        "json_group_array",
+        "json_group_object",
+        "sqlite_version",
     ];
     const SAME: &[&str] = &[
-        "sum", "min", "max", "abs", "coalesce", "ifnull", "nullif", "lag", "lead", "first_value",
-        "last_value", "nth_value",
+        "sum",
+        "min",
+        "max",
+        "abs",
+        "coalesce",
+        "ifnull",
+        "nullif",
+        "lag",
+        "lead",
+        "first_value",
+        "last_value",
+        "nth_value",
     ];
     let name = expression.first()?.name();
     let close = 1 + top_level(&expression[1..], |token| token.symbol(")"))?;
@@ -255,13 +311,38 @@ mod tests {
     #[test]
     fn expressions_have_the_types_that_can_be_known() {
         let (int, text) = (Some(Type::INT8), Some(Type::TEXT));
-        assert_eq!(types("SELECT count(*), max(id), sum(id) + 1, avg(id) FROM t"), [int.clone(), int.clone(), int.clone(), Some(Type::FLOAT8)]);
-        assert_eq!(types("SELECT 1, 3000000000, 1.5, 'a', x'00', NULL"), [Some(Type::INT4), int.clone(), Some(Type::FLOAT8), text.clone(), Some(Type::BYTEA), text.clone()]);
-        assert_eq!(types("SELECT id = 1, name || 'x', CAST(name AS INT4), ?1, -1"), [Some(Type::BOOL), text.clone(), Some(Type::INT4), Some(Type::INT4), Some(Type::INT4)]);
-        assert_eq!(types("SELECT f(x), x, coalesce(name, 'a'), (id)"), [None, None, text, int.clone()]);
-        assert_eq!(types("INSERT INTO t VALUES (1) RETURNING id, count(*) OVER ()"), [int.clone(), int.clone()]);
+        assert_eq!(
+            types("SELECT count(*), max(id), sum(id) + 1, avg(id) FROM t"),
+            [int.clone(), int.clone(), int.clone(), Some(Type::FLOAT8)]
+        );
+        assert_eq!(
+            types("SELECT 1, 3000000000, 1.5, 'a', x'00', NULL"),
+            [
+                Some(Type::INT4),
+                int.clone(),
+                Some(Type::FLOAT8),
+                text.clone(),
+                Some(Type::BYTEA),
+                text.clone()
+            ]
+        );
+        assert_eq!(
+            types("SELECT id = 1, name || 'x', CAST(name AS INT4), ?1, -1"),
+            [Some(Type::BOOL), text.clone(), Some(Type::INT4), Some(Type::INT4), Some(Type::INT4)]
+        );
+        assert_eq!(
+            types("SELECT f(x), x, coalesce(name, 'a'), (id)"),
+            [None, None, text, int.clone()]
+        );
+        assert_eq!(
+            types("INSERT INTO t VALUES (1) RETURNING id, count(*) OVER ()"),
+            [int.clone(), int.clone()]
+        );
         assert_eq!(types("SELECT count(*) n, id \"m\" FROM t"), [int.clone(), int.clone()]);
-        assert_eq!(types("SELECT count(*) || 'x', NOT id, EXISTS (SELECT 1)")[1..], [Some(Type::BOOL), Some(Type::BOOL)]);
+        assert_eq!(
+            types("SELECT count(*) || 'x', NOT id, EXISTS (SELECT 1)")[1..],
+            [Some(Type::BOOL), Some(Type::BOOL)]
+        );
     }
 
     #[test]
@@ -279,7 +360,12 @@ mod tests {
         let names = |sql| -> Vec<_> {
             infer(sql, &Scope::default()).into_iter().map(|i| (i.written, i.name)).collect()
         };
-        let expected = [("count(*)", "count"), ("a + 1", "?column?"), ("CAST(?1 AS INT4)", "int4"), ("t.b", "b")];
+        let expected = [
+            ("count(*)", "count"),
+            ("a + 1", "?column?"),
+            ("CAST(?1 AS INT4)", "int4"),
+            ("t.b", "b"),
+        ];
         let expected = expected.map(|(written, name)| (written.to_owned(), name.to_owned()));
         assert_eq!(names("SELECT count(*), a + 1 AS s, CAST(?1 AS INT4), t.b"), expected);
     }

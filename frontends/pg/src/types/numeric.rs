@@ -18,7 +18,8 @@ pub(super) fn text(bytes: &[u8]) -> Option<String> {
         let index = usize::try_from(i32::from(weight) - place).ok();
         index.and_then(|index| groups.get(index)).copied().unwrap_or(0)
     };
-    let whole: String = (0..=i32::from(weight).max(0)).rev().map(|p| format!("{:04}", group(p))).collect();
+    let whole: String =
+        (0..=i32::from(weight).max(0)).rev().map(|p| format!("{:04}", group(p))).collect();
     let places = (i32::from(scale) + 3) / 4;
     let mut fraction: String = (1..=places).map(|place| format!("{:04}", group(-place))).collect();
     fraction.truncate(usize::try_from(scale).ok()?);

@@ -1,11 +1,12 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use ha_core::{
-    AttemptName, Batch, ByteStream, Canceller, Column, Description, Engine, Error, Lineage,
-    Outcome, ParamDescription, Params, Readiness, Reply, Result, ResultSet, Seq, Session,
-    SessionOptions, Statement, Status, Token, TransactionOptions, TransactionState, Value,
+    AttemptName, Batch, Canceller, Column, Description, Engine, Error, Lineage, Outcome,
+    ParamDescription, Params, Readiness, Reply, Result, ResultSet, Seq, Session, SessionOptions,
+    Snapshot, Statement, Status, Token, TransactionOptions, TransactionState, Value,
 };
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, InterruptHandle};
@@ -35,7 +36,7 @@ impl Engine for TestEngine {
         Ok(Box::new(TestSession { db, interrupt, transaction: TransactionState::None }))
     }
 
-    async fn snapshot(&self) -> Result<ByteStream> {
+    async fn snapshot(&self) -> Result<Snapshot> {
         Err(Error::Closed)
     }
 
@@ -61,12 +62,12 @@ impl std::fmt::Debug for TestSession {
     }
 }
 
-/// Interrupts the statement of a call that is dropped.
-struct Guard(Arc<InterruptHandle>);
+/// Stops the statement of a call that is dropped, even if it has not begun.
+struct Guard(Arc<AtomicBool>);
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.0.interrupt();
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -77,23 +78,28 @@ impl TestSession {
         work: impl FnOnce(&mut Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let mut db = Arc::clone(&self.db).lock_owned().await;
-        let guard = Guard(Arc::clone(&self.interrupt));
-        let mut task = tokio::task::spawn_blocking(move || work(&mut db));
-        let result = match time {
+        let dropped = Arc::new(AtomicBool::new(false));
+        let _guard = Guard(Arc::clone(&dropped));
+        let mut task = tokio::task::spawn_blocking(move || {
+            let stop = move || dropped.load(Ordering::Relaxed);
+            db.progress_handler(1000, Some(stop)).map_err(error)?;
+            work(&mut db)
+        });
+        match time {
             None => (&mut task).await.unwrap(),
             Some(time) => match tokio::time::timeout(time, &mut task).await {
                 Ok(result) => result.unwrap(),
                 Err(_) => {
                     self.interrupt.interrupt();
-                    task.await.unwrap().and(Err(Error::Timeout(time))).map_err(|error| match error {
-                        Error::Interrupted => Error::Timeout(time),
-                        error => error,
-                    })
+                    task.await.unwrap().and(Err(Error::Timeout(time))).map_err(
+                        |error| match error {
+                            Error::Interrupted => Error::Timeout(time),
+                            error => error,
+                        },
+                    )
                 }
             },
-        };
-        std::mem::forget(guard);
-        result
+        }
     }
 }
 
@@ -175,7 +181,9 @@ fn run(db: &mut Connection, statement: &Statement, most: Option<usize>) -> Resul
     let before = db.total_changes();
     let mut prepared = db.prepare(&statement.sql).map_err(error)?;
     for (index, value) in values.iter().enumerate() {
-        prepared.raw_bind_parameter(index + 1, ToSqlOutput::Borrowed(borrowed(value))).map_err(error)?;
+        prepared
+            .raw_bind_parameter(index + 1, ToSqlOutput::Borrowed(borrowed(value)))
+            .map_err(error)?;
     }
     let columns = columns(&prepared);
     let mut rows = Vec::new();

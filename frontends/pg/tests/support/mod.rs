@@ -1,5 +1,5 @@
 //! A node to test against, and what talks to it. The tests need only its address.
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "each test binary uses a part of it")]
 
 mod engine;
 mod raw;
@@ -66,7 +66,8 @@ impl Node {
         options: &str,
         arguments: &[&str],
     ) -> (String, String) {
-        let url = format!("host=127.0.0.1 port={} user=ha dbname=ha {options}", self.address.port());
+        let url =
+            format!("host=127.0.0.1 port={} user=ha dbname=ha {options}", self.address.port());
         let output = Command::new("psql")
             .env("PGPASSWORD", password)
             .args(["-X", "-d", &url])

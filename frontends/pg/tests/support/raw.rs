@@ -146,7 +146,9 @@ pub fn kinds(messages: &[Message]) -> String {
 /// The tags of the commands that were completed.
 pub fn tags(messages: &[Message]) -> Vec<String> {
     let complete = messages.iter().filter(|(kind, _)| *kind == 'C');
-    complete.map(|(_, body)| String::from_utf8_lossy(&body[..body.len() - 1]).into_owned()).collect()
+    complete
+        .map(|(_, body)| String::from_utf8_lossy(&body[..body.len() - 1]).into_owned())
+        .collect()
 }
 
 /// The SQLSTATE of the first error.
