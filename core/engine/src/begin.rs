@@ -94,7 +94,7 @@ fn digest(path: &Path) -> Result<[u8; 32]> {
 /// Decides how the node starts, and makes what has to be made for it: the file, the base.
 pub(crate) async fn begin(
     options: &NodeOptions,
-    open: OpenOptions,
+    open: &OpenOptions,
     identity: &Identity,
     transport: &Arc<dyn ChangeTransport>,
 ) -> Result<Start> {
@@ -118,8 +118,8 @@ pub(crate) async fn begin(
         }
         Looked::Foreign(digest) => accepted(&options.path, digest, &bounds, transport).await?,
     };
-    let (path, record) = (options.path.clone(), start.record);
-    blocking(move || prepare(&path, open, record)).await?;
+    let (path, open, record) = (options.path.clone(), open.clone(), start.record);
+    blocking(move || prepare(&path, &open, record)).await?;
     Ok(start)
 }
 
@@ -254,7 +254,7 @@ fn stand_still(record: Record, bounds: &Bounds, reason: String) -> Start {
 }
 
 /// Makes the file and our tables if they are missing, and records the position.
-fn prepare(path: &Path, open: OpenOptions, record: Record) -> Result<()> {
+fn prepare(path: &Path, open: &OpenOptions, record: Record) -> Result<()> {
     let conn = ha_sqlite::open(path, Role::Apply, open).map_err(|failure| {
         Error::Corrupt(format!("open the database {}: {}", path.display(), error(failure)))
     })?;

@@ -49,7 +49,7 @@ impl Node {
             boot: rand::random(),
         };
         let open = open_options(&options, &transport);
-        let start = begin(&options, open, &identity, &transport).await?;
+        let start = begin(&options, &open, &identity, &transport).await?;
         let (inbox, outbox) = mpsc::channel();
         let shared = Arc::new(Shared::new(
             options.name.clone(),
@@ -67,7 +67,7 @@ impl Node {
             end: start.end,
             stopped: start.stopped.clone(),
         };
-        let thread = spawn(&options, open, &start, setup).await?;
+        let thread = spawn(&options, &open, &start, setup).await?;
         let readers = Arc::new(Readers::new(options.path.clone(), open, options.readers));
         let thread = Mutex::new(Some(thread));
         Ok(Arc::new(Self { options, readers, shared, inbox, transport, thread }))
@@ -161,21 +161,22 @@ fn open_options(options: &NodeOptions, transport: &Arc<dyn ChangeTransport>) -> 
         foreign_keys: options.foreign_keys,
         durability,
         cache_size: options.cache_size,
+        extensions: options.extensions.clone(),
     }
 }
 
 /// Starts the writer thread; returns once it has opened the database.
 async fn spawn(
     options: &NodeOptions,
-    open: OpenOptions,
+    open: &OpenOptions,
     start: &Start,
     setup: Setup,
 ) -> Result<JoinHandle<()>> {
     let (opened, is_open) = tokio::sync::oneshot::channel();
-    let (path, record) = (options.path.clone(), start.record);
+    let (path, open, record) = (options.path.clone(), open.clone(), start.record);
     let thread = std::thread::Builder::new()
         .name("ha-writer".to_owned())
-        .spawn(move || match Writer::open(&path, open, record, setup) {
+        .spawn(move || match Writer::open(&path, &open, record, setup) {
             Ok(writer) => {
                 let _ = opened.send(Ok(()));
                 writer.run();

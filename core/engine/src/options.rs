@@ -14,6 +14,8 @@ pub struct NodeOptions {
     pub foreign_keys: bool,
     /// SQLite's cache_size per connection.
     pub cache_size: Option<i64>,
+    /// SQLite extensions that each connection loads, in this order.
+    pub extensions: Vec<PathBuf>,
     /// Connections that read at the same time.
     pub readers: usize,
     /// Within this a write is answered, execution not counted.
@@ -38,6 +40,7 @@ impl NodeOptions {
             scratch: false,
             foreign_keys: true,
             cache_size: None,
+            extensions: Vec::new(),
             readers: 50,
             replication_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(5),

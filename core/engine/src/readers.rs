@@ -63,7 +63,7 @@ impl Readers {
 
     fn open(&self) -> Result<Reader> {
         let mut conn =
-            ha_sqlite::open(&self.path, Role::Read, self.options).map_err(error)?;
+            ha_sqlite::open(&self.path, Role::Read, &self.options).map_err(error)?;
         let guard = Guard::install(&mut conn).map_err(error)?;
         let clock = Clock::install(&mut conn).map_err(error)?;
         Ok(Reader { conn, guard, clock, readable: HashMap::new() })

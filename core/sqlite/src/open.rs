@@ -1,8 +1,10 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
+
+use crate::raw::load_extensions;
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +30,7 @@ pub enum Durability {
 }
 
 /// How connections to one database are opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenOptions {
     /// Whether foreign keys are enforced for clients.
     pub foreign_keys: bool,
@@ -36,6 +38,8 @@ pub struct OpenOptions {
     pub durability: Durability,
     /// SQLite's cache_size pragma, per connection.
     pub cache_size: Option<i64>,
+    /// Loadable extensions, in this order. They run with the rights of the process.
+    pub extensions: Vec<PathBuf>,
 }
 
 /// Opens a connection. Behaviour that clients could see is the same on each: double-quoted
@@ -43,7 +47,7 @@ pub struct OpenOptions {
 ///
 /// # Errors
 /// SQLite's, when the file cannot be opened or is no database.
-pub fn open(path: &Path, role: Role, options: OpenOptions) -> rusqlite::Result<Connection> {
+pub fn open(path: &Path, role: Role, options: &OpenOptions) -> rusqlite::Result<Connection> {
     let access = match role {
         Role::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
         Role::Execute | Role::Apply => {
@@ -53,6 +57,7 @@ pub fn open(path: &Path, role: Role, options: OpenOptions) -> rusqlite::Result<C
     let conn = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     conn.set_prepared_statement_cache_capacity(256);
     conn.busy_timeout(std::time::Duration::from_secs(10))?;
+    load_extensions(&conn, &options.extensions)?;
     fix_behaviour(&conn, role, options)?;
     limit(&conn)?;
     if role != Role::Read {
@@ -71,7 +76,7 @@ pub fn open(path: &Path, role: Role, options: OpenOptions) -> rusqlite::Result<C
     Ok(conn)
 }
 
-fn fix_behaviour(conn: &Connection, role: Role, options: OpenOptions) -> rusqlite::Result<()> {
+fn fix_behaviour(conn: &Connection, role: Role, options: &OpenOptions) -> rusqlite::Result<()> {
     let effects = role != Role::Apply;
     let switches = [
         (DbConfig::SQLITE_DBCONFIG_DQS_DML, false),

@@ -1,6 +1,8 @@
 #![allow(unsafe_code)]
 
-use rusqlite::{Connection, ffi};
+use std::path::PathBuf;
+
+use rusqlite::{Connection, LoadExtensionGuard, ffi};
 
 /// Whether deferred foreign keys are violated in the open transaction: its COMMIT would fail.
 /// Releasing a savepoint does not check them (`SQLITE_DBSTATUS_DEFERRED_FKS`).
@@ -25,4 +27,18 @@ pub fn deferred_foreign_keys(conn: &Connection) -> bool {
 pub fn reset_counters(conn: &Connection) {
     // SAFETY: the handle is open as long as `conn` is borrowed; the call only sets a field.
     unsafe { ffi::sqlite3_set_last_insert_rowid(conn.handle(), 0) }
+}
+
+/// Loads extensions that the operator named. SQL cannot load any, before or after.
+pub(crate) fn load_extensions(conn: &Connection, files: &[PathBuf]) -> rusqlite::Result<()> {
+    if files.is_empty() {
+        return Ok(());
+    }
+    // SAFETY: no SQL of a client runs on this connection before the guard is dropped.
+    let _enabled = unsafe { LoadExtensionGuard::new(conn) }?;
+    for file in files {
+        // SAFETY: the operator trusts the library with the whole process, see `OpenOptions`.
+        unsafe { conn.load_extension(file, None::<&str>) }?;
+    }
+    Ok(())
 }

@@ -1,9 +1,6 @@
 use std::sync::Arc;
 
-use ha_core::{
-    Batch, Column, Error, ResultSet, Session, Statement, TransactionOptions, TransactionState,
-    Value,
-};
+use ha_core::{Batch, Column, Error, ResultSet, Session, Statement, Value};
 use pgwire::api::Type;
 use pgwire::error::ErrorInfo;
 
@@ -12,7 +9,7 @@ use crate::answer::{Answer, Field, Tag};
 use crate::dialect::{Command, Identity, Translation, Verb};
 use crate::error::{Failure, Outcome};
 use crate::settings::Settings;
-use crate::transaction::{Transaction, already_open, none_open};
+use crate::transaction::{Transaction, only_in_transactions};
 
 /// What a client's commands act on: its session, settings and transaction. Knows nothing of
 /// sockets and messages.
@@ -23,17 +20,17 @@ pub(crate) struct Backend {
     pub(crate) transaction: Transaction,
     /// Warnings that the client has not been told.
     pub(crate) notices: Vec<ErrorInfo>,
-    options: Arc<Options>,
     /// The settings as they were at BEGIN, for ROLLBACK.
-    saved: Option<Settings>,
+    pub(crate) saved: Option<Settings>,
+    pub(crate) options: Arc<Options>,
 }
 
 /// What a statement did, before its result has types.
 pub(crate) enum Performed {
     /// A command of the front-end's own.
     Answer(Answer),
-    /// The engine's result.
-    Result(ResultSet),
+    /// The engine's result, and its tag.
+    Result(ResultSet, Tag),
 }
 
 impl Backend {
@@ -48,58 +45,9 @@ impl Backend {
     }
 
     /// Does what a statement asks for. Unless `alone` is set, an implicit transaction is opened
-    /// for a statement that is in none, which [`Self::finish`] commits.
+    /// for a statement that is in none, which [`Self::finish`] commits. After an error the
+    /// caller owes a [`Self::fail`].
     pub(crate) async fn perform(
-        &mut self,
-        statement: &Translation,
-        params: Vec<Value>,
-        alone: bool,
-    ) -> Outcome<Performed> {
-        let result = self.dispatch(statement, params, alone).await;
-        match result {
-            Ok(performed) => Ok(performed),
-            Err(failure) => {
-                self.fail().await;
-                Err(failure)
-            }
-        }
-    }
-
-    /// Notes that something failed: an implicit transaction is gone, an open one waits for
-    /// ROLLBACK.
-    pub(crate) async fn fail(&mut self) {
-        match self.transaction {
-            Transaction::Implicit => self.abandon().await,
-            Transaction::Open => self.transaction = Transaction::Failed,
-            Transaction::None | Transaction::Failed => {}
-        }
-    }
-
-    /// Commits an implicit transaction, if there is one.
-    pub(crate) async fn finish(&mut self) -> Outcome<()> {
-        match self.transaction {
-            Transaction::Implicit => self.commit().await,
-            _ => Ok(()),
-        }
-    }
-
-    /// What a statement that returns rows without the engine returns.
-    pub(crate) fn fields_of(&self, command: &Command) -> Outcome<Vec<Field>> {
-        let text = |name: &str| Field::new(name, Type::TEXT);
-        match command {
-            Command::Show(Some(name)) => Ok(vec![text(self.settings.get(name)?.0)]),
-            Command::Show(None) => Ok(vec![text("name"), text("setting"), text("description")]),
-            _ => Ok(Vec::new()),
-        }
-    }
-
-    /// The columns of a table, or none if there is no such table.
-    pub(crate) async fn columns(&mut self, table: &str) -> Vec<Column> {
-        let sql = format!("SELECT * FROM {}", crate::dialect::quoted(table));
-        self.session.describe(&sql).await.map(|description| description.columns).unwrap_or_default()
-    }
-
-    async fn dispatch(
         &mut self,
         statement: &Translation,
         params: Vec<Value>,
@@ -111,8 +59,10 @@ impl Backend {
             return Err(Failure::aborted());
         }
         let tag = match command {
-            Command::Sql(_) => {
-                return self.sql(statement, params, alone).await.map(Performed::Result);
+            Command::Sql(verb) => {
+                let result = self.sql(statement, params, alone).await?;
+                let tag = tag(verb, &result);
+                return Ok(Performed::Result(result, tag));
             }
             Command::Begin { read_only, tag } => self.begin(*read_only, tag).await?,
             Command::Commit => self.end_by_commit().await?,
@@ -120,6 +70,10 @@ impl Backend {
             Command::Savepoint => self.savepoint(statement, "SAVEPOINT").await?,
             Command::Release => self.savepoint(statement, "RELEASE").await?,
             Command::RollbackTo => self.savepoint(statement, "ROLLBACK").await?,
+            Command::Set { local: true, .. } if self.transaction == Transaction::None => {
+                self.notices.push(only_in_transactions("SET LOCAL"));
+                "SET"
+            }
             Command::Set { name, value, local } => {
                 self.settings.set(name, value.as_deref(), *local)?;
                 if value.is_some() { "SET" } else { "RESET" }
@@ -138,6 +92,22 @@ impl Backend {
             Command::Nothing(tag) => tag,
         };
         Ok(Performed::Answer(Answer::done(tag)))
+    }
+
+    /// What a statement that returns rows without the engine returns.
+    pub(crate) fn fields_of(&self, command: &Command) -> Outcome<Vec<Field>> {
+        let text = |name: &str| Field::new(name, Type::TEXT);
+        match command {
+            Command::Show(Some(name)) => Ok(vec![text(self.settings.get(name)?.0)]),
+            Command::Show(None) => Ok(vec![text("name"), text("setting"), text("description")]),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// The columns of a table, or none if there is no such table.
+    pub(crate) async fn columns(&mut self, table: &str) -> Vec<Column> {
+        let sql = format!("SELECT * FROM {}", crate::dialect::quoted(table));
+        self.session.describe(&sql).await.map(|description| description.columns).unwrap_or_default()
     }
 
     async fn sql(
@@ -160,91 +130,16 @@ impl Backend {
         })
     }
 
-    async fn run(&mut self, sql: &str, params: Vec<Value>) -> ha_core::Result<ResultSet> {
+    /// Runs SQL in whatever transaction is open.
+    pub(crate) async fn run(
+        &mut self,
+        sql: &str,
+        params: Vec<Value>,
+    ) -> ha_core::Result<ResultSet> {
         let limits = self.options.limits(self.settings.statement_timeout());
         let statements = vec![Statement::with(sql, params)];
         let mut reply = self.session.run(Batch { statements, limits }).await?;
         Ok(reply.results.pop().unwrap_or_default())
-    }
-
-    async fn open(&mut self, read_only: bool) -> Outcome<()> {
-        let limits = self.options.limits(self.settings.statement_timeout());
-        self.session.begin(TransactionOptions { read_only, limits }).await?;
-        self.saved = Some(self.settings.clone());
-        Ok(())
-    }
-
-    async fn begin(&mut self, read_only: bool, tag: &'static str) -> Outcome<&'static str> {
-        match self.transaction {
-            Transaction::None => self.open(read_only).await?,
-            // The statements before it are part of the transaction, as in PostgreSQL.
-            Transaction::Implicit => {}
-            Transaction::Open | Transaction::Failed => self.notices.push(already_open()),
-        }
-        self.transaction = Transaction::Open;
-        Ok(tag)
-    }
-
-    async fn end_by_commit(&mut self) -> Outcome<&'static str> {
-        if !self.transaction.is_block() {
-            self.notices.push(none_open());
-        }
-        match self.transaction {
-            Transaction::None => {}
-            Transaction::Implicit | Transaction::Open => self.commit().await?,
-            Transaction::Failed => return Ok(self.end_by_rollback().await),
-        }
-        Ok("COMMIT")
-    }
-
-    async fn commit(&mut self) -> Outcome<()> {
-        self.transaction = Transaction::None;
-        let result = self.session.commit().await;
-        match (&result, self.saved.take()) {
-            (Err(_), Some(saved)) => self.settings = saved,
-            _ => self.settings.end_transaction(),
-        }
-        result.map(|_| ()).map_err(Failure::from)
-    }
-
-    async fn end_by_rollback(&mut self) -> &'static str {
-        if !self.transaction.is_block() {
-            self.notices.push(none_open());
-        }
-        self.abandon().await;
-        "ROLLBACK"
-    }
-
-    /// Rolls back whatever is open.
-    async fn abandon(&mut self) {
-        if self.transaction != Transaction::None
-            && let Err(error) = self.session.rollback().await
-        {
-            // Nothing of the transaction is left; the next call tells what is wrong.
-            tracing::warn!(%error, "rollback failed");
-        }
-        self.transaction = Transaction::None;
-        if let Some(saved) = self.saved.take() {
-            self.settings = saved;
-        }
-    }
-
-    async fn savepoint(
-        &mut self,
-        statement: &Translation,
-        tag: &'static str,
-    ) -> Outcome<&'static str> {
-        if !self.transaction.is_block() {
-            let text =
-                format!("{} can only be used in transaction blocks", name(&statement.command));
-            return Err(Failure::error("25P01", text));
-        }
-        if self.session.transaction() == TransactionState::Lost {
-            return Err(Failure::aborted());
-        }
-        self.run(&statement.sql, Vec::new()).await?;
-        self.transaction = Transaction::Open;
-        Ok(tag)
     }
 
     fn show(&self, name: Option<&str>) -> Outcome<Answer> {
@@ -271,7 +166,7 @@ impl Backend {
 }
 
 /// The tag of the engine's result. Rows that are returned are counted when they are sent.
-pub(crate) fn tag(verb: &Verb, result: &ResultSet) -> Tag {
+fn tag(verb: &Verb, result: &ResultSet) -> Tag {
     if result.columns.is_empty() {
         let tag = match verb {
             Verb::Select => "PRAGMA".to_owned(),
@@ -280,13 +175,5 @@ pub(crate) fn tag(verb: &Verb, result: &ResultSet) -> Tag {
         Tag::Fixed(tag)
     } else {
         Tag::Rows(verb.clone())
-    }
-}
-
-fn name(command: &Command) -> &'static str {
-    match command {
-        Command::Release => "RELEASE SAVEPOINT",
-        Command::RollbackTo => "ROLLBACK TO SAVEPOINT",
-        _ => "SAVEPOINT",
     }
 }

@@ -96,9 +96,8 @@ impl Connection {
             self.skip_on_error(wire, result).await?;
         }
         match message {
+            _ if self.skipping && !matches!(message, Message::Sync(_)) => Ok(Rest::Busy),
             Message::Query(query) => {
-                // A client that mixes the protocols has given up on the pipeline before.
-                self.skipping = false;
                 let result = self.query(wire, &query.query).await;
                 self.report(wire, result).await?;
                 self.ready(wire).await
@@ -111,7 +110,6 @@ impl Connection {
             }
             // Left over from a COPY that failed.
             Message::CopyData(_) | Message::CopyDone(_) | Message::CopyFail(_) => Ok(Rest::Busy),
-            _ if self.skipping => Ok(Rest::Busy),
             message => {
                 let result = self.extended(wire, message).await;
                 self.skip_on_error(wire, result).await?;

@@ -221,6 +221,8 @@ fn name_the_culprit(info: &mut ErrorInfo, code: i32, message: &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn report(error: Error) -> Box<ErrorInfo> {
@@ -256,6 +258,21 @@ mod tests {
         assert_eq!(sql(1, "near \"x\": syntax error").code, "42601");
         assert_eq!(sql(1, "table t already exists").code, "42P07");
         assert_eq!(sql(9, "interrupted").code, "57014");
+    }
+
+    #[test]
+    fn what_became_of_a_write_can_be_told_from_the_code() {
+        let name = "00000000000000aa-7.00000000000000bb.1";
+        let unknown = report(Error::OutcomeUnknown(name.parse().unwrap()));
+        assert_eq!(unknown.code, "08007");
+        assert!(unknown.message.contains(name), "{}", unknown.message);
         assert_eq!(report(Error::Conflict).code, "40001");
+        assert_eq!(report(Error::NotSent("cut off".into())).code, "08006");
+        assert_eq!(report(Error::NotReady("behind".into())).code, "57P03");
+        assert_eq!(report(Error::ReadOnly("a copy".into())).code, "25006");
+        assert_eq!(report(Error::IdleTransaction(Duration::from_secs(5))).code, "25P03");
+        assert_eq!(report(Error::NotAllowed("ATTACH".into())).code, "42501");
+        let conflict = report(Error::Conflict);
+        assert_eq!(conflict.severity_nonlocalized.as_deref(), Some("ERROR"));
     }
 }

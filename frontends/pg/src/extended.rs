@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ha_core::Value;
+use ha_core::{Column, Value};
 use pgwire::messages::PgWireBackendMessage as Reply;
 use pgwire::messages::PgWireFrontendMessage as Message;
 use pgwire::messages::data::{NoData, ParameterDescription};
@@ -11,13 +11,13 @@ use pgwire::messages::extendedquery::{
 };
 use pgwire::messages::response::{CommandComplete, EmptyQueryResponse};
 
-use crate::answer::{Field, Tag, data_row, fields, format, row_description};
-use crate::backend::{Performed, tag};
+use crate::answer::{Field, Tag, data_row, format, row_description};
+use crate::backend::Performed;
 use crate::connection::{Connection, watched};
-use crate::dialect::Command;
+use crate::dialect::Translation;
 use crate::error::{Failure, Outcome};
 use crate::prepare::Prepared;
-use crate::types::{self, Format, Scope};
+use crate::types::{self, Format};
 use crate::wire::Wire;
 
 /// A statement with its parameters.
@@ -142,31 +142,31 @@ impl Connection {
         max_rows: usize,
         alone: bool,
     ) -> Outcome<()> {
-        if portal.prepared.statement.is_none() {
+        let prepared = Arc::clone(&portal.prepared);
+        let Some(statement) = &prepared.statement else {
             return wire.feed(Reply::EmptyQueryResponse(EmptyQueryResponse::new())).await;
-        }
-        if portal.result.is_none() {
-            portal.result = Some(self.start(wire, portal, alone).await?);
-        }
+        };
+        let rows = match portal.result.take() {
+            Some(rows) => rows,
+            None => self.start(wire, statement, portal, alone).await?,
+        };
         self.tell_changes(wire).await?;
-        match &mut portal.result {
-            Some(rows) => {
-                send(wire, &portal.prepared.fields, &portal.formats, rows, max_rows).await
-            }
-            None => Ok(()),
-        }
+        let rows = portal.result.insert(rows);
+        send(wire, &prepared.fields, &portal.formats, rows, max_rows).await
     }
 
-    async fn start(&mut self, wire: &Wire, portal: &Portal, alone: bool) -> Outcome<Rows> {
-        let prepared = Arc::clone(&portal.prepared);
-        let Some(statement) = &prepared.statement else { return Err(Failure::Gone) };
+    async fn start(
+        &mut self,
+        wire: &Wire,
+        statement: &Translation,
+        portal: &Portal,
+        alone: bool,
+    ) -> Outcome<Rows> {
         let work = self.backend.perform(statement, portal.params.clone(), alone);
         let (rows, tag) = match watched(wire, work).await? {
             Performed::Answer(answer) => (answer.rows, answer.tag),
-            Performed::Result(result) => {
-                let Command::Sql(verb) = &statement.command else { return Err(Failure::Gone) };
-                unchanged(&prepared, &result.columns)?;
-                let tag = tag(verb, &result);
+            Performed::Result(result, tag) => {
+                unchanged(&portal.prepared.fields, &result.columns)?;
                 (result.rows, tag)
             }
         };
@@ -176,16 +176,11 @@ impl Connection {
 }
 
 /// The client was told the columns when it prepared the statement; the schema may have changed.
-fn unchanged(prepared: &Prepared, columns: &[ha_core::Column]) -> Outcome<()> {
-    let Some(statement) = &prepared.statement else { return Ok(()) };
-    let (now, told) = fields(columns, &statement.sql, &Scope::default());
-    let same = |((now, told), then): ((&Field, &bool), &Field)| {
-        !told || now.ty == then.ty || {
-            // Told by the parameters' or columns' types, which are not looked up again.
-            !columns.iter().any(|column| column.name == now.name && column.decl_type.is_some())
-        }
+fn unchanged(fields: &[Field], columns: &[Column]) -> Outcome<()> {
+    let same = |(field, column): (&Field, &Column)| {
+        column.decl_type.as_deref().is_none_or(|declared| types::declared(declared) == field.ty)
     };
-    if now.len() == prepared.fields.len() && now.iter().zip(&told).zip(&prepared.fields).all(same) {
+    if fields.len() == columns.len() && fields.iter().zip(columns).all(same) {
         return Ok(());
     }
     Err(Failure::error("0A000", "cached plan must not change result type"))

@@ -2,9 +2,9 @@ use pgwire::messages::PgWireBackendMessage;
 use pgwire::messages::response::{CommandComplete, EmptyQueryResponse};
 
 use crate::answer::{Answer, data_row, fields, row_description};
-use crate::backend::{Backend, Performed, tag};
+use crate::backend::{Backend, Performed};
 use crate::connection::{Connection, watched};
-use crate::dialect::{Command, Piece, Translation, split, translate};
+use crate::dialect::{Piece, Translation, split, translate};
 use crate::error::{Failure, Outcome};
 use crate::types::Scope;
 use crate::wire::Wire;
@@ -38,13 +38,7 @@ async fn one(
     piece: Piece<'_>,
     last: bool,
 ) -> Outcome<(Translation, Answer)> {
-    let statement = match translate(piece.sql, &backend.identity) {
-        Ok(statement) => statement,
-        Err(failure) => {
-            backend.fail().await;
-            return Err(failure);
-        }
-    };
+    let statement = translate(piece.sql, &backend.identity)?;
     let performed = backend.perform(&statement, Vec::new(), last).await?;
     if last {
         backend.finish().await?;
@@ -54,16 +48,15 @@ async fn one(
 }
 
 fn answer(statement: &Translation, performed: Performed) -> Answer {
-    let result = match performed {
-        Performed::Answer(answer) => return answer,
-        Performed::Result(result) => result,
-    };
-    let Command::Sql(verb) = &statement.command else { return Answer::done("") };
-    let tag = tag(verb, &result);
-    let (fields, told) = fields(&result.columns, &statement.sql, &Scope::default());
-    let mut answer = Answer { fields, rows: result.rows, tag };
-    answer.settle(&told);
-    answer
+    match performed {
+        Performed::Answer(answer) => answer,
+        Performed::Result(result, tag) => {
+            let (fields, told) = fields(&result.columns, &statement.sql, &Scope::default());
+            let mut answer = Answer { fields, rows: result.rows, tag };
+            answer.settle(&told);
+            answer
+        }
+    }
 }
 
 async fn send(wire: &mut Wire, answer: &Answer) -> Outcome<()> {

@@ -38,7 +38,7 @@ impl Wire {
     /// the end of the stream is [`Failure::Gone`].
     pub(crate) async fn next(&mut self) -> Outcome<PgWireFrontendMessage> {
         let message = poll_fn(|context| self.poll_message(context)).await?;
-        Ok(message.ok_or(Failure::Gone)?.map_err(|error| Failure::from(error).into_fatal())?)
+        message.ok_or(Failure::Gone)?.map_err(|error| Failure::from(error).into_fatal())
     }
 
     /// Queues a message.

@@ -168,6 +168,8 @@ async fn after_an_error_everything_up_to_sync_is_skipped() {
     assert_eq!(code(&answer).as_deref(), Some("34000"));
     let answer = raw.parse("", "SELECT 1; SELECT 2").sync().await;
     assert_eq!(code(&answer).as_deref(), Some("42601"));
+    let answer = raw.run("SELEC 1", &[]).query("SELECT 2").run("SELECT 1", &[]).sync().await;
+    assert_eq!(kinds(&answer), "EZ");
     let answer = raw.run("SELECT 1", &[]).sync().await;
     assert_eq!(kinds(&answer), "12DCZ");
 }

@@ -103,6 +103,8 @@ async fn the_session_tells_who_and_what_it_is() {
     let (out, error) = node.psql(&["-Atc", sql]).await;
     assert!(out.starts_with("PostgreSQL 15.0 (ha "), "{out}{error}");
     assert!(out.ends_with("ha|ha|public\n150000\nSET\nx\nserializable\n"), "{out}{error}");
+    let (out, error) = node.psql(&["-Atc", "SET LOCAL application_name = 'y'"]).await;
+    assert!(out == "SET\n" && error.contains("can only be used in transaction"), "{error}");
     let (_, error) = node.psql(&["-v", "VERBOSITY=sqlstate", "-c", "SHOW nosuch"]).await;
     assert!(error.contains("42704"), "{error}");
     let (out, error) = node.psql(&["-c", "-- ping"]).await;

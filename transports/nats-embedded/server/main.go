@@ -55,7 +55,8 @@ func ha_nats_start(text *C.char) (answer *C.char) {
 }
 
 // ha_nats_next_log waits for the next line of the server's log: a letter for the level (F, E,
-// W, N, D or T), then the text. It returns NULL once the server was shut down.
+// W, N, D or T), then the text. It returns NULL after the last line of a server that was shut
+// down; the handle is invalid then.
 //
 //export ha_nats_next_log
 func ha_nats_next_log(handle C.uint64_t) *C.char {
@@ -65,6 +66,7 @@ func ha_nats_next_log(handle C.uint64_t) *C.char {
 	}
 	line, more := n.log.next()
 	if !more {
+		forget(handle)
 		return nil
 	}
 	return C.CString(line)
@@ -81,16 +83,12 @@ func ha_nats_running(handle C.uint64_t) (running C.int) {
 	return 0
 }
 
-// ha_nats_shutdown stops the server and returns when it is down. The handle is invalid then.
+// ha_nats_shutdown stops the server and returns when it is down.
 //
 //export ha_nats_shutdown
 func ha_nats_shutdown(handle C.uint64_t) {
 	defer func() { _ = recover() }()
-	nodesMu.Lock()
-	n := nodes[uint64(handle)]
-	delete(nodes, uint64(handle))
-	nodesMu.Unlock()
-	if n != nil {
+	if n := find(handle); n != nil {
 		n.stop()
 	}
 }
@@ -114,6 +112,12 @@ func find(handle C.uint64_t) *node {
 	nodesMu.Lock()
 	defer nodesMu.Unlock()
 	return nodes[uint64(handle)]
+}
+
+func forget(handle C.uint64_t) {
+	nodesMu.Lock()
+	defer nodesMu.Unlock()
+	delete(nodes, uint64(handle))
 }
 
 func reply(answer started) *C.char {

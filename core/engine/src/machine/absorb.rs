@@ -3,7 +3,7 @@
 use ha_changes::{Error as FormatError, Kind, Meta};
 use ha_core::Stored;
 
-use super::{Action, Fate, How, Machine, Phase, Settling};
+use super::{Action, Fate, How, Machine, Phase, Settling, WaitReason, Waiting};
 
 impl Machine {
     pub(super) fn delivered(&mut self, stored: Stored) -> Vec<Action> {
@@ -11,10 +11,10 @@ impl Machine {
         if stored.seq < next || self.stopped().is_some() {
             return Vec::new();
         }
-        if stored.seq > next {
-            return vec![Action::Resubscribe(next)];
-        }
         match self.phase.clone() {
+            // It comes again with the next try.
+            Phase::Waiting(Waiting { reason: WaitReason::Stuck(_), .. }) => Vec::new(),
+            _ if stored.seq > next => vec![Action::Resubscribe(next)],
             Phase::Appending(attempt) | Phase::Settling(Settling { attempt, open: true, .. }) => {
                 if attempt.payload == stored.payload {
                     return self.commit(&attempt);

@@ -72,6 +72,9 @@ pub enum Action {
     Append(Draft),
     /// Read it and tell [`Event::ReadBack`].
     Read(Seq),
+    /// Compare what the log holds there with what was applied, before anything else that the
+    /// log says is told; tell [`Event::Failed`] if it differs or is gone.
+    Verify(Seq),
     /// Ask for the log's bounds and tell [`Event::Bounds`].
     AskBounds,
     /// Commit the open group as this entry, answer its clients, and tell [`Event::Moved`] or
@@ -112,8 +115,9 @@ pub enum Fate {
     Failed(Error),
     /// Their clients are told that the outcome is unknown.
     Unknown(AttemptName),
-    /// They are in the log; the entry is applied next, and then their clients are answered.
-    Applying,
+    /// They are in the log under this name; the entry is applied next, and then their clients
+    /// are answered.
+    Applying(AttemptName),
 }
 
 /// What an entry means for this node.

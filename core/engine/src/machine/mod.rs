@@ -323,12 +323,20 @@ impl Machine {
     fn commit_failed(&mut self, stored: ha_core::Stored, reason: &str) -> Vec<Action> {
         // The log has the entry, so it is committed whatever the disk says: the execution is
         // dropped and the entry is applied like anybody's.
+        let fate = match &self.phase {
+            _ if !self.readable => Fate::Failed(Error::NotSent(reason.to_owned())),
+            Phase::Appending(Attempt { id, .. })
+            | Phase::Settling(Settling { attempt: Attempt { id, .. }, .. }) => {
+                Fate::Applying(self.name(*id))
+            }
+            Phase::Idle | Phase::Waiting(_) | Phase::Stopped(_) => return Vec::new(),
+        };
         self.phase = Phase::Idle;
+        let mut actions = vec![Action::Rollback(fate)];
         if !self.readable {
-            return vec![Action::Rollback(Fate::Failed(Error::NotSent(reason.to_owned())))];
+            return actions;
         }
         tracing::warn!(seq = %stored.seq, reason, "the local commit failed; applying from the log");
-        let mut actions = vec![Action::Rollback(Fate::Applying)];
         actions.extend(self.absorb(stored));
         actions
     }
@@ -345,7 +353,10 @@ impl Machine {
     }
 
     fn unreachable(&mut self, reason: String) -> Vec<Action> {
-        if matches!(self.phase, Phase::Idle) {
+        if matches!(
+            self.phase,
+            Phase::Idle | Phase::Waiting(Waiting { reason: WaitReason::Behind, .. })
+        ) {
             self.wait(None, WaitReason::Offline(reason));
         }
         Vec::new()
@@ -385,8 +396,17 @@ impl Machine {
 
     /// Compares the log with the position, after a reconnect or when the end was asked for.
     fn bounds(&mut self, bounds: Bounds) -> Vec<Action> {
-        if let Err(reason) = compare(&self.position, &bounds) {
+        if self.position.seq == Seq::ZERO {
+            self.position.lineage = bounds.lineage;
+        }
+        // The position may have moved since somebody looked: that the log ends before it is
+        // not told by these bounds, only by a read.
+        let last = bounds.last.max(self.position.seq);
+        if let Err(reason) = compare(&self.position, &Bounds { last, ..bounds }) {
             return self.stop(reason);
+        }
+        if bounds.last < self.position.seq {
+            return vec![Action::Verify(self.position.seq)];
         }
         if let Phase::Waiting(Waiting { target, .. }) = &mut self.phase {
             // What a refusal counted may have been a proposal that was lost: the log's own

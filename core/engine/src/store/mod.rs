@@ -47,7 +47,7 @@ pub(crate) struct Store {
 
 impl Store {
     /// Opens the database, which must have our tables.
-    pub(crate) fn open(path: &Path, options: OpenOptions, record: Record) -> Result<Self> {
+    pub(crate) fn open(path: &Path, options: &OpenOptions, record: Record) -> Result<Self> {
         let mut exec = ha_sqlite::open(path, Role::Execute, options).map_err(error)?;
         let guard = Guard::install(&mut exec).map_err(error)?;
         let clock = Clock::install(&mut exec).map_err(error)?;

@@ -38,6 +38,7 @@ pub(crate) struct Link {
     runtime: Handle,
     inbox: Sender<Message>,
     subscription: Option<JoinHandle<()>>,
+    verification: Option<JoinHandle<()>>,
 }
 
 impl Link {
@@ -46,7 +47,7 @@ impl Link {
         runtime: Handle,
         inbox: Sender<Message>,
     ) -> Self {
-        Self { transport, runtime, inbox, subscription: None }
+        Self { transport, runtime, inbox, subscription: None, verification: None }
     }
 
     pub(crate) fn transport(&self) -> &Arc<dyn ChangeTransport> {
@@ -75,14 +76,17 @@ impl Link {
         });
     }
 
-    /// Reads what the log has at the node's position, to compare it.
-    pub(crate) fn verify(&self, seq: Seq) {
+    /// Reads what the log has at a place that the node has applied, until it answers.
+    pub(crate) fn verify(&mut self, seq: Seq) {
         let (transport, inbox) = self.ends();
-        self.runtime.spawn(async move {
-            if let Ok(Some(stored)) = transport.read(seq).await {
-                let _ = inbox.send(Message::Verify(stored));
+        let read = self.runtime.spawn(async move {
+            if let Some(found) = read_surely(&transport, seq).await {
+                let _ = inbox.send(Message::Verified(seq, found));
             }
         });
+        if let Some(former) = self.verification.replace(read) {
+            former.abort();
+        }
     }
 
     pub(crate) fn ask_bounds(&self) {
@@ -112,8 +116,24 @@ impl Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
-        if let Some(subscription) = self.subscription.take() {
-            subscription.abort();
+        for task in self.subscription.take().into_iter().chain(self.verification.take()) {
+            task.abort();
+        }
+    }
+}
+
+/// What the log holds at `seq`: the inner `None` if it is trimmed, the outer one if the
+/// transport is closed.
+async fn read_surely(
+    transport: &Arc<dyn ChangeTransport>,
+    seq: Seq,
+) -> Option<Option<Option<Stored>>> {
+    loop {
+        match transport.read(seq).await {
+            Ok(found) => return Some(Some(found)),
+            Err(Error::Truncated { .. }) => return Some(None),
+            Err(Error::Closed) => return None,
+            Err(_) => tokio::time::sleep(RETRY).await,
         }
     }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use ha_core::{Error, Result, Seq, Stored, Token};
+use ha_core::{AttemptName, Error, Result, Seq, Stored, Token};
 use ha_sqlite::OpenOptions;
 
 use crate::machine::{Event, Identity, Machine};
@@ -22,6 +22,9 @@ use crate::store::{Record, Store};
 use group::Group;
 pub(crate) use job::{Command, Job, Lease, Step, digest};
 pub(crate) use link::{Link, News};
+
+/// How many messages are taken before it is looked whether somebody has waited too long.
+const TURN: usize = 1_024;
 
 /// What the writer thread is told.
 #[derive(Debug)]
@@ -34,8 +37,9 @@ pub(crate) enum Message {
     Event(Event),
     /// News of the transport.
     News(News),
-    /// What the log has at the node's position, to be compared.
-    Verify(Stored),
+    /// What the log has at a place that this node has applied; `None` if it no longer
+    /// stores so old entries.
+    Verified(Seq, Option<Option<Stored>>),
     /// Finish what was accepted and end.
     Stop,
 }
@@ -61,8 +65,12 @@ pub(crate) struct Writer {
     queue: VecDeque<Work>,
     /// The group that is executed and not decided.
     open: Option<Group>,
-    /// Transactions that the log has and this database has not.
-    applying: Vec<Job>,
+    /// Transactions that the log has under that name and this database has not.
+    applying: Vec<(AttemptName, Job)>,
+    /// The log is being compared with what was applied: what it says meanwhile is held, and
+    /// nothing is executed.
+    verifying: bool,
+    held: VecDeque<Message>,
     /// So many groups are of one transaction only, because together they were too large.
     alone: usize,
     started: Instant,
@@ -87,7 +95,7 @@ impl Writer {
     /// Opens the database on the calling thread.
     pub(crate) fn open(
         path: &Path,
-        options: OpenOptions,
+        options: &OpenOptions,
         record: Record,
         setup: Setup,
     ) -> Result<Self> {
@@ -107,6 +115,8 @@ impl Writer {
             queue: VecDeque::new(),
             open: None,
             applying: Vec::new(),
+            verifying: false,
+            held: VecDeque::new(),
             alone: 0,
             started: Instant::now(),
             stopping: false,
@@ -124,12 +134,14 @@ impl Writer {
         loop {
             match self.next_message() {
                 Ok(message) => self.take(message),
-                Err(RecvTimeoutError::Timeout) => self.tell(Event::Tick),
+                Err(RecvTimeoutError::Timeout) => {
+                    // Why clients have waited in vain is known best before the next try.
+                    self.expire();
+                    self.tell(Event::Tick);
+                }
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-            while let Ok(message) = self.inbox.try_recv() {
-                self.take(message);
-            }
+            self.take_more();
             self.expire();
             self.work();
             self.publish();
@@ -148,8 +160,22 @@ impl Writer {
         }
     }
 
+    /// Takes what is there, but not for ever: a long backlog must not keep clients waiting.
+    fn take_more(&mut self) {
+        for _ in 0..TURN {
+            let Ok(message) = self.inbox.try_recv() else { return };
+            self.take(message);
+        }
+    }
+
     fn take(&mut self, message: Message) {
         match message {
+            Message::Event(_)
+            | Message::News(News::Entry(..) | News::Reconnected(_) | News::Truncated(_))
+                if self.verifying =>
+            {
+                self.held.push_back(message);
+            }
             Message::Job(job) => self.queue.push_back(Work::Job(job)),
             Message::Lease(lease) => self.queue.push_back(Work::Lease(lease)),
             Message::Event(event) => self.tell(event),
@@ -159,9 +185,8 @@ impl Writer {
             }
             Message::News(News::Reconnected(bounds)) => {
                 self.shared.heard_of(bounds.last);
-                self.shared.reachable(None);
                 self.tell(Event::Bounds(bounds));
-                self.verify();
+                self.reconnected();
             }
             Message::News(News::Unreachable(reason)) => self.shared.reachable(Some(reason)),
             Message::News(News::Truncated(error)) => {
@@ -169,31 +194,54 @@ impl Writer {
                     "{error}; start from a newer copy of the database (GET / of a node that is ready)"
                 )));
             }
-            Message::Verify(stored) => self.compare(&stored),
+            Message::Verified(seq, found) => self.verified(seq, found),
             Message::Stop => self.stopping = true,
         }
     }
 
     /// Asks the log for the entry at the position, to see that it is the one applied here.
-    fn verify(&self) {
+    fn reconnected(&mut self) {
         let seq = self.machine.position().seq;
-        if seq > Seq::ZERO && self.machine.stopped().is_none() {
-            self.link.verify(seq);
+        if seq == Seq::ZERO || self.machine.stopped().is_some() {
+            self.shared.reachable(None);
+        } else {
+            self.verify(seq);
         }
     }
 
-    fn compare(&mut self, stored: &Stored) {
-        let kept = match self.store.entry(stored.seq) {
-            Ok(kept) => kept,
-            Err(error) => return self.tell(Event::Failed(error.to_string())),
+    fn verify(&mut self, seq: Seq) {
+        self.verifying = true;
+        self.link.verify(seq);
+    }
+
+    fn verified(&mut self, seq: Seq, found: Option<Option<Stored>>) {
+        self.verifying = false;
+        self.shared.reachable(None);
+        if let Err(reason) = self.compare(seq, found) {
+            self.tell(Event::Failed(reason));
+        }
+        while !self.verifying {
+            let Some(message) = self.held.pop_front() else { return };
+            self.take(message);
+        }
+    }
+
+    fn compare(&self, seq: Seq, found: Option<Option<Stored>>) -> Result<(), String> {
+        let Some(found) = found else { return Ok(()) };
+        let Some(stored) = found else {
+            return Err(format!(
+                "the stream ends before {seq}, which this database has applied: the stream has lost \
+                 entries. Nothing is applied until it is repaired"
+            ));
         };
-        if kept.is_some_and(|kept| kept != stored.payload) {
-            self.tell(Event::Failed(format!(
-                "the stream holds another entry at {} than the one applied here: the stream was \
+        match self.store.entry(seq) {
+            Ok(Some(kept)) if kept != stored.payload => Err(format!(
+                "the stream holds another entry at {seq} than the one applied here: the stream was \
                  rewound or restored from an old copy. Nothing is applied until it is repaired, or \
-                 this node starts with an empty database file",
-                stored.seq
-            )));
+                 this node starts with an empty database file"
+            )),
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.to_string()),
         }
     }
 
@@ -201,7 +249,7 @@ impl Writer {
     fn expire(&mut self) {
         let now = Instant::now();
         let stopped = self.machine.stopped().is_some();
-        let why = self.machine.why_waiting();
+        let why = self.why_waiting();
         let late = |work: &Work| stopped || work.deadline() <= now;
         for work in std::mem::take(&mut self.queue) {
             if late(&work) {
@@ -210,15 +258,30 @@ impl Writer {
                 self.queue.push_back(work);
             }
         }
+        for (name, job) in std::mem::take(&mut self.applying) {
+            if stopped || job.deadline <= now {
+                job.fail(Error::OutcomeUnknown(name));
+            } else {
+                self.applying.push((name, job));
+            }
+        }
+    }
+
+    fn why_waiting(&self) -> Error {
+        if self.verifying && self.machine.stopped().is_none() {
+            return Error::NotSent("the log is being compared after an interruption".to_owned());
+        }
+        self.machine.why_waiting()
     }
 
     fn first_deadline(&self) -> Option<Instant> {
-        self.queue.iter().map(Work::deadline).min()
+        let applying = self.applying.iter().map(|(_, job)| job.deadline);
+        self.queue.iter().map(Work::deadline).chain(applying).min()
     }
 
     /// Executes what waits, if the machine allows it.
     fn work(&mut self) {
-        while self.machine.can_execute() && self.open.is_none() {
+        while self.machine.can_execute() && self.open.is_none() && !self.verifying {
             match self.queue.front() {
                 Some(Work::Job(_)) => self.execute_group(),
                 Some(Work::Lease(_)) => self.serve_lease(),

@@ -17,6 +17,7 @@ impl Writer {
         match action {
             Action::Append(draft) => self.link.append(draft),
             Action::Read(seq) => self.link.read(seq),
+            Action::Verify(seq) => self.verify(seq),
             Action::AskBounds => self.link.ask_bounds(),
             Action::Resubscribe(from) => self.link.subscribe(from),
             Action::Commit { seq, hash, payload } => return Some(self.commit(seq, hash, payload)),
@@ -67,7 +68,7 @@ impl Writer {
             Fate::Unknown(name) => {
                 group.jobs.into_iter().for_each(|job| job.fail(Error::OutcomeUnknown(name)));
             }
-            Fate::Applying => self.applying = group.jobs,
+            Fate::Applying(name) => self.applying.extend(group.jobs.into_iter().map(|job| (name, job))),
         }
         rolled_back.err().map(|error| Event::Failed(error.to_string()))
     }
@@ -97,7 +98,7 @@ impl Writer {
     fn applied(&mut self) {
         self.publish();
         let token = self.token();
-        std::mem::take(&mut self.applying).into_iter().for_each(|job| job.finish(token));
+        std::mem::take(&mut self.applying).into_iter().for_each(|(_, job)| job.finish(token));
     }
 
     fn cannot_apply(&mut self, seq: Seq, error: &Error) -> Event {

@@ -150,11 +150,16 @@ fn node_options(
     found: ha_engine::Found,
 ) -> Result<NodeOptions> {
     check_policy(&config.replication.policy, found)?;
+    if config.replication.compat.is_some() {
+        let reason = "writing for nodes of v0.0.7 is not supported yet; leave it out where all nodes are of this version";
+        return Err(Error::config("--compat", reason).into());
+    }
     let open = &config.database.open;
     Ok(NodeOptions {
         scratch: place.is_scratch(),
         foreign_keys: open.foreign_keys,
         cache_size: open.cache_size,
+        extensions: config.database.extensions.clone(),
         readers: config.database.concurrent_queries.get(),
         replication_timeout: config.replication.timeout,
         idle_timeout: config.transaction_idle_timeout,

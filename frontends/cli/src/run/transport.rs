@@ -43,10 +43,11 @@ fn local(found: Found) -> Local {
     }
 }
 
+/// The stream keeps everything: the age limit is the node's own to keep, once snapshots cover
+/// what it drops.
 fn stream(config: &Config, credentials: &Credentials) -> ha_jetstream::Options {
     let mut options = ha_jetstream::Options {
         stream: config.replication.stream.clone(),
-        max_age: config.replication.max_age,
         replicas: usize::from(config.replication.replicas),
         timeout: config.replication.timeout,
         name: config.node.clone(),

@@ -79,7 +79,6 @@ const DIFFERENCES: &[Difference] = &[
         r#"{"results":[{"columns":["rows_affected","last_insert_id"],"rows":[[1,105]]}]}"#,
         "parameters can be bound by position",
     ),
-    text("params_missing_value", "the text is the engine's"),
     reply(
         "params_extra",
         200,

@@ -140,10 +140,10 @@ fn step(
     limits: Limits,
 ) -> Result<ResultSet> {
     let mut statement = connection.prepare(piece).map_err(sql_error)?;
-    for index in 1..=statement.parameter_count() {
+    let wanted = statement.parameter_count();
+    for index in 1..=wanted {
         let value = lookup(params, index, statement.parameter_name(index)).cloned();
-        let value =
-            value.ok_or_else(|| Error::invalid(format!("parameter {index} has no value")))?;
+        let value = value.ok_or_else(|| missing(params, wanted))?;
         statement.raw_bind_parameter(index, Bound(value)).map_err(sql_error)?;
     }
     let columns: Vec<Column> = statement.columns().map(|given| column(&given)).collect();
@@ -165,6 +165,20 @@ fn step(
 fn column(column: &rusqlite::Column<'_>) -> Column {
     let decl_type = column.decl_type().map(str::to_owned);
     Column { name: column.name().to_owned(), decl_type, origin: None }
+}
+
+/// In the words of v0.0.7.
+fn missing(params: &Params, wanted: usize) -> Error {
+    let got = match params {
+        Params::None => 0,
+        Params::Positional(values) => values.len(),
+        Params::Named(values) => values.len(),
+    };
+    Error::Sql {
+        code: 25,
+        message: format!("not enough args to execute query: want {wanted} got {got}"),
+        offset: None,
+    }
 }
 
 /// Prefixes of names do not count, and a number is a position.

@@ -6,6 +6,7 @@ mod command;
 mod hints;
 mod identity;
 pub(crate) mod lex;
+mod set;
 mod split;
 
 use lex::{Kind, Token};

@@ -210,9 +210,9 @@ fn real_text(real: f64) -> String {
 mod tests {
     use super::*;
 
-    fn sent(value: Value, ty: &Type, format: Format) -> Result<Vec<u8>, String> {
+    fn sent(value: &Value, ty: &Type, format: Format) -> Result<Vec<u8>, String> {
         let mut out = BytesMut::new();
-        match encode(&value, ty, format, "c", &mut out) {
+        match encode(value, ty, format, "c", &mut out) {
             Ok(()) => Ok(out[4..].to_vec()),
             Err(Failure::Report(info)) => Err(info.code),
             Err(Failure::Gone) => panic!("a report is expected"),
@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn values_are_converted_only_without_loss() {
-        let binary = |value, ty| sent(value, &ty, Format::Binary);
+        let binary = |value: Value, ty| sent(&value, &ty, Format::Binary);
         assert_eq!(binary(7.into(), Type::INT4), Ok(vec![0, 0, 0, 7]));
         assert_eq!(binary("7".into(), Type::INT2), Ok(vec![0, 7]));
         assert_eq!(binary(2.0.into(), Type::INT8), Ok(vec![0, 0, 0, 0, 0, 0, 0, 2]));
@@ -259,7 +259,7 @@ mod tests {
         encode(&Value::Null, &Type::INT8, Format::Binary, "c", &mut out).unwrap_or_default();
         assert_eq!(&out[..], (-1_i32).to_be_bytes());
         let blob = || Value::Blob(vec![0, 255]);
-        assert_eq!(sent(blob(), &Type::BYTEA, Format::Text), Ok(br"\x00ff".to_vec()));
-        assert_eq!(sent(blob(), &Type::BYTEA, Format::Binary), Ok(vec![0, 255]));
+        assert_eq!(sent(&blob(), &Type::BYTEA, Format::Text), Ok(br"\x00ff".to_vec()));
+        assert_eq!(sent(&blob(), &Type::BYTEA, Format::Binary), Ok(vec![0, 255]));
     }
 }

@@ -6,6 +6,7 @@ mod decode;
 mod encode;
 mod infer;
 mod numeric;
+mod select;
 
 use pgwire::api::Type;
 

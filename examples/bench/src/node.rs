@@ -1,0 +1,128 @@
+//! The node that is measured.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStderr, Command};
+use tokio::time::timeout;
+
+use crate::options::Options;
+
+/// How long a node may take to start, and to stop.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running node. It is killed when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Node {
+    process: Child,
+    /// Where it listens.
+    pub(crate) addresses: Addresses,
+}
+
+/// Where a node listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Addresses {
+    pub(crate) http: SocketAddr,
+    pub(crate) postgres: SocketAddr,
+    /// The URL of its NATS server.
+    pub(crate) nats: String,
+}
+
+impl Node {
+    /// Starts a node with its files in `dir` and waits until it has said where it listens. Its
+    /// later log lines go to standard error.
+    pub(crate) async fn start(options: &Options, dir: &Path) -> Result<Self> {
+        let program = options.program()?;
+        let mut command = Command::new(&program);
+        command.args(flags(options)).arg("--nats-store-dir").arg(dir.join("nats"));
+        if !options.memory {
+            command.arg(dir.join("bench.db"));
+        }
+        for (name, _) in std::env::vars_os() {
+            if name.as_encoded_bytes().starts_with(b"HA_") {
+                command.env_remove(name);
+            }
+        }
+        command.stdin(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut process =
+            command.spawn().with_context(|| format!("start {}", program.display()))?;
+        let log = process.stderr.take().context("the node's log is not readable")?;
+        let mut log = BufReader::new(log).lines();
+        let addresses = timeout(PATIENCE, listening(&mut log))
+            .await
+            .context("the node did not start in time")??;
+        tokio::spawn(pass_on(log));
+        Ok(Self { process, addresses })
+    }
+
+    /// Stops the node; an error if it does not end by itself, without an error of its own.
+    pub(crate) async fn stop(mut self) -> Result<()> {
+        let pid = self.process.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+        let pid = pid.ok_or_else(|| anyhow!("the node has ended before it was stopped"))?;
+        kill_process(pid, Signal::TERM)?;
+        let status = timeout(PATIENCE, self.process.wait()).await.context("stop the node")??;
+        if !status.success() {
+            bail!("the node ended with {status}");
+        }
+        Ok(())
+    }
+}
+
+fn flags(options: &Options) -> Vec<&str> {
+    let ports = ["--port", "0", "--pg-port", "any", "--nats-port", "any"];
+    let memory = options.memory.then_some("--memory");
+    let more = options.flags.iter().map(String::as_str);
+    ports.into_iter().chain(memory).chain(more).collect()
+}
+
+/// Reads log lines until they have told all addresses.
+async fn listening(log: &mut Lines<BufReader<ChildStderr>>) -> Result<Addresses> {
+    let mut text = String::new();
+    while let Some(line) = log.next_line().await.context("read the node's log")? {
+        text.push_str(&line);
+        text.push('\n');
+        if let Some(addresses) = addresses(&text) {
+            return Ok(addresses);
+        }
+    }
+    bail!("the node ended at its start:\n{text}");
+}
+
+fn addresses(log: &str) -> Option<Addresses> {
+    let after = |words: &str| log.split_once(words)?.1.split_whitespace().next();
+    Some(Addresses {
+        http: after("HTTP on ")?.parse().ok()?,
+        postgres: after("PostgreSQL on ")?.parse().ok()?,
+        nats: after("embedded NATS at ")?.to_owned(),
+    })
+}
+
+async fn pass_on(mut log: Lines<BufReader<ChildStderr>>) {
+    while let Ok(Some(line)) = log.next_line().await {
+        // A log that cannot be shown is no reason to stop measuring.
+        let _ = writeln!(io::stderr(), "{line}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_known_once_all_three_were_logged() {
+        let log = "2026-01-01T00:00:00Z  INFO ha_cli::run: HTTP on 127.0.0.1:4001\n\
+                   2026-01-01T00:00:00Z  INFO ha_cli::run: PostgreSQL on 127.0.0.1:4002\n";
+        assert_eq!(addresses(log), None);
+        let log = format!("{log} INFO replication by embedded NATS at nats://127.0.0.1:4003\n");
+        let found = addresses(&log).unwrap();
+        assert_eq!(found.http, "127.0.0.1:4001".parse().unwrap());
+        assert_eq!(found.postgres, "127.0.0.1:4002".parse().unwrap());
+        assert_eq!(found.nats, "nats://127.0.0.1:4003");
+    }
+}

@@ -1,0 +1,184 @@
+//! The workloads, in their order.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::disk::syncs_per_second;
+use crate::http::{Connection, HttpClient};
+use crate::load::{Outcome, drive};
+use crate::node::{Addresses, Node};
+use crate::options::Options;
+use crate::postgres::PostgresClient;
+use crate::publish::publishes_per_second;
+use crate::report::{Baseline, Report, Row};
+use crate::verify::{Faults, written_keys};
+
+/// How long disk and NATS server are measured, each time.
+const BASELINE: Duration = Duration::from_secs(2);
+/// Rows to select, with ids from 1.
+const SEEDED: i64 = 1000;
+
+const SCHEMA: &str = r#"[
+{"sql":"CREATE TABLE written (id INTEGER PRIMARY KEY, key INTEGER NOT NULL, name TEXT NOT NULL)"},
+{"sql":"CREATE TABLE seeded (id INTEGER PRIMARY KEY, name TEXT NOT NULL)"},
+{"sql":"WITH RECURSIVE ids(id) AS (VALUES (1) UNION ALL SELECT id + 1 FROM ids WHERE id < :count)
+        INSERT INTO seeded SELECT id, 'name of ' || id FROM ids","params":{"count":SEEDED}}]"#;
+
+/// What a workload does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Operation {
+    /// Inserts one row per request.
+    Insert,
+    /// Reads one row by its primary key per request.
+    Select,
+}
+
+/// The front-end that a workload goes through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Door {
+    Http,
+    Postgres,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Workload {
+    door: Door,
+    operation: Operation,
+    clients: u16,
+}
+
+/// Starts a node, runs the workloads that the options choose, checks the rows and stops the
+/// node.
+pub(crate) async fn run(options: &Options) -> Result<Report> {
+    let dir = tempfile::Builder::new().prefix("ha-bench-").tempdir_in(&options.dir);
+    let dir = dir.with_context(|| format!("make a directory in {}", options.dir.display()))?;
+    progress("the disk")?;
+    let first = syncs_per_second(dir.path(), BASELINE).await?;
+    let node = Node::start(options, dir.path()).await?;
+    let mut report = measure(options, &node.addresses, dir.path()).await?;
+    node.stop().await?;
+    report.baseline.fdatasync = (first, syncs_per_second(dir.path(), BASELINE).await?);
+    Ok(report)
+}
+
+/// The `name` column of the row `key`, in both tables.
+pub(crate) fn name_of(key: i64) -> String {
+    format!("name of {key}")
+}
+
+async fn measure(options: &Options, addresses: &Addresses, dir: &Path) -> Result<Report> {
+    let mut control = Connection::open(addresses.http).await?;
+    control.post(&SCHEMA.replace("SEEDED", &SEEDED.to_string())).await.context("make tables")?;
+    progress("synced publishes")?;
+    let publishes = publishes_per_second(&addresses.nats, BASELINE).await?;
+    let (mut rows, mut acknowledged, mut failed) = (Vec::new(), Vec::new(), 0);
+    for (index, workload) in workloads(options).into_iter().enumerate() {
+        progress(&workload.name())?;
+        let outcome = workload.run(index, addresses, options.time()).await?;
+        rows.push(Row::new(workload.name(), workload.clients, &outcome));
+        if workload.operation == Operation::Insert {
+            failed += outcome.errors;
+            acknowledged.extend(outcome.acknowledged);
+        }
+    }
+    progress("are all rows there?")?;
+    let present = written_keys(&mut Connection::open(addresses.http).await?).await?;
+    let baseline = Baseline { publishes, ..Baseline::default() };
+    let faults = Faults::between(&acknowledged, &present, failed);
+    let file_system = dir.canonicalize()?.parent().unwrap_or(dir).to_owned();
+    Ok(Report {
+        memory: options.memory,
+        dir: file_system,
+        baseline,
+        rows,
+        acknowledged: acknowledged.len(),
+        faults,
+    })
+}
+
+fn workloads(options: &Options) -> Vec<Workload> {
+    let mut all = Vec::new();
+    for operation in [Operation::Insert, Operation::Select] {
+        let http = options.clients.iter().map(|&clients| (Door::Http, clients));
+        let every = http.chain([(Door::Postgres, options.pg_clients)]);
+        all.extend(every.map(|(door, clients)| Workload { door, operation, clients }));
+    }
+    all.retain(|workload| workload.name().contains(&options.only));
+    all
+}
+
+impl Workload {
+    fn name(self) -> String {
+        let door = match self.door {
+            Door::Http => "http",
+            Door::Postgres => "pg",
+        };
+        let operation = match self.operation {
+            Operation::Insert => "insert",
+            Operation::Select => "select",
+        };
+        format!("{door} {operation}")
+    }
+
+    /// Connects all clients, then measures. No two workloads of different `index` share keys.
+    async fn run(self, index: usize, addresses: &Addresses, time: Duration) -> Result<Outcome> {
+        let operation = self.operation;
+        match self.door {
+            Door::Http => {
+                let mut clients = Vec::new();
+                for client in 0..self.clients {
+                    let connection = Connection::open(addresses.http).await?;
+                    let keys = keys(operation, index, client);
+                    clients.push((HttpClient { connection, operation }, keys));
+                }
+                drive(clients, time).await
+            }
+            Door::Postgres => {
+                let mut clients = Vec::new();
+                for client in 0..self.clients {
+                    let keys = keys(operation, index, client);
+                    clients
+                        .push((PostgresClient::open(addresses.postgres, operation).await?, keys));
+                }
+                drive(clients, time).await
+            }
+        }
+    }
+}
+
+/// The keys of a client: new ones for inserts, all seeded ones over and over for selects.
+fn keys(operation: Operation, workload: usize, client: u16) -> impl Iterator<Item = i64> + Send {
+    let client = i64::from(client);
+    let first = ((workload as i64) << 48) + (client << 32);
+    (0..).map(move |n: i64| match operation {
+        Operation::Insert => first + n,
+        // A prime far from the start of the others, so that clients do not read in step.
+        Operation::Select => 1 + (client * 389 + n) % SEEDED,
+    })
+}
+
+fn progress(what: &str) -> io::Result<()> {
+    writeln!(io::stderr(), "measuring: {what}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn inserted_keys_are_unique_and_selected_ones_exist() {
+        let of = |workload, client| keys(Operation::Insert, workload, client).take(1000);
+        let all: HashSet<i64> = [(0, 0), (0, 1), (0, u16::MAX), (1, 0), (7, 3)]
+            .iter()
+            .flat_map(|&(w, c)| of(w, c))
+            .collect();
+        assert_eq!(all.len(), 5000);
+        let selected: HashSet<i64> = keys(Operation::Select, 0, 63).take(1000).collect();
+        assert_eq!(selected.len(), 1000);
+        assert!(selected.iter().all(|id| (1..=SEEDED).contains(id)));
+    }
+}

@@ -1,0 +1,34 @@
+//! Nodes as processes of their own, and what talks to them.
+#![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
+
+pub mod http;
+pub mod load;
+pub mod node;
+pub mod tools;
+
+use std::time::{Duration, Instant};
+
+pub use node::Node;
+
+/// Longer than anything takes on a slow machine.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What `condition` gives once it gives something.
+///
+/// # Panics
+/// When that does not happen in a long time; `what` tells what was waited for.
+pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// A directory that is removed when it is dropped.
+pub fn home() -> tempfile::TempDir {
+    tempfile::Builder::new().prefix("ha-test-").tempdir().unwrap()
+}

@@ -1,0 +1,239 @@
+//! `ha` as a process.
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use super::http::{self, Answer};
+use super::until;
+
+/// A node, killed when it is dropped.
+#[derive(Debug)]
+pub struct Node {
+    child: Child,
+    args: Vec<String>,
+    home: PathBuf,
+    log: PathBuf,
+    pub http: SocketAddr,
+    pub pg: SocketAddr,
+    /// The URL of its NATS server, if it has one.
+    pub nats: Option<String>,
+}
+
+impl Node {
+    /// Starts `ha` in `home` with free ports and waits until it is ready. Two nodes of a
+    /// directory share the files that the arguments name.
+    pub fn start(home: &Path, args: &[&str]) -> Self {
+        let node = Self::launch(home, args);
+        node.wait_ready();
+        node
+    }
+
+    /// As [`Self::start`], but waits for the ports only.
+    pub fn launch(home: &Path, args: &[&str]) -> Self {
+        let mut all: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
+        let given = |flag: &str| args.contains(&flag);
+        if !given("--port") {
+            all.extend(["--port", "0"].map(Into::into));
+        }
+        if !given("--pg-port") {
+            all.extend(["--pg-port", "any"].map(Into::into));
+        }
+        if !["--nats-port", "--nats-config", "--replication-url"].into_iter().any(given) {
+            all.extend(["--nats-port", "any"].map(Into::into));
+        }
+        Self::spawn(home.to_owned(), all)
+    }
+
+    fn spawn(home: PathBuf, args: Vec<String>) -> Self {
+        let (mut child, log) = spawn(&home, &args).unwrap();
+        let lines = until("ha starts", || {
+            let text = fs::read_to_string(&log).unwrap();
+            let ended = child.try_wait().unwrap();
+            assert!(ended.is_none(), "ha {args:?} ended with {ended:?}:\n{text}");
+            text.contains("replication by").then_some(text)
+        });
+        let address = |what: &str| after(&lines, what).map(|text| text.parse().unwrap());
+        Self {
+            http: address("HTTP on ").unwrap(),
+            pg: address("PostgreSQL on ").unwrap(),
+            nats: after(&lines, "embedded NATS at ").map(Into::into),
+            child,
+            args,
+            home,
+            log,
+        }
+    }
+
+    /// Starts a process that has ended again, on the same ports and files.
+    pub fn again(&mut self) {
+        self.restart();
+        self.wait_ready();
+    }
+
+    /// As [`Self::again`], but waits for the ports only.
+    pub fn restart(&mut self) {
+        let ports = [
+            ("--port", Some(self.http.port().to_string())),
+            ("--pg-port", Some(self.pg.port().to_string())),
+            ("--nats-port", self.nats_port().map(Into::into)),
+        ];
+        let mut args = self.args.clone();
+        for (flag, port) in ports {
+            let place = args.iter().position(|arg| arg == flag);
+            if let (Some(place), Some(port)) = (place, port) {
+                args[place + 1] = port;
+            }
+        }
+        *self = Self::spawn(self.home.clone(), args);
+    }
+
+    /// The port of its NATS server.
+    pub fn nats_port(&self) -> Option<&str> {
+        self.nats.as_deref().and_then(|url| url.rsplit(':').next())
+    }
+
+    /// The URL that a second node joins by.
+    pub fn url(&self) -> &str {
+        self.nats.as_deref().expect("it has a NATS server")
+    }
+
+    pub fn wait_ready(&self) {
+        until("the node is ready", || (self.readiness()?.status == 200).then_some(()));
+    }
+
+    /// What `/readyz` answers, if anything.
+    pub fn readiness(&self) -> Option<Answer> {
+        http::send(self.http, "GET", "/readyz", &[], b"").ok()
+    }
+
+    /// Waits for a line that contains `text` in the log of this process.
+    pub fn wait_log(&self, text: &str) {
+        until(&format!("the log says {text:?}"), || self.log().contains(text).then_some(()));
+    }
+
+    /// What this process has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// Ends the process with SIGKILL.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks the process to end with SIGTERM and waits for that.
+    pub fn terminate(&mut self) -> ExitStatus {
+        self.signal(Signal::TERM);
+        until("the node ends after SIGTERM", || self.child.try_wait().unwrap())
+    }
+
+    /// SIGSTOP: from now on the process does nothing, and its connections stay open.
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// SIGCONT.
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Posts a body; an error means that nobody knows what became of it.
+    pub fn post(&self, path: &str, body: impl AsRef<[u8]>) -> io::Result<Answer> {
+        http::send(self.http, "POST", path, &[], body.as_ref())
+    }
+
+    pub fn get(&self, path: &str) -> Answer {
+        http::send(self.http, "GET", path, &[], b"").unwrap()
+    }
+
+    /// Runs one statement over `/v1/query`.
+    pub fn query(&self, sql: &str) -> Answer {
+        self.post("/v1/query", json!([{ "sql": sql }]).to_string()).unwrap()
+    }
+
+    /// Runs statements, all of which must succeed; the rows of the last one.
+    pub fn run(&self, statements: &[&str]) -> Vec<Vec<Value>> {
+        let body = http::statements(statements, &Value::Null);
+        self.post("/v1/query", body).unwrap().rows(statements.len() - 1)
+    }
+
+    /// The rows of a SELECT, as JSON text.
+    pub fn select(&self, sql: &str) -> String {
+        Value::from(self.run(&[sql]).into_iter().map(Value::from).collect::<Vec<_>>()).to_string()
+    }
+
+    /// Waits until a SELECT gives these rows.
+    pub fn wait_rows(&self, sql: &str, rows: &Value) {
+        let rows = rows.to_string();
+        until(&format!("{sql} gives {rows}"), || {
+            let answer = self.query(sql);
+            (answer.status == 200 && answer.json()["results"][0]["rows"].to_string() == rows)
+                .then_some(())
+        });
+    }
+
+    /// The position that the node has reached.
+    pub fn position(&self) -> String {
+        self.readiness().unwrap().json()["position"].as_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Node {
+    #[allow(clippy::print_stderr, reason = "it explains a test that failed")]
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            let last = &lines[lines.len().saturating_sub(40)..];
+            eprintln!("the log of ha {:?}:\n{}", self.args, last.join("\n"));
+        }
+    }
+}
+
+/// Runs `ha` until it ends by itself; its exit code, standard output and standard error.
+pub fn run_to_end(home: &Path, args: &[&str]) -> (i32, String, String) {
+    let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
+    let mut child = command(home, &args)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    until("ha ends by itself", || child.try_wait().unwrap());
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+/// `ha`, in a directory that is its temporary directory as well, without the environment's
+/// settings.
+fn command(home: &Path, args: &[String]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ha"));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HA_")) {
+        command.env_remove(name);
+    }
+    command.args(args).current_dir(home).env("TMPDIR", home).stdin(Stdio::null());
+    command
+}
+
+fn spawn(home: &Path, args: &[String]) -> io::Result<(Child, PathBuf)> {
+    let (log, path) = tempfile::Builder::new().prefix("log-").tempfile_in(home)?.keep()?;
+    let child = command(home, args).stdout(Stdio::null()).stderr(log).spawn()?;
+    Ok((child, path))
+}
+
+fn after<'a>(lines: &'a str, what: &str) -> Option<&'a str> {
+    lines.split_once(what).and_then(|(_, rest)| rest.lines().next())
+}
