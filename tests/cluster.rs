@@ -104,7 +104,8 @@ fn stream_comes_back(stop: impl FnOnce(&mut Node), go_on: impl FnOnce(&mut Node)
         works.then_some(())
     });
     let stored = answers.iter().filter(|(_, answer)| is_stored(both(&nodes), answer));
-    let rows: Vec<_> = std::iter::once(0).chain(stored.map(|(row, _)| *row)).map(|row| [row]).collect();
+    let rows: Vec<_> =
+        std::iter::once(0).chain(stored.map(|(row, _)| *row)).map(|row| [row]).collect();
     for node in &nodes {
         node.wait_rows("SELECT a FROM t ORDER BY a", &json!(rows));
     }

@@ -51,8 +51,7 @@ fn a_backup_is_a_database_that_a_node_loads() {
     assert!(got.success, "{got:?}");
     let name = fs::read_dir(&backups).unwrap().next().unwrap().unwrap().file_name();
     let name = name.to_str().unwrap();
-    let shape: String =
-        name.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    let shape: String = name.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
     assert_eq!(shape, "0000-00-00 00:00:00_ha.db");
 
     let file = rusqlite::Connection::open(backups.join(name)).unwrap();

@@ -76,7 +76,8 @@ fn parse(reply: &[u8]) -> Option<Answer> {
         .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
         .collect();
     let answer = Answer { status, headers, body: body.to_owned() };
-    let whole = answer.header("content-length").is_none_or(|length| *length == body.len().to_string());
+    let whole =
+        answer.header("content-length").is_none_or(|length| *length == body.len().to_string());
     whole.then_some(answer)
 }
 

@@ -206,11 +206,8 @@ impl Drop for Node {
 /// Runs `ha` until it ends by itself; its exit code, standard output and standard error.
 pub fn run_to_end(home: &Path, args: &[&str]) -> (i32, String, String) {
     let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
-    let mut child = command(home, &args)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child =
+        command(home, &args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     until("ha ends by itself", || child.try_wait().unwrap());
     let output = child.wait_with_output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
@@ -221,7 +218,9 @@ pub fn run_to_end(home: &Path, args: &[&str]) -> (i32, String, String) {
 /// settings.
 fn command(home: &Path, args: &[String]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ha"));
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HA_")) {
+    for (name, _) in
+        std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HA_"))
+    {
         command.env_remove(name);
     }
     command.args(args).current_dir(home).env("TMPDIR", home).stdin(Stdio::null());

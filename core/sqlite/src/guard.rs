@@ -178,9 +178,13 @@ impl Seen {
             A::Function { function_name } if matches(DENIED_FUNCTIONS, function_name) => {
                 return refuse(&format!("the function {function_name}()"));
             }
-            A::Pragma { pragma_name, pragma_value } => return self.pragma(pragma_name, pragma_value),
+            A::Pragma { pragma_name, pragma_value } => {
+                return self.pragma(pragma_name, pragma_value);
+            }
             A::Transaction { .. } => self.transaction = true,
-            A::Savepoint { operation, savepoint_name } => return self.savepoint(operation, savepoint_name),
+            A::Savepoint { operation, savepoint_name } => {
+                return self.savepoint(operation, savepoint_name);
+            }
             A::CreateTable { table_name } => {
                 self.schema = true;
                 self.creates_table = Some(table_name.to_owned());

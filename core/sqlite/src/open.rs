@@ -62,11 +62,15 @@ pub fn open(path: &Path, role: Role, options: &OpenOptions) -> rusqlite::Result<
     limit(&conn)?;
     if role != Role::Read {
         conn.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
-        conn.pragma_update(None, "synchronous", match options.durability {
-            Durability::Off => "OFF",
-            Durability::Normal => "NORMAL",
-            Durability::Full => "FULL",
-        })?;
+        conn.pragma_update(
+            None,
+            "synchronous",
+            match options.durability {
+                Durability::Off => "OFF",
+                Durability::Normal => "NORMAL",
+                Durability::Full => "FULL",
+            },
+        )?;
         conn.pragma_update(None, "wal_autocheckpoint", 4_000)?;
     }
     if let Some(size) = options.cache_size {

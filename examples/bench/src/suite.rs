@@ -24,8 +24,7 @@ const SEEDED: i64 = 1000;
 const SCHEMA: &str = r#"[
 {"sql":"CREATE TABLE written (id INTEGER PRIMARY KEY, key INTEGER NOT NULL, name TEXT NOT NULL)"},
 {"sql":"CREATE TABLE seeded (id INTEGER PRIMARY KEY, name TEXT NOT NULL)"},
-{"sql":"WITH RECURSIVE ids(id) AS (VALUES (1) UNION ALL SELECT id + 1 FROM ids WHERE id < :count)
-        INSERT INTO seeded SELECT id, 'name of ' || id FROM ids","params":{"count":SEEDED}}]"#;
+{"sql":"WITH RECURSIVE ids(id) AS (VALUES (1) UNION ALL SELECT id + 1 FROM ids WHERE id < SEEDED) INSERT INTO seeded SELECT id, 'name of ' || id FROM ids"}]"#;
 
 /// What a workload does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +75,7 @@ async fn measure(options: &Options, addresses: &Addresses, dir: &Path) -> Result
     let publishes = publishes_per_second(&addresses.nats, BASELINE).await?;
     let (mut rows, mut acknowledged, mut failed) = (Vec::new(), Vec::new(), 0);
     for (index, workload) in workloads(options).into_iter().enumerate() {
-        progress(&workload.name())?;
+        progress(&format!("{}, {} clients", workload.name(), workload.clients))?;
         let outcome = workload.run(index, addresses, options.time()).await?;
         rows.push(Row::new(workload.name(), workload.clients, &outcome));
         if workload.operation == Operation::Insert {

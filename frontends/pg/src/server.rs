@@ -100,12 +100,12 @@ impl Shared {
     /// A connection's life.
     async fn welcome(self: Arc<Self>, tcp: TcpStream, engine: Arc<dyn Engine>, stop: Shutdown) {
         let startup = async {
-            let max = self.options.max_message_bytes;
-            let mut wire = startup::negotiate(tcp, self.tls.as_ref(), max).await?;
+            let mut wire = startup::negotiate(tcp, self.tls.as_ref()).await?;
             match self.admit(&mut wire, &engine).await {
                 Ok(connection) => Ok(connection.map(|connection| (wire, connection))),
                 Err(Failure::Gone) => Err(Failure::Gone),
                 Err(Failure::Report(error)) => {
+                    tracing::info!(%error, "a PostgreSQL client was not let in");
                     wire.close(*error).await;
                     Err(Failure::Gone)
                 }
@@ -140,6 +140,7 @@ impl Shared {
         let login = startup::login(wire, packet, settings, &self.authentication, engine)
             .await
             .map_err(Failure::into_fatal)?;
+        wire.allow(self.options.max_message_bytes);
         let (pid, secret) = wire.socket().pid_and_secret_key();
         let canceller = login.session.canceller();
         let registration = self.cancellers.register(pid, &secret, canceller);

@@ -32,18 +32,14 @@ pub(crate) struct Login {
 }
 
 /// Agrees on encryption.
-pub(crate) async fn negotiate(
-    tcp: TcpStream,
-    tls: Option<&Tls>,
-    max_message_bytes: usize,
-) -> Outcome<Wire> {
+pub(crate) async fn negotiate(tcp: TcpStream, tls: Option<&Tls>) -> Outcome<Wire> {
     let acceptor = tls.map(|tls| tls.acceptor.clone());
     let socket = negotiate_tls(tcp, acceptor).await?.ok_or(Failure::Gone)?;
     if socket.is_secure() && !socket.read_buffer().is_empty() {
         // Bytes from before the handshake must not count as encrypted (CVE-2021-23222).
         return Err(Failure::Gone);
     }
-    Ok(Wire::new(socket, max_message_bytes))
+    Ok(Wire::new(socket))
 }
 
 /// Reads the first message.

@@ -18,6 +18,10 @@ use crate::error::{Failure, Outcome};
 /// What `pgwire` reads messages from and writes them to.
 pub(crate) type Socket = Framed<MaybeTls, PgWireMessageServerCodec<()>>;
 
+/// The largest message before a client has logged in, as in PostgreSQL
+/// (`PG_MAX_AUTH_TOKEN_LENGTH`).
+const STARTUP_MESSAGE_BYTES: usize = 65_535;
+
 /// A client's socket with a bound on the size of its messages.
 pub(crate) struct Wire {
     socket: Socket,
@@ -25,8 +29,14 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
-    pub(crate) fn new(socket: Socket, max_message_bytes: usize) -> Self {
-        Self { socket, max_message_bytes }
+    /// A client of whom nothing is known yet, and little is taken.
+    pub(crate) fn new(socket: Socket) -> Self {
+        Self { socket, max_message_bytes: STARTUP_MESSAGE_BYTES }
+    }
+
+    /// Takes messages up to this size from now on.
+    pub(crate) fn allow(&mut self, max_message_bytes: usize) {
+        self.max_message_bytes = max_message_bytes;
     }
 
     /// The socket, for the startup.

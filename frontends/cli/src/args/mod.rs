@@ -117,7 +117,7 @@ pub struct NodeArgs {
 #[command(next_help_heading = "Logging")]
 pub struct LogArgs {
     /// What to log: a level, or `part=level` pairs separated by commas
-    #[arg(long, value_name = "FILTER", default_value = "info")]
+    #[arg(long, value_name = "FILTER", default_value = "info,nats=warn,async_nats=warn")]
     pub log: String,
 
     /// How log lines look

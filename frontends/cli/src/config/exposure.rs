@@ -46,13 +46,12 @@ fn of_http(http: &Http) -> Listener {
     }
 }
 
-/// The password that everybody knows, and none, are nobody's own.
 fn of_pg(pg: &Pg) -> Listener {
     Listener {
         name: "PostgreSQL",
         address: pg.address,
         flag: "--pg-pass",
-        has_credentials: !["", "ha"].contains(&pg.password.expose()),
+        has_credentials: pg.has_own_password(),
     }
 }
 

@@ -50,6 +50,15 @@ pub struct Tls {
 }
 
 /// The front-ends that are wanted and have a port.
+impl Pg {
+    /// Whether the password is one that only the user's clients know: the default and none
+    /// are not.
+    #[must_use]
+    pub fn has_own_password(&self) -> bool {
+        !["", "ha"].contains(&self.password.expose())
+    }
+}
+
 pub(super) fn choose(
     node: &NodeArgs,
     http: HttpArgs,

@@ -112,7 +112,9 @@ async fn report(node: Arc<Node>, stopping: Shutdown) {
 
 fn bind_http(http: &crate::config::Http, config: &Config) -> Result<Arc<Http>> {
     let secret = |secret: &crate::secret::Secret| ha_http::Secret::new(secret.expose());
-    let basic = config.pg.as_ref().map(|pg| (pg.user.clone(), secret(&pg.password)));
+    // The default password would let everybody in beside the token.
+    let pg = config.pg.as_ref().filter(|pg| pg.has_own_password());
+    let basic = pg.map(|pg| (pg.user.clone(), secret(&pg.password)));
     Ok(Http::bind(ha_http::Options {
         listen: vec![http.address],
         token: http.token.as_ref().map(secret),
@@ -126,10 +128,10 @@ fn bind_http(http: &crate::config::Http, config: &Config) -> Result<Arc<Http>> {
 }
 
 async fn bind_pg(pg: &crate::config::Pg, config: &Config) -> Result<Arc<Pg>> {
-    let tls = pg.tls.as_ref().map(|tls| ha_pg::TlsFiles {
-        certificate: tls.certificate.clone(),
-        key: tls.key.clone(),
-    });
+    let tls = pg
+        .tls
+        .as_ref()
+        .map(|tls| ha_pg::TlsFiles { certificate: tls.certificate.clone(), key: tls.key.clone() });
     let options = ha_pg::Options {
         listen: pg.address.to_string(),
         user: pg.user.clone(),
@@ -179,7 +181,9 @@ fn check_policy(policy: &StartPolicy, found: ha_engine::Found) -> Result<(), Err
         | (StartPolicy::FileName(_), Position(_)) => Ok(()),
         (StartPolicy::Given(_), Position(token)) => Err(Error::config(
             "--replication-policy",
-            format!("the database file has a position ({token}) and goes on there; leave the flag out"),
+            format!(
+                "the database file has a position ({token}) and goes on there; leave the flag out"
+            ),
         )),
         (StartPolicy::FileName(_), Foreign(_) | Nothing) => Ok(()),
         (StartPolicy::Given(_), Foreign(_) | Nothing) => Err(Error::Unsupported(

@@ -119,7 +119,8 @@ fn memory_dir() -> PathBuf {
 fn sweep(parent: &Path) {
     let Ok(entries) = fs::read_dir(parent) else { return };
     for dir in entries.flatten().map(|entry| entry.path()) {
-        let is_ours = dir.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX));
+        let is_ours =
+            dir.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX));
         let unused = || {
             let lock = File::open(dir.join(LOCK)).ok()?;
             lock.try_lock().ok()?;
