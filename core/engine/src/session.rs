@@ -112,10 +112,9 @@ impl NodeSession {
         batch.limits.time = batch.limits.time.or(defaults.time);
         batch.limits.rows = batch.limits.rows.or(defaults.rows);
         batch.limits.bytes = batch.limits.bytes.or(defaults.bytes);
-        if !matches!(transaction.stage, Stage::Writing(_)) && !surely_writes(&batch) {
-            if let Some(reply) = self.read_in_transaction(&batch).await? {
-                return Ok(reply);
-            }
+        let may_read = !matches!(transaction.stage, Stage::Writing(_)) && !surely_writes(&batch);
+        if may_read && let Some(reply) = self.read_in_transaction(&batch).await? {
+            return Ok(reply);
         }
         self.take_writer().await?;
         let outcome = self.run_on_writer(batch.clone()).await;

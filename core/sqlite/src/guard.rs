@@ -59,6 +59,17 @@ pub fn is_internal(table: &[u8]) -> bool {
     table.get(..INTERNAL.len()).is_some_and(|prefix| prefix.eq_ignore_ascii_case(INTERNAL))
 }
 
+/// Whether a name in the statement is one of our own: SQLite does not tell the authorizer what
+/// a table is renamed to.
+#[must_use]
+pub fn names_internal(sql: &str) -> bool {
+    let bytes = sql.as_bytes();
+    let in_a_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"_$".contains(byte) || *byte >= 0x80;
+    (0..bytes.len()).any(|at| {
+        is_internal(&bytes[at..]) && !at.checked_sub(1).is_some_and(|before| in_a_name(&bytes[before]))
+    })
+}
+
 /// Decides what clients' SQL may do, by SQLite's authorizer, and tells what a statement that
 /// was just prepared would do.
 #[derive(Debug, Clone)]
@@ -75,6 +86,8 @@ struct State {
 pub struct Seen {
     /// It changes the schema.
     pub schema: bool,
+    /// It alters a table, maybe its name.
+    pub alters: bool,
     /// A table it creates.
     pub creates_table: Option<String>,
     /// A table it drops.
@@ -195,12 +208,14 @@ impl Seen {
                 self.drops_table = Some(table_name.to_owned());
                 return own(table_name);
             }
-            A::CreateVtable { .. } | A::DropVtable { .. } => {
+            A::CreateVtable { table_name, .. } | A::DropVtable { table_name, .. } => {
                 self.schema = true;
                 self.virtual_table = true;
+                return own(table_name);
             }
             A::AlterTable { table_name, .. } => {
                 self.schema = true;
+                self.alters = true;
                 return own(table_name);
             }
             A::CreateIndex { table_name, .. }
@@ -309,6 +324,7 @@ mod tests {
             "DROP TABLE _ha_position",
             "ALTER TABLE _ha_position ADD b",
             "CREATE TABLE _ha_mine(a)",
+            "CREATE VIRTUAL TABLE _ha_mine USING fts5(a)",
             "CREATE TRIGGER x AFTER INSERT ON t BEGIN DELETE FROM _ha_position; END; INSERT INTO t VALUES(1)",
             "CREATE TRIGGER y AFTER UPDATE ON _ha_position BEGIN SELECT 1; END",
             "SAVEPOINT _ha_tx",
@@ -335,6 +351,16 @@ mod tests {
         let savepoint = seen("ROLLBACK TO \"A\"").savepoint.unwrap();
         assert_eq!((savepoint.op, savepoint.name.as_str()), (SavepointOp::RollbackTo, "a"));
         assert!(!seen("INSERT INTO t SELECT 1").schema);
+    }
+
+    #[test]
+    fn names_of_our_own_are_found_in_a_text() {
+        for sql in ["ALTER TABLE t RENAME TO _ha_t", "_HA_t", "x \"_ha_t\"", "main._ha_t", "[_ha_t]"] {
+            assert!(names_internal(sql), "{sql}");
+        }
+        for sql in ["", "t", "a_ha_t", "$_ha_t", "é_ha_t", "__ha_t", "_ha"] {
+            assert!(!names_internal(sql), "{sql}");
+        }
     }
 
     #[test]

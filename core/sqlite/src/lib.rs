@@ -9,7 +9,7 @@ mod raw;
 mod values;
 
 pub use capture::{Capture, Event, EventOp};
-pub use guard::{Guard, Savepoint, SavepointOp, Seen, is_internal};
+pub use guard::{Guard, Savepoint, SavepointOp, Seen, is_internal, names_internal};
 pub use interrupt::{Clock, Interrupt, StopReason};
 pub use open::{Durability, OpenOptions, Role, open};
 pub use raw::{deferred_foreign_keys, reset_counters};

@@ -33,11 +33,20 @@ impl Connection {
 
     /// Posts statements as JSON; the body of the reply. Any status but 200 is an error.
     pub(crate) async fn post(&mut self, body: &str) -> Result<&[u8]> {
+        self.send("POST / HTTP/1.1", body).await
+    }
+
+    /// Asks for a path; the body of the reply. Any status but 200 is an error.
+    pub(crate) async fn get(&mut self, path: &str) -> Result<&[u8]> {
+        self.send(&format!("GET {path} HTTP/1.1"), "").await
+    }
+
+    async fn send(&mut self, line: &str, body: &str) -> Result<&[u8]> {
         let Self { request, host, .. } = self;
         request.clear();
         write!(
             request,
-            "POST / HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            "{line}\r\nhost: {host}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         )?;
         self.stream.write_all(&self.request).await?;

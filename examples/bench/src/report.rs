@@ -41,23 +41,27 @@ pub(crate) struct Row {
     p95: f64,
     p99: f64,
     max: f64,
+    /// Of writes, how many an entry of the log held on average.
+    per_entry: Option<f64>,
     errors: u64,
     first_error: Option<String>,
 }
 
 impl Row {
-    /// Sums a workload up.
-    pub(crate) fn new(name: String, clients: u16, outcome: &Outcome) -> Self {
+    /// Sums a workload up that made the log grow by `entries`.
+    pub(crate) fn new(name: String, clients: u16, outcome: &Outcome, entries: u64) -> Self {
         let millis = |micros: u64| micros as f64 / 1000.0;
+        let requests = outcome.latency.len() as f64;
         let quantile = |q| millis(outcome.latency.value_at_quantile(q));
         Self {
             name,
             clients,
-            per_second: outcome.latency.len() as f64 / outcome.elapsed.as_secs_f64(),
+            per_second: requests / outcome.elapsed.as_secs_f64(),
             p50: quantile(0.50),
             p95: quantile(0.95),
             p99: quantile(0.99),
             max: millis(outcome.latency.max()),
+            per_entry: (entries > 0).then(|| requests / entries as f64),
             errors: outcome.errors,
             first_error: outcome.first_error.clone(),
         }
@@ -65,12 +69,13 @@ impl Row {
 
     fn write(&self, f: &mut fmt::Formatter<'_>, baseline: &Baseline) -> fmt::Result {
         let Self { name, clients, per_second, p50, p95, p99, max, errors, .. } = self;
+        let per_entry = self.per_entry.map_or(String::new(), |mean| format!("{mean:.1}"));
         let by_disk = per_second / baseline.mean_fdatasync();
         let by_publish = per_second / baseline.publishes;
         writeln!(
             f,
             "{name:<12}{clients:>8}{per_second:>11.0}{p50:>9.2}{p95:>9.2}{p99:>9.2}{max:>10.2}\
-             {errors:>8}{by_disk:>13.2}{by_publish:>12.2}"
+             {per_entry:>11}{errors:>8}{by_disk:>13.2}{by_publish:>12.2}"
         )?;
         match &self.first_error {
             Some(error) => writeln!(f, "  first error: {error}"),
@@ -102,7 +107,7 @@ impl fmt::Display for Report {
         writeln!(f, "publishes one at a time: {publishes:.0}/s\n")?;
         writeln!(
             f,
-            "{:<12}{:>8}{:>11}{:>9}{:>9}{:>9}{:>10}{:>8}{:>13}{:>12}",
+            "{:<12}{:>8}{:>11}{:>9}{:>9}{:>9}{:>10}{:>11}{:>8}{:>13}{:>12}",
             "workload",
             "clients",
             "per s",
@@ -110,6 +115,7 @@ impl fmt::Display for Report {
             "p95 ms",
             "p99 ms",
             "max ms",
+            "per entry",
             "errors",
             "x fdatasync",
             "x publish"
@@ -140,7 +146,7 @@ mod tests {
             memory: false,
             dir: "/data".into(),
             baseline: Baseline { fdatasync: (50.0, 150.0), publishes: 250.0 },
-            rows: vec![Row::new("http insert".to_owned(), 16, &outcome)],
+            rows: vec![Row::new("http insert".to_owned(), 16, &outcome, 250)],
             acknowledged: 1000,
             faults,
         }
@@ -151,7 +157,7 @@ mod tests {
         let text = report(0, Faults::default()).to_string();
         let row = text.lines().find(|line| line.starts_with("http insert")).unwrap();
         let cells: Vec<&str> = row.split_whitespace().skip(2).collect();
-        let expected = ["16", "500", "5.00", "9.50", "9.90", "10.00", "0", "5.00", "2.00"];
+        let expected = ["16", "500", "5.00", "9.50", "9.90", "10.01", "4.0", "0", "5.00", "2.00"];
         assert_eq!(cells, expected, "{text}");
     }
 

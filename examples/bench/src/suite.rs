@@ -14,7 +14,7 @@ use crate::options::Options;
 use crate::postgres::PostgresClient;
 use crate::publish::publishes_per_second;
 use crate::report::{Baseline, Report, Row};
-use crate::verify::{Faults, written_keys};
+use crate::verify::{Faults, log_end, written_keys};
 
 /// How long disk and NATS server are measured, each time.
 const BASELINE: Duration = Duration::from_secs(2);
@@ -76,15 +76,17 @@ async fn measure(options: &Options, addresses: &Addresses, dir: &Path) -> Result
     let (mut rows, mut acknowledged, mut failed) = (Vec::new(), Vec::new(), 0);
     for (index, workload) in workloads(options).into_iter().enumerate() {
         progress(&format!("{}, {} clients", workload.name(), workload.clients))?;
+        let before = log_end(&mut control).await?;
         let outcome = workload.run(index, addresses, options.time()).await?;
-        rows.push(Row::new(workload.name(), workload.clients, &outcome));
+        let entries = log_end(&mut control).await? - before;
+        rows.push(Row::new(workload.name(), workload.clients, &outcome, entries));
         if workload.operation == Operation::Insert {
             failed += outcome.errors;
             acknowledged.extend(outcome.acknowledged);
         }
     }
     progress("are all rows there?")?;
-    let present = written_keys(&mut Connection::open(addresses.http).await?).await?;
+    let present = written_keys(&mut control).await?;
     let baseline = Baseline { publishes, ..Baseline::default() };
     let faults = Faults::between(&acknowledged, &present, failed);
     let file_system = dir.canonicalize()?.parent().unwrap_or(dir).to_owned();

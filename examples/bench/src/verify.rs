@@ -56,6 +56,23 @@ pub(crate) async fn written_keys(connection: &mut Connection) -> Result<Vec<i64>
     }
 }
 
+/// How many entries the node's log has.
+pub(crate) async fn log_end(connection: &mut Connection) -> Result<u64> {
+    seq(connection.get("/readyz").await?)
+}
+
+/// The sequence in the node's position, `<lineage>-<sequence>.<transaction>`.
+fn seq(body: &[u8]) -> Result<u64> {
+    let status: Status = serde_json::from_slice(body).context("the status is not as expected")?;
+    let seq = status.position.split(['-', '.']).nth(1).context("a position without sequence")?;
+    Ok(seq.parse()?)
+}
+
+#[derive(Deserialize)]
+struct Status {
+    position: String,
+}
+
 #[derive(Deserialize)]
 struct Reply {
     results: Vec<Rows>,
@@ -85,6 +102,12 @@ mod tests {
         assert_eq!(faults(&[1, 2, 3, 4], 0), Faults { unexplained: 1, ..Faults::default() });
         assert!(faults(&[1, 2, 3, 4], 1).is_none(), "the outcome of a failed request is open");
         assert_eq!(faults(&[1, 4, 4], 1), Faults { lost: 2, doubled: 1, unexplained: 0 });
+    }
+
+    #[test]
+    fn the_sequence_is_read_from_a_status() {
+        assert_eq!(seq(br#"{"ready":true,"position":"5c6c76e8cb4f7a1d-11566.9"}"#).unwrap(), 11566);
+        assert!(seq(br#"{"position":""}"#).is_err());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal};
 
 use ha_core::{Error, Result};
-use tracing::{Metadata, Subscriber};
+use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::{EnvFilter, Registry, filter, fmt};
@@ -38,7 +38,8 @@ where
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
     let show_sql = logging.sql;
-    let harmless = filter::filter_fn(move |event| show_sql || !holds_sql(event));
+    let harmless =
+        filter::filter_fn(move |event| show_sql || !(holds_sql(event) || holds_messages(event)));
     Ok(tracing_subscriber::registry().with(lines.with_filter(harmless)).with(wanted))
 }
 
@@ -47,6 +48,11 @@ fn holds_sql(event: &Metadata<'_>) -> bool {
         .target()
         .strip_prefix(SQL_TARGET)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+}
+
+/// The NATS client traces every message with its payload: rows, and the statements of a schema.
+fn holds_messages(event: &Metadata<'_>) -> bool {
+    event.target().starts_with("async_nats") && *event.level() == Level::TRACE
 }
 
 #[cfg(test)]
@@ -98,11 +104,16 @@ mod tests {
 
     #[test]
     fn statements_are_logged_on_demand_only() {
+        let message =
+            || tracing::trace!(target: "async_nats::connection", "payload: ('canary')");
         for filter in ["info", "trace", "ha::sql=trace"] {
-            let text = logged(&logging(filter, LogFormat::Text, false), statement);
-            assert_eq!(text, "", "{filter}");
+            for event in [statement, message] {
+                let text = logged(&logging(filter, LogFormat::Text, false), event);
+                assert_eq!(text, "", "{filter}");
+            }
         }
         assert!(logged(&logging("info", LogFormat::Text, true), statement).contains("canary"));
+        assert!(logged(&logging("trace", LogFormat::Text, true), message).contains("canary"));
     }
 
     #[test]

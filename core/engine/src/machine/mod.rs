@@ -372,12 +372,12 @@ impl Machine {
             Phase::Appending(attempt) if attempt.deadline <= self.now => self.give_up(&attempt, None),
             Phase::Appending(_) => Vec::new(),
             Phase::Settling(settling) => self.settling_tick(settling),
-            Phase::Waiting(waiting) if waiting.retry_at <= self.now => self.waited(waiting),
+            Phase::Waiting(waiting) if waiting.retry_at <= self.now => self.waited(&waiting),
             Phase::Waiting(_) => Vec::new(),
         }
     }
 
-    fn waited(&mut self, waiting: Waiting) -> Vec<Action> {
+    fn waited(&mut self, waiting: &Waiting) -> Vec<Action> {
         match waiting.reason {
             WaitReason::Offline(_) => {
                 self.phase = Phase::Idle;

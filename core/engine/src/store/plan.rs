@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
 use ha_core::{Column, Description, Error, ParamDescription, Result};
-use ha_sqlite::{Guard, Savepoint, Seen, error};
+use ha_sqlite::{Guard, Savepoint, Seen, error, names_internal};
 use rusqlite::{Connection, OptionalExtension};
 
 /// How many statements are remembered before all are forgotten.
@@ -62,6 +62,9 @@ pub(crate) fn check(conn: &Connection, guard: &Guard, sql: &str) -> Result<(Prep
             Err(Error::NotAllowed(seen.refused.unwrap_or_default()))
         }
         Err(failure) => Err(error(failure)),
+        Ok(_) if seen.alters && names_internal(sql) => {
+            Err(Error::NotAllowed("a name that begins with _ha_".to_owned()))
+        }
         Ok(prepared) => Ok((prepared, seen)),
     }
 }

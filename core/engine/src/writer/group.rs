@@ -25,7 +25,13 @@ impl Writer {
     /// Executes the jobs at the head of the queue and offers them to the log.
     pub(super) fn execute_group(&mut self) {
         let mut jobs = self.take_jobs();
-        match self.execute(&mut jobs) {
+        let begun = Instant::now();
+        let executed = self.execute(&mut jobs);
+        let spent = begun.elapsed();
+        self.stages.executed(spent);
+        jobs.iter_mut().for_each(|job| job.deadline += spent);
+        self.excuse(spent);
+        match executed {
             Ok(execution) => self.offer(execution, jobs),
             Err(error) => {
                 tracing::error!(%error, "a group of writes failed");
@@ -49,6 +55,7 @@ impl Writer {
             }
             return;
         }
+        let begun = Instant::now();
         let transactions = u32::try_from(execution.shipped.len()).unwrap_or(u32::MAX);
         let (id, payload) = match self.encode(execution) {
             Ok(encoded) => encoded,
@@ -63,6 +70,7 @@ impl Writer {
         }
         let deadline = jobs.iter().map(|job| job.deadline).min().unwrap_or_else(Instant::now);
         let deadline = deadline.saturating_duration_since(self.started);
+        self.stages.offered(begun.elapsed());
         self.open = Some(Group { jobs, transactions, staged: None });
         self.tell(Event::Executed { id, payload: payload.clone().into(), deadline });
         self.stage_early(&payload);

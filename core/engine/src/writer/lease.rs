@@ -1,6 +1,7 @@
 //! A session's transaction that holds the writer while its client thinks.
 
 use std::sync::mpsc::RecvTimeoutError;
+use std::time::Instant;
 
 use ha_core::{Error, Result};
 use ha_sqlite::Interrupt;
@@ -21,6 +22,12 @@ impl Writer {
     /// Serves the lease at the head of the queue until its transaction is over.
     pub(super) fn serve_lease(&mut self) {
         let Some(Work::Lease(lease)) = self.queue.pop_front() else { return };
+        let begun = Instant::now();
+        self.serve(lease);
+        self.excuse(begun.elapsed());
+    }
+
+    fn serve(&mut self, lease: Lease) {
         let Lease { script, granted, commands, .. } = lease;
         let (mut execution, mut transaction) = match self.grant(&script) {
             Ok(opened) => opened,

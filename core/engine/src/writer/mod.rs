@@ -5,6 +5,7 @@ mod job;
 mod lease;
 mod link;
 mod perform;
+mod stages;
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -20,6 +21,7 @@ use crate::shared::Shared;
 use crate::store::{Record, Store};
 
 use group::Group;
+use stages::Stages;
 pub(crate) use job::{Command, Job, Lease, Step, digest};
 pub(crate) use link::{Link, News};
 
@@ -73,6 +75,7 @@ pub(crate) struct Writer {
     held: VecDeque<Message>,
     /// So many groups are of one transaction only, because together they were too large.
     alone: usize,
+    stages: Stages,
     started: Instant,
     stopping: bool,
 }
@@ -118,6 +121,7 @@ impl Writer {
             verifying: false,
             held: VecDeque::new(),
             alone: 0,
+            stages: Stages::default(),
             started: Instant::now(),
             stopping: false,
         };
@@ -146,6 +150,7 @@ impl Writer {
             self.work();
             self.publish();
             if self.stopping && self.queue.is_empty() && self.open.is_none() {
+                self.stages.report();
                 return;
             }
         }
@@ -272,6 +277,17 @@ impl Writer {
             return Error::NotSent("the log is being compared after an interruption".to_owned());
         }
         self.machine.why_waiting()
+    }
+
+    /// Those who wait are not charged for the time that others execute: the deadline is one
+    /// for the log.
+    fn excuse(&mut self, spent: Duration) {
+        for work in &mut self.queue {
+            match work {
+                Work::Job(job) => job.deadline += spent,
+                Work::Lease(lease) => lease.deadline += spent,
+            }
+        }
     }
 
     fn first_deadline(&self) -> Option<Instant> {

@@ -1,5 +1,7 @@
 //! Doing what the machine says.
 
+use std::time::Instant;
+
 use bytes::Bytes;
 use futures::TryStreamExt;
 use ha_changes::BaseSnapshot;
@@ -36,11 +38,14 @@ impl Writer {
         let Some(mut group) = self.open.take() else {
             return Event::Failed("there is no group to commit".to_owned());
         };
+        self.stages.acknowledged();
+        let begun = Instant::now();
         let committed = self
             .stage(&mut group, seq, hash, &payload)
             .and_then(|record| self.store.commit(record));
         match committed {
             Ok(()) => {
+                self.stages.committed(group.jobs.len(), begun.elapsed());
                 self.shared.heard_of(seq);
                 // Readers on this node see it before its clients are told.
                 self.publish();
