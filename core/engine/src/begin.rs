@@ -2,6 +2,7 @@
 
 mod base;
 
+use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -35,6 +36,30 @@ pub(crate) struct Start {
     pub(crate) has_state: bool,
     /// The node stands still, for this reason.
     pub(crate) stopped: Option<String>,
+}
+
+/// Locks a database file against other nodes on this machine, for as long as the file lives;
+/// makes it if it does not exist.
+///
+/// # Errors
+/// When another node has it.
+pub(crate) fn lock(path: &Path) -> Result<File> {
+    let context = || format!("open the database file {}", path.display());
+    let file = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .map_err(|failure| Error::io(context(), &failure))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::config(
+            path.display().to_string(),
+            "another process uses this database file; stop it, or choose another file",
+        )),
+        Err(TryLockError::Error(failure)) => Err(Error::io(context(), &failure)),
+    }
 }
 
 /// What a database file is. It is not changed, and not opened if it does not exist.
@@ -77,7 +102,10 @@ fn look(path: &Path) -> Result<Looked> {
     if let Some(record) = store::read_record(&conn)
         .map_err(|failure| Error::Corrupt(format!("{}: {failure}", path.display())))?
     {
-        return Ok(Looked::Position(record));
+        // Content that was never written through a log is nobody's fold.
+        if record.position.seq > Seq::ZERO || store::is_empty(&conn).map_err(unusable)? {
+            return Ok(Looked::Position(record));
+        }
     }
     let empty = store::is_empty(&conn).map_err(unusable)?;
     Ok(if empty { Looked::Nothing } else { Looked::Foreign(digest) })
@@ -85,7 +113,7 @@ fn look(path: &Path) -> Result<Looked> {
 
 fn digest(path: &Path) -> Result<[u8; 32]> {
     let context = || format!("read the database file {}", path.display());
-    let mut file = std::fs::File::open(path).map_err(|failure| Error::io(context(), &failure))?;
+    let mut file = File::open(path).map_err(|failure| Error::io(context(), &failure))?;
     let mut hash = Sha256::new();
     std::io::copy(&mut file, &mut hash).map_err(|failure| Error::io(context(), &failure))?;
     Ok(hash.finalize().into())

@@ -1,3 +1,4 @@
+use std::fs::File;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
@@ -12,7 +13,7 @@ use ha_sqlite::{Durability, OpenOptions};
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
-use crate::begin::{Start, begin};
+use crate::begin::{self, Start, begin};
 use crate::machine::Identity;
 use crate::options::NodeOptions;
 use crate::readers::Readers;
@@ -30,6 +31,8 @@ pub struct Node {
     pub(crate) inbox: Sender<Message>,
     transport: Arc<dyn ChangeTransport>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// Dropped last: closing a file gives up all locks the process has on it.
+    _lock: File,
 }
 
 impl Node {
@@ -49,6 +52,10 @@ impl Node {
             boot: rand::random(),
         };
         let open = open_options(&options, &transport);
+        let path = options.path.clone();
+        let lock = tokio::task::spawn_blocking(move || begin::lock(&path))
+            .await
+            .map_err(|_| Error::Closed)??;
         let start = begin(&options, &open, &identity, &transport).await?;
         let (inbox, outbox) = mpsc::channel();
         let shared = Arc::new(Shared::new(
@@ -70,7 +77,7 @@ impl Node {
         let thread = spawn(&options, &open, &start, setup).await?;
         let readers = Arc::new(Readers::new(options.path.clone(), open, options.readers));
         let thread = Mutex::new(Some(thread));
-        Ok(Arc::new(Self { options, readers, shared, inbox, transport, thread }))
+        Ok(Arc::new(Self { options, readers, shared, inbox, transport, thread, _lock: lock }))
     }
 
     /// Finishes what was accepted, then ends the writer thread. Later calls fail with
@@ -101,6 +108,13 @@ impl Node {
             return Ok(Some(kept));
         }
         Ok(self.transport.read(seq).await?.map(|stored| stored.payload.to_vec()))
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // The thread may have ended already.
+        let _ = self.inbox.send(Message::Stop);
     }
 }
 

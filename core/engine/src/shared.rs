@@ -1,8 +1,14 @@
+use std::time::{Duration, Instant};
+
 use ha_core::{Error, Readiness, Result, Seq, Status, Token};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::store::Record;
+
+/// A node that is behind for less than this is not called so: under load every node is, most
+/// of the time.
+const LAG: Duration = Duration::from_secs(1);
 
 /// What the writer thread tells everybody else.
 #[derive(Debug)]
@@ -17,6 +23,8 @@ pub(crate) struct Shared {
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 struct Condition {
     end: Seq,
+    /// Since when the node has not been at the end.
+    behind: Option<Instant>,
     trouble: Option<String>,
     stopped: Option<String>,
     unreachable: Option<String>,
@@ -37,7 +45,9 @@ impl Shared {
             let mut condition = self.condition.lock();
             condition.trouble = trouble;
             condition.stopped = stopped.map(str::to_owned);
-            condition.stopped.is_none() && record.position.seq >= condition.end
+            let at_end = record.position.seq >= condition.end;
+            condition.behind = if at_end { None } else { condition.behind.or_else(|| Some(Instant::now())) };
+            condition.stopped.is_none() && at_end
         };
         self.record.send_if_modified(|known| std::mem::replace(known, record) != record);
         if caught_up {
@@ -81,12 +91,16 @@ impl Shared {
                 Readiness::Waiting(format!("the log cannot be reached: {reason}"))
             }
             Condition { trouble: Some(reason), .. } => Readiness::Waiting(reason),
-            Condition { end, .. } if position.seq < end => {
+            Condition { end, behind, .. } if self.is_behind(behind) => {
                 Readiness::Waiting(format!("catching up: at {} of {end}", position.seq))
             }
             Condition { .. } => Readiness::Ready,
         };
         Status { node: self.node.clone(), position, end: Some(condition.end), readiness }
+    }
+
+    fn is_behind(&self, behind: Option<Instant>) -> bool {
+        !*self.serving.borrow() || behind.is_some_and(|since| since.elapsed() >= LAG)
     }
 
     fn why_not_ready(&self) -> String {

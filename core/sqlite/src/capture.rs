@@ -52,6 +52,7 @@ pub struct Capture {
 struct Recording {
     events: Vec<Event>,
     table: Option<Rc<str>>,
+    wrote_sequences: bool,
 }
 
 impl Capture {
@@ -70,6 +71,12 @@ impl Capture {
     /// The changes recorded since the last call, in order.
     pub fn take(&self) -> Vec<Event> {
         std::mem::take(&mut self.events.borrow_mut().events)
+    }
+
+    /// Whether `sqlite_sequence` was written by a statement, not only moved by an insert, since
+    /// this was last asked.
+    pub fn wrote_sequences(&self) -> bool {
+        std::mem::take(&mut self.events.borrow_mut().wrote_sequences)
     }
 
     /// Forgets what was recorded since the last [`Self::take`].
@@ -97,12 +104,16 @@ unsafe extern "C" fn on_change(
     // SAFETY: SQLite passes valid NUL-terminated names for the time of the call.
     let (database, table) = unsafe { (CStr::from_ptr(database), CStr::from_ptr(table)) };
     let table = table.to_bytes();
-    if database.to_bytes() != b"main" || table.starts_with(b"sqlite_") || is_internal(table) {
+    if database.to_bytes() != b"main" || is_internal(table) {
         return;
     }
     // SAFETY: `context` is the box that `install` passed; it lives until the hook is removed,
     // and SQLite calls back only on the connection's own thread, never re-entrantly.
     let recording = unsafe { &*context.cast::<RefCell<Recording>>() };
+    if table.starts_with(b"sqlite_") {
+        recording.borrow_mut().wrote_sequences |= table == b"sqlite_sequence";
+        return;
+    }
     let op = match op {
         ffi::SQLITE_INSERT => EventOp::Insert,
         ffi::SQLITE_DELETE => EventOp::Delete,
@@ -199,6 +210,19 @@ mod tests {
         let new = &capture.take()[0].new;
         assert_eq!(new[1], None);
         assert_eq!(new[3], Some(Value::from("end")));
+    }
+
+    #[test]
+    fn a_statement_on_sequences_is_told_and_an_insert_that_moves_one_is_not() {
+        let (conn, capture) = capture("CREATE TABLE t(a INTEGER PRIMARY KEY AUTOINCREMENT)");
+        conn.execute_batch("INSERT INTO t DEFAULT VALUES").unwrap();
+        assert!(!capture.wrote_sequences());
+        for sql in ["UPDATE sqlite_sequence SET seq = 9", "DELETE FROM sqlite_sequence", "DROP TABLE t"] {
+            conn.execute_batch("INSERT INTO t DEFAULT VALUES").unwrap();
+            conn.execute_batch(sql).unwrap();
+            assert!(capture.wrote_sequences(), "{sql}");
+            assert!(!capture.wrote_sequences(), "{sql}");
+        }
     }
 
     #[test]

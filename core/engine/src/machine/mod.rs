@@ -171,16 +171,15 @@ impl Machine {
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
         match &self.phase {
-            Phase::Idle | Phase::Appending(_) | Phase::Stopped(_) => None,
+            Phase::Idle
+            | Phase::Appending(_)
+            | Phase::Stopped(_)
+            | Phase::Waiting(Waiting { reason: WaitReason::Behind, .. }) => None,
             Phase::Settling(_) => Some("the outcome of a write is being settled".to_owned()),
             Phase::Waiting(Waiting {
                 reason: WaitReason::Offline(reason) | WaitReason::Stuck(reason),
                 ..
             }) => Some(reason.clone()),
-            Phase::Waiting(Waiting { target: Some(target), .. }) => {
-                Some(format!("catching up: at {} of {target}", self.position.seq))
-            }
-            Phase::Waiting(_) => None,
         }
     }
 

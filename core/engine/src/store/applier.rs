@@ -41,6 +41,10 @@ impl Store {
                 Err(ApplyError::Skip { code, message }) => {
                     Err(Failure::Skip(format!("{message} (SQLite code {code})")))
                 }
+                // The code tells whether it may pass, as a full disk does.
+                Err(ApplyError::Stop { code, message }) => {
+                    Err(Failure::Stop(Error::Sql { code, message, offset: None }))
+                }
                 Err(other) => Err(Failure::Stop(Error::Corrupt(other.to_string()))),
             }
         })
@@ -71,29 +75,20 @@ impl Store {
         Ok(reason.map_or(Verdict::Applied, Verdict::Skipped))
     }
 
-    /// Makes the database what the file `snapshot` is, standing at `record`.
+    /// Makes the database what the file `snapshot` is, standing at `record`, all at once. The
+    /// file is written to.
     pub(crate) fn restore(&mut self, snapshot: &Path, record: Record, payload: &[u8]) -> Result<()> {
         let source = Connection::open(snapshot).map_err(error)?;
-        {
-            let backup = Backup::new(&source, &mut self.apply).map_err(error)?;
-            backup.step(-1).map_err(|failure| {
-                Error::Corrupt(format!(
-                    "the snapshot cannot be restored into {}: {failure}; start from an empty file",
-                    self.path.display()
-                ))
+        record::create(&source).map_err(error)?;
+        record::write(&source, &record, Some(payload)).map_err(error)?;
+        Backup::new(&source, &mut self.apply)
+            .and_then(|backup| backup.step(-1))
+            .map_err(|failure| {
+                let path = self.path.display();
+                Error::Corrupt(format!("the snapshot cannot be restored into {path}: {failure}"))
             })?;
-        }
-        record::create(&self.apply).map_err(error)?;
-        self.in_apply(|store| {
-            store.apply.execute_batch("DELETE FROM _ha_entries").map_err(error)?;
-            store.move_to(record, Some(payload))?;
-            Ok((Verdict::Applied, true))
-        })
-        .map_err(|failure| match failure {
-            Failure::Skip(reason) => Error::Corrupt(reason),
-            Failure::Stop(error) => error,
-        })?;
-        Ok(())
+        self.record = record;
+        self.schema_changed()
     }
 
     fn move_to(&mut self, record: Record, payload: Option<&[u8]>) -> Result<()> {

@@ -28,6 +28,8 @@ pub(crate) struct Execution {
 pub(crate) struct Transaction {
     changes: Vec<Change>,
     savepoints: Vec<(String, usize)>,
+    /// A failed statement is taken back alone.
+    can_go_on: bool,
     /// `sqlite_sequence` after it.
     sequences: Vec<(String, i64)>,
 }
@@ -49,6 +51,7 @@ impl Store {
     /// Begins a client's transaction in the group.
     pub(crate) fn begin_transaction(&mut self) -> Result<Transaction> {
         self.control("SAVEPOINT _ha_tx")?;
+        self.capture.wrote_sequences();
         ha_sqlite::reset_counters(&self.exec);
         // changes() is reset by a statement that changes nothing.
         self.control("DELETE FROM _ha_keys WHERE 0")?;
@@ -75,34 +78,17 @@ impl Store {
         results
     }
 
-    /// Runs statements as [`Self::run`] does; after an error nothing of them is left, and the
-    /// transaction can go on.
+    /// Runs statements as [`Self::run`] does, but the transaction can go on after an error:
+    /// what the failed statement did is taken back, what those before it did stays.
     pub(crate) fn run_undoable(
         &mut self,
         transaction: &mut Transaction,
         batch: &Batch,
         interrupt: &Interrupt,
     ) -> Result<Vec<ResultSet>> {
-        let controls_savepoints = batch.statements.iter().any(|statement| {
-            let keyword = ha_core::sql::first_keyword(&statement.sql);
-            matches!(keyword.as_str(), "SAVEPOINT" | "RELEASE" | "ROLLBACK")
-        });
-        if controls_savepoints {
-            return self.run(transaction, batch, interrupt);
-        }
-        self.control("SAVEPOINT _ha_call")?;
-        let changes = transaction.changes.len();
+        transaction.can_go_on = true;
         let results = self.run(transaction, batch, interrupt);
-        if results.is_err() {
-            self.capture.discard();
-            if self.is_lost() {
-                return results;
-            }
-            self.control("ROLLBACK TO _ha_call")?;
-            transaction.changes.truncate(changes);
-            self.schema_may_have_changed_back()?;
-        }
-        self.control("RELEASE _ha_call")?;
+        transaction.can_go_on = false;
         results
     }
 
@@ -150,12 +136,18 @@ impl Store {
             self.control("ROLLBACK")?;
         }
         self.capture.discard();
-        self.schema_may_have_changed_back()
+        self.schema_may_have_changed_back()?;
+        self.schema_touched = false;
+        Ok(())
     }
 
     /// Writes the group's place in the log into its transaction, while the log is being
     /// asked.
     pub(crate) fn stage(&mut self, record: &Record, payload: &[u8]) -> Result<()> {
+        if self.is_lost() {
+            // Outside the group's transaction the place would be written without the rows.
+            return Err(Error::Corrupt("SQLite took the group's transaction back".to_owned()));
+        }
         self.guard.trusted(|| record::write(&self.exec, record, Some(payload))).map_err(error)?;
         if record::prune_is_due(self.kept_bytes, payload.len()) {
             self.kept_bytes = self.guard.trusted(|| record::prune(&self.exec)).map_err(error)?;
@@ -182,10 +174,41 @@ impl Store {
         let mut binder = Binder::new(&statement.params);
         let mut result = ResultSet::default();
         for sql in ha_core::sql::split(&statement.sql) {
-            result = self.run_statement(transaction, sql, &mut binder, budget)?;
+            result = if transaction.can_go_on {
+                self.run_undoable_statement(transaction, sql, &mut binder, budget)?
+            } else {
+                self.run_statement(transaction, sql, &mut binder, budget)?
+            };
         }
         result.last_insert_rowid = self.exec.last_insert_rowid();
         Ok(result)
+    }
+
+    fn run_undoable_statement(
+        &mut self,
+        transaction: &mut Transaction,
+        sql: &str,
+        binder: &mut Binder<'_>,
+        budget: &mut Budget,
+    ) -> Result<ResultSet> {
+        if let Plan::Savepoint(_) = self.plans.get(&self.exec, &self.guard, sql)? {
+            // A savepoint of ours around it would end with it.
+            return self.run_statement(transaction, sql, binder, budget);
+        }
+        self.control("SAVEPOINT _ha_call")?;
+        let changes = transaction.changes.len();
+        let result = self.run_statement(transaction, sql, binder, budget);
+        if result.is_err() {
+            self.capture.discard();
+            if self.is_lost() {
+                return result;
+            }
+            self.control("ROLLBACK TO _ha_call")?;
+            transaction.changes.truncate(changes);
+            self.schema_may_have_changed_back()?;
+        }
+        self.control("RELEASE _ha_call")?;
+        result
     }
 
     fn run_statement(
@@ -308,6 +331,16 @@ impl Store {
     /// what differs from that is shipped.
     fn ship_sequences(&mut self, transaction: &mut Transaction) -> Result<()> {
         let now = self.read_sequences()?;
+        if self.capture.wrote_sequences() && self.has_sequences {
+            // Somebody set them: none can be told from the rows.
+            transaction.changes.push(Change::Sql("DELETE FROM sqlite_sequence".to_owned()));
+            for (table, value) in &now {
+                let sql = ha_changes::sequence_sql(table, Some(*value));
+                transaction.changes.extend(sql.into_iter().map(Change::Sql));
+            }
+            transaction.sequences = now;
+            return Ok(());
+        }
         let moved: Vec<(String, Option<i64>)> = difference(&self.sequences, &now);
         for (table, value) in moved {
             let before = find(&self.sequences, &table);

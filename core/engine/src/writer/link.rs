@@ -89,14 +89,13 @@ impl Link {
         }
     }
 
-    pub(crate) fn ask_bounds(&self) {
+    /// Asks for the log's bounds. `position` is the node's when it asks: what was appended
+    /// since need not be in the answer.
+    pub(crate) fn ask_bounds(&self, position: Seq) {
         let (transport, inbox) = self.ends();
         self.runtime.spawn(async move {
-            let event = match transport.bounds().await {
-                Ok(bounds) => Event::Bounds(bounds),
-                Err(error) => Event::Unreachable(error.to_string()),
-            };
-            let _ = inbox.send(Message::Event(event));
+            let result = transport.bounds().await;
+            let _ = inbox.send(Message::Bounds { position, result });
         });
     }
 

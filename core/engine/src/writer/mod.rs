@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use ha_core::{AttemptName, Error, Result, Seq, Stored, Token};
+use ha_core::{AttemptName, Bounds, Error, Result, Seq, Stored, Token};
 use ha_sqlite::OpenOptions;
 
 use crate::machine::{Event, Identity, Machine};
@@ -28,6 +28,9 @@ pub(crate) use link::{Link, News};
 /// How many messages are taken before it is looked whether somebody has waited too long.
 const TURN: usize = 1_024;
 
+/// How often a node that hears nothing asks whether the log is still there.
+const PROBE: Duration = Duration::from_secs(2);
+
 /// What the writer thread is told.
 #[derive(Debug)]
 pub(crate) enum Message {
@@ -39,6 +42,8 @@ pub(crate) enum Message {
     Event(Event),
     /// News of the transport.
     News(News),
+    /// The log's bounds, asked for when the node stood at `position`.
+    Bounds { position: Seq, result: Result<Bounds> },
     /// What the log has at a place that this node has applied; `None` if it no longer
     /// stores so old entries.
     Verified(Seq, Option<Option<Stored>>),
@@ -73,6 +78,11 @@ pub(crate) struct Writer {
     /// nothing is executed.
     verifying: bool,
     held: VecDeque<Message>,
+    /// The log is asked for its bounds, and when it was asked last.
+    probing: bool,
+    probed: Instant,
+    /// There is something to ask.
+    probes: bool,
     /// So many groups are of one transaction only, because together they were too large.
     alone: usize,
     stages: Stages,
@@ -120,6 +130,9 @@ impl Writer {
             applying: Vec::new(),
             verifying: false,
             held: VecDeque::new(),
+            probing: false,
+            probed: Instant::now(),
+            probes: capabilities.readable,
             alone: 0,
             stages: Stages::default(),
             started: Instant::now(),
@@ -146,6 +159,7 @@ impl Writer {
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             self.take_more();
+            self.probe();
             self.expire();
             self.work();
             self.publish();
@@ -159,10 +173,33 @@ impl Writer {
     fn next_message(&self) -> Result<Message, RecvTimeoutError> {
         let machine = self.machine.wake_at().filter(|at| *at < Duration::MAX);
         let machine = machine.map(|at| self.started + at);
-        match machine.into_iter().chain(self.first_deadline()).min() {
+        let probe = (self.probes && !self.probing).then(|| self.probed + PROBE);
+        match machine.into_iter().chain(self.first_deadline()).chain(probe).min() {
             Some(at) => self.inbox.recv_timeout(at.saturating_duration_since(Instant::now())),
             None => self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
         }
+    }
+
+    /// Compares the log with the position, unless it was asked before the position moved.
+    fn hear(&mut self, bounds: Bounds) {
+        if bounds.last < self.machine.position().seq {
+            return self.ask_bounds();
+        }
+        self.shared.heard_of(bounds.last);
+        self.tell(Event::Bounds(bounds));
+    }
+
+    /// Asks now and then whether the log is there and is still the one that was applied.
+    fn probe(&mut self) {
+        let due = self.probed.elapsed() >= PROBE && !self.probing;
+        if due && self.probes && self.machine.stopped().is_none() {
+            self.ask_bounds();
+        }
+    }
+
+    fn ask_bounds(&mut self) {
+        (self.probing, self.probed) = (true, Instant::now());
+        self.link.ask_bounds(self.machine.position().seq);
     }
 
     /// Takes what is there, but not for ever: a long backlog must not keep clients waiting.
@@ -176,6 +213,7 @@ impl Writer {
     fn take(&mut self, message: Message) {
         match message {
             Message::Event(_)
+            | Message::Bounds { .. }
             | Message::News(News::Entry(..) | News::Reconnected(_) | News::Truncated(_))
                 if self.verifying =>
             {
@@ -189,9 +227,22 @@ impl Writer {
                 self.tell(Event::Delivered(stored));
             }
             Message::News(News::Reconnected(bounds)) => {
-                self.shared.heard_of(bounds.last);
-                self.tell(Event::Bounds(bounds));
+                self.shared.reachable(None);
+                self.hear(bounds);
                 self.reconnected();
+            }
+            Message::Bounds { position, result: Ok(bounds) } => {
+                self.probing = false;
+                self.shared.reachable(None);
+                if bounds.last >= position || position == self.machine.position().seq {
+                    self.shared.heard_of(bounds.last);
+                    self.tell(Event::Bounds(bounds));
+                }
+            }
+            Message::Bounds { result: Err(error), .. } => {
+                self.probing = false;
+                self.shared.reachable(Some(error.to_string()));
+                self.tell(Event::Unreachable(error.to_string()));
             }
             Message::News(News::Unreachable(reason)) => self.shared.reachable(Some(reason)),
             Message::News(News::Truncated(error)) => {

@@ -20,7 +20,7 @@ impl Writer {
             Action::Append(draft) => self.link.append(draft),
             Action::Read(seq) => self.link.read(seq),
             Action::Verify(seq) => self.verify(seq),
-            Action::AskBounds => self.link.ask_bounds(),
+            Action::AskBounds => self.ask_bounds(),
             Action::Resubscribe(from) => self.link.subscribe(from),
             Action::Commit { seq, hash, payload } => return Some(self.commit(seq, hash, payload)),
             Action::Rollback(fate) => return self.roll_back(fate),

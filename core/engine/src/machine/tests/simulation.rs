@@ -1,0 +1,301 @@
+//! Machines on a model of the log whose messages are lost, late and reordered.
+//!
+//! `HA_SEED=n cargo test -p ha-engine simulation` replays one schedule.
+
+use std::collections::{BTreeMap, HashMap};
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use super::*;
+
+const SEEDS: u64 = 3_000;
+const NODES: usize = 3;
+const STEPS: usize = 250;
+
+#[test]
+fn no_schedule_makes_nodes_differ_or_loses_or_doubles_a_write() {
+    let seeds = match std::env::var("HA_SEED") {
+        Ok(seed) => {
+            let seed = seed.parse().expect("HA_SEED is a number");
+            seed..seed + 1
+        }
+        Err(_) => 0..SEEDS,
+    };
+    for seed in seeds {
+        let outcome = std::panic::catch_unwind(|| World::new(seed).run());
+        assert!(outcome.is_ok(), "schedule HA_SEED={seed} broke a promise");
+    }
+}
+
+/// What a client was told of its write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Committed,
+    Unknown,
+}
+
+struct Node {
+    machine: Machine,
+    /// The rows of the model database: the writes in the order of the fold.
+    rows: Vec<u64>,
+    open: Option<u64>,
+    applying: Option<u64>,
+    queue: Vec<u64>,
+    /// Events on their way to the machine.
+    events: Vec<Event>,
+    next_delivery: u64,
+    clock: u64,
+}
+
+struct World {
+    random: StdRng,
+    log: Vec<Bytes>,
+    /// Drafts on their way to the log, and who waits for the answer.
+    sent: Vec<(usize, Draft)>,
+    nodes: Vec<Node>,
+    told: BTreeMap<u64, Told>,
+    writes: u64,
+    /// Faults happen; otherwise everything runs to its end.
+    faulty: bool,
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let start = Position { lineage: LINEAGE, seq: Seq::ZERO, hash: RunningHash::default() };
+        let node = |boot| Node {
+            machine: machine(boot, start),
+            rows: Vec::new(),
+            open: None,
+            applying: None,
+            queue: Vec::new(),
+            events: Vec::new(),
+            next_delivery: 1,
+            clock: 0,
+        };
+        Self {
+            random: StdRng::seed_from_u64(seed),
+            log: Vec::new(),
+            sent: Vec::new(),
+            nodes: (1..=NODES as u64).map(node).collect(),
+            told: BTreeMap::new(),
+            writes: 0,
+            faulty: true,
+        }
+    }
+
+    fn run(mut self) {
+        for _ in 0..STEPS {
+            self.step();
+        }
+        self.faulty = false;
+        for round in 0.. {
+            assert!(round < 20_000, "the nodes do not come to rest");
+            if self.at_rest() {
+                break;
+            }
+            self.step();
+        }
+        self.check();
+    }
+
+    fn at_rest(&self) -> bool {
+        let end = self.log.len() as u64;
+        self.sent.is_empty()
+            && self.nodes.iter().all(|node| {
+                node.machine.can_execute()
+                    && node.queue.is_empty()
+                    && node.open.is_none()
+                    && node.machine.position().seq.0 == end
+            })
+    }
+
+    fn step(&mut self) {
+        let node = self.random.random_range(0..NODES);
+        match self.random.random_range(0..10) {
+            0 if self.faulty => self.ask(node),
+            1 => self.arrive(),
+            2 | 3 => self.deliver(node),
+            4 => self.tick(node),
+            5 => self.execute(node),
+            _ => self.tell_one(node),
+        }
+    }
+
+    /// A client wants a write.
+    fn ask(&mut self, node: usize) {
+        self.writes += 1;
+        self.nodes[node].queue.push(self.writes);
+    }
+
+    fn execute(&mut self, at: usize) {
+        let node = &mut self.nodes[at];
+        if !node.machine.can_execute() || node.queue.is_empty() {
+            return;
+        }
+        let write = node.queue.remove(0);
+        let (id, payload) = entry(&mut node.machine, &write.to_string());
+        node.open = Some(write);
+        let deadline = Duration::from_millis(node.clock + self.random.random_range(1..400));
+        self.tell(at, Event::Executed { id, payload, deadline });
+    }
+
+    fn tick(&mut self, at: usize) {
+        self.nodes[at].clock += self.random.random_range(1..120);
+        self.tell(at, Event::Tick);
+    }
+
+    /// One of the drafts on their way reaches the log, in any order.
+    fn arrive(&mut self) {
+        if self.sent.is_empty() {
+            return;
+        }
+        let (at, draft) = self.sent.swap_remove(self.random.random_range(0..self.sent.len()));
+        let answer = self.store(&draft);
+        let lost = self.faulty && self.random.random_bool(0.3);
+        let result = if lost { Err(unknown()) } else { answer };
+        self.nodes[at].events.push(Event::Acked { id: draft.attempt, result });
+    }
+
+    fn store(&mut self, draft: &Draft) -> Result<Appended, AppendError> {
+        let last = Seq(self.log.len() as u64);
+        if draft.expect != Some(last) {
+            return Err(AppendError::Refused { last: Some(last) });
+        }
+        self.log.push(draft.parts[0].clone());
+        Ok(Appended { first: last.next(), last: last.next() })
+    }
+
+    fn deliver(&mut self, at: usize) {
+        let node = &mut self.nodes[at];
+        let seq = node.next_delivery;
+        let Some(payload) = self.log.get(seq as usize - 1) else { return };
+        node.next_delivery += 1;
+        let event = delivered(seq, payload);
+        self.tell(at, event);
+    }
+
+    /// One of the answers on their way reaches the node, in any order.
+    fn tell_one(&mut self, at: usize) {
+        let waiting = self.nodes[at].events.len();
+        if waiting == 0 {
+            return;
+        }
+        let event = self.nodes[at].events.swap_remove(self.random.random_range(0..waiting));
+        self.tell(at, event);
+    }
+
+    fn tell(&mut self, at: usize, event: Event) {
+        let mut events = vec![event];
+        while !events.is_empty() {
+            let node = &mut self.nodes[at];
+            let actions = node.machine.on(Duration::from_millis(node.clock), events.remove(0));
+            for action in actions {
+                events.extend(self.perform(at, action));
+            }
+        }
+    }
+
+    fn perform(&mut self, at: usize, action: Action) -> Option<Event> {
+        match action {
+            Action::Append(draft) => self.send(at, draft),
+            Action::Read(seq) => {
+                let found = self.log.get(seq.0 as usize - 1).cloned();
+                self.nodes[at].events.push(read_back(seq.0, found.as_ref()));
+            }
+            Action::AskBounds => {
+                self.nodes[at].events.push(bounds(1, self.log.len() as u64));
+            }
+            Action::Verify(seq) => assert!(seq.0 as usize <= self.log.len(), "the log lost nothing"),
+            Action::Commit { seq, hash, payload } => return Some(self.commit(at, seq, hash, &payload)),
+            Action::Rollback(fate) => self.roll_back(at, &fate),
+            Action::Apply { seq, hash, how, .. } => return Some(self.apply(at, seq, hash, &how)),
+            Action::Resubscribe(from) => self.nodes[at].next_delivery = from.0,
+            Action::Stop(reason) => panic!("node {at} stopped: {reason}"),
+        }
+        None
+    }
+
+    fn send(&mut self, at: usize, draft: Draft) {
+        let dice = if self.faulty { self.random.random_range(0..10) } else { 9 };
+        let answer = |error| Event::Acked { id: draft.attempt, result: Err(error) };
+        match dice {
+            0 => self.nodes[at].events.push(answer(unknown())),
+            1 => {
+                let error = AppendError::NotSent { reason: "down".to_owned() };
+                self.nodes[at].events.push(answer(error));
+            }
+            // It is late: the sender learns nothing, and it arrives some time.
+            2 => {
+                self.nodes[at].events.push(answer(unknown()));
+                self.sent.push((at, draft));
+            }
+            _ => self.sent.push((at, draft)),
+        }
+    }
+
+    fn commit(&mut self, at: usize, seq: Seq, hash: RunningHash, payload: &Bytes) -> Event {
+        assert_eq!(&self.log[seq.0 as usize - 1], payload, "committed without the log");
+        if self.faulty && self.random.random_bool(0.1) {
+            let stored = Stored { seq, payload: payload.clone() };
+            return Event::CommitFailed { stored, reason: "disk".to_owned() };
+        }
+        let write = self.nodes[at].open.take().expect("a commit has an open group");
+        self.nodes[at].rows.push(write);
+        self.answer(write, Told::Committed);
+        Event::Moved { seq, hash }
+    }
+
+    fn roll_back(&mut self, at: usize, fate: &Fate) {
+        let node = &mut self.nodes[at];
+        let write = node.open.take().expect("a rollback has an open group");
+        match fate {
+            Fate::Again => node.queue.insert(0, write),
+            Fate::Applying(_) => node.applying = Some(write),
+            Fate::Unknown(_) => self.answer(write, Told::Unknown),
+            Fate::Failed(error) => panic!("{error}"),
+        }
+    }
+
+    fn apply(&mut self, at: usize, seq: Seq, hash: RunningHash, how: &How) -> Event {
+        let node = &mut self.nodes[at];
+        assert!(node.open.is_none(), "an entry is applied beside an open group");
+        if let How::Ours(entry) = how {
+            node.rows.extend(entry.changes.iter().map(number));
+        } else {
+            assert!(matches!(how, How::Nothing(None)), "{how:?}");
+        }
+        if let Some(write) = node.applying.take() {
+            self.answer(write, Told::Committed);
+        }
+        Event::Moved { seq, hash }
+    }
+
+    fn answer(&mut self, write: u64, told: Told) {
+        assert!(self.told.insert(write, told).is_none(), "write {write} was answered twice");
+    }
+
+    /// All nodes have the same state, with each acknowledged write in it exactly once, and no
+    /// write twice.
+    fn check(&self) {
+        let rows = &self.nodes[0].rows;
+        for node in &self.nodes {
+            assert_eq!(&node.rows, rows);
+            assert_eq!(node.machine.position(), self.nodes[0].machine.position());
+        }
+        let mut counts = HashMap::new();
+        rows.iter().for_each(|write| *counts.entry(write).or_insert(0) += 1);
+        assert!(counts.values().all(|count| *count == 1), "a write is there twice: {rows:?}");
+        for write in 1..=self.writes {
+            let told = self.told.get(&write).expect("every client is answered");
+            assert!(*told == Told::Unknown || counts.contains_key(&write), "write {write} is lost");
+        }
+    }
+}
+
+fn number(change: &Change) -> u64 {
+    match change {
+        Change::Sql(sql) => sql.parse().expect("the model writes numbers"),
+        other => panic!("{other:?}"),
+    }
+}
