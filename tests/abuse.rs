@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use serde_json::json;
+use support::report::outcome;
 use support::tools::{curl, psql};
 use support::{Node, PATIENCE, home, http, until};
 
@@ -19,7 +20,8 @@ const ENDLESS: &str =
 /// A read and a write over both front-ends, and a new connection to the NATS server.
 fn still_works(node: &Node) {
     node.run(&["CREATE TABLE IF NOT EXISTS good(a)", "INSERT INTO good VALUES(1)"]);
-    let printed = psql(node, &["-Atc", "INSERT INTO good VALUES(2); SELECT count(*) > 1 FROM good"]);
+    let printed =
+        psql(node, &["-Atc", "INSERT INTO good VALUES(2); SELECT count(*) > 1 FROM good"]);
     assert!(printed.success && printed.out.starts_with("INSERT 0 1\n"), "{printed:?}");
     let mut server = connect(node.url().trim_start_matches("nats://").parse().unwrap());
     let mut hello = [0; 5];
@@ -65,10 +67,8 @@ fn endless_statements_end() {
 #[test]
 fn statements_of_clients_that_leave_end() {
     let home = home();
-    let node = Node::start(
-        home.path(),
-        &["-m", "--statement-timeout", "0", "--concurrent-queries", "1"],
-    );
+    let node =
+        Node::start(home.path(), &["-m", "--statement-timeout", "0", "--concurrent-queries", "1"]);
     node.run(&["CREATE TABLE t(a)"]);
     for sql in [ENDLESS.to_owned(), format!("INSERT INTO t {ENDLESS}")] {
         let body = json!([{ "sql": sql }]).to_string();
@@ -149,7 +149,8 @@ fn garbage_on_any_port_harms_nobody() {
     let home = home();
     let node = Node::start(home.path(), &["-m"]);
     let nats = node.url().trim_start_matches("nats://").parse().unwrap();
-    let noise: Vec<u8> = (0..100_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let noise: Vec<u8> =
+        (0..100_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     for address in [node.http, node.pg, nats] {
         reply_to(address, &noise);
         reply_to(address, b"\r\n\r\n\0\0\0\0 GET / HTTP/9.9\r\n\r\n");
@@ -167,15 +168,15 @@ fn garbage_on_any_port_harms_nobody() {
 fn lengths_that_lie_are_refused() {
     let home = home();
     let node = Node::start(home.path(), &["-m"]);
-    for length in [0x7fff_ffff_u32, 0xffff_ffff, 0, 3, 4, 1 << 30] {
-        reply_to(node.pg, &length.to_be_bytes());
-        let startup = b"user\0ha\0\0";
-        let mut bytes = (8 + startup.len() as u32).to_be_bytes().to_vec();
-        bytes.extend(196_608_u32.to_be_bytes());
-        bytes.extend(startup);
-        bytes.push(b'p');
-        bytes.extend(length.to_be_bytes());
-        reply_to(node.pg, &bytes);
+    let startup = [0, 3, 0, 0].into_iter().chain(*b"user\0ha\0\0").collect::<Vec<u8>>();
+    let with_length = |length: u32| [&length.to_be_bytes()[..], &startup].concat();
+    let honest = with_length(4 + startup.len() as u32);
+    for length in [0x7fff_ffff_u32, 0xffff_ffff, 0, 3, 1 << 30] {
+        let password = [&honest[..], b"p", &length.to_be_bytes()].concat();
+        for bytes in [with_length(length), password] {
+            let reply = reply_to(node.pg, &bytes);
+            assert!(!reply.windows(5).any(|five| five == b"Z\0\0\0\x05"), "it is let in");
+        }
         still_works(&node);
     }
 }
@@ -200,27 +201,54 @@ impl Drop for SmallDisk {
 }
 
 #[test]
+fn a_full_disk_under_the_database_is_an_error_that_passes() {
+    full_disk(["disk/ha.db", "nats"], |_| {});
+}
+
+/// nats-server takes no writes after one that failed, until it is started again.
+#[test]
+fn a_full_disk_under_the_log_is_an_error_that_a_restart_clears() {
+    full_disk(["ha.db", "disk/nats"], |node| {
+        until("the node says so", || node.readiness().filter(|answer| answer.status == 503));
+        assert_eq!(node.terminate().code(), Some(0));
+        node.again();
+    });
+}
+
+/// Fills the disk that the database or the log is on, and makes room again.
 #[allow(clippy::print_stderr, reason = "it tells that nothing was tested")]
-fn a_full_disk_is_an_error_that_passes() {
+fn full_disk([database, log]: [&str; 2], repair: impl FnOnce(&mut Node)) {
     let home = home();
     let Some(disk) = SmallDisk::mount(home.path().join("disk"), "16m") else {
         eprintln!("not tested: a small file system cannot be mounted here");
         return;
     };
-    let node = Node::start(home.path(), &["disk/ha.db", "--nats-store-dir", "nats"]);
+    let timeout = ["--replication-timeout", "2s"];
+    let start = [&[database, "--nats-store-dir", log], &timeout[..]].concat();
+    let mut node = Node::start(home.path(), &start);
     node.run(&["CREATE TABLE t(a)", "INSERT INTO t VALUES('before')"]);
     let ballast = disk.0.join("ballast");
     fs::write(&ballast, vec![0; 12 << 20]).unwrap();
-    let large = "INSERT INTO t VALUES(randomblob(500000))";
-    let failed = until("the disk is full", || {
-        let answer = node.query(large);
-        (answer.status != 200).then_some(answer)
-    });
-    assert!([500, 503, 504, 507].contains(&failed.status), "{failed:?}");
+    let mut answers = Vec::new();
+    let mut insert = |node: &Node| {
+        let answer = node.query("INSERT INTO t VALUES(randomblob(500000))");
+        let status = answer.status;
+        answers.push(answer);
+        status
+    };
+    let full = until("the disk is full", || Some(insert(&node)).filter(|status| *status != 200));
+    assert!([400, 503, 504, 507].contains(&full), "{full}");
     let reads = node.query("SELECT a FROM t WHERE typeof(a) = 'text'");
     assert_eq!(reads.rows(0), [["before"]]);
     fs::remove_file(&ballast).unwrap();
-    until("the node takes writes again", || (node.query(large).status == 200).then_some(()));
+    repair(&mut node);
+    until("writes work again", || (insert(&node) == 200).then_some(()));
     node.wait_ready();
     still_works(&node);
+    let stored = answers.iter().filter(|answer| match answer.header("x-ha-transaction") {
+        Some(name) => outcome(&node, name),
+        None => answer.status == 200,
+    });
+    let count = format!("[[{}]]", stored.count());
+    assert_eq!(node.select("SELECT count(*) FROM t WHERE typeof(a) = 'blob'"), count);
 }

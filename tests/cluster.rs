@@ -5,9 +5,12 @@
 
 mod support;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use serde_json::json;
 use support::http::Answer;
-use support::load::{Load, outcome};
+use support::load::Load;
+use support::report::outcome;
 use support::{Node, home, until};
 use tempfile::TempDir;
 
@@ -33,6 +36,28 @@ fn writes_on_both_nodes_at_once_are_all_there_once() {
     assert!(report.written() > 16 * 15, "{}", report.written());
 }
 
+/// The checks of this file find what they look for.
+#[test]
+fn a_lost_or_doubled_write_is_found() {
+    let home = home();
+    let nodes = cluster(&home);
+    let report = Load::start(both(&nodes), Some(3)).finish_rounds();
+    report.check(both(&nodes));
+    for (damage, repair) in [
+        ("DELETE FROM items WHERE id = 1 RETURNING key", "INSERT INTO items VALUES(1, '?')"),
+        ("INSERT INTO items SELECT 0, key FROM items LIMIT 1", "DELETE FROM items WHERE id = 0"),
+        ("UPDATE names SET owner = owner || '!'", "UPDATE names SET owner = rtrim(owner, '!')"),
+        ("UPDATE counter SET n = n - 1", "UPDATE counter SET n = n + 1"),
+    ] {
+        let shown = nodes[0].run(&[damage]);
+        let found = catch_unwind(AssertUnwindSafe(|| report.check(both(&nodes))));
+        assert!(found.is_err(), "not found: {damage}");
+        let key = shown[0][0].as_str().unwrap_or_default();
+        nodes[0].run(&[&repair.replace('?', key)]);
+        report.check(both(&nodes));
+    }
+}
+
 #[test]
 fn a_killed_node_loses_and_doubles_nothing() {
     kill_by_turns(&[0, 1, 0]);
@@ -55,7 +80,9 @@ fn kill_by_turns(victims: &[usize]) {
         nodes[victim].again();
     }
     load.wait_written(50, &[0, 1]);
-    load.finish().check(both(&nodes));
+    let report = load.finish();
+    report.check(both(&nodes));
+    assert!(report.interrupted() >= victims.len(), "{} ends", report.interrupted());
 }
 
 /// Writes to the second node until an attempt fails; its rows and answers, the failed one last.

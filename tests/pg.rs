@@ -50,9 +50,23 @@ fn psql_sees_tags_nulls_and_aborted_transactions() {
     assert_eq!(
         lines,
         [
-            "CREATE TABLE", "BEGIN", "INSERT 0 2", "COMMIT", "BEGIN", "DELETE 2", "ROLLBACK",
-            "BEGIN", "SAVEPOINT", "UPDATE 2", "ROLLBACK", "RELEASE", "COMMIT",
-            "1|a|\\x00ff", "2|<null>|<null>", "BEGIN", "ROLLBACK",
+            "CREATE TABLE",
+            "BEGIN",
+            "INSERT 0 2",
+            "COMMIT",
+            "BEGIN",
+            "DELETE 2",
+            "ROLLBACK",
+            "BEGIN",
+            "SAVEPOINT",
+            "UPDATE 2",
+            "ROLLBACK",
+            "RELEASE",
+            "COMMIT",
+            "1|a|\\x00ff",
+            "2|<null>|<null>",
+            "BEGIN",
+            "ROLLBACK",
         ]
     );
     let codes = printed.err.lines().filter_map(|line| line.rsplit(' ').next());

@@ -158,7 +158,17 @@ fn a_page_of_another_site_is_refused() {
     assert_eq!(from(("Origin", "null")).status, 403);
     let rebound = curl(
         home.path(),
-        &["-o", "x", "-w", "%{http_code}", "-H", "Host: evil.example", "-d", &body, &format!("http://{}/", node.http)],
+        &[
+            "-o",
+            "x",
+            "-w",
+            "%{http_code}",
+            "-H",
+            "Host: evil.example",
+            "-d",
+            &body,
+            &format!("http://{}/", node.http),
+        ],
     );
     assert_eq!(rebound.out, "403");
 }
@@ -245,7 +255,10 @@ fn no_secret_is_in_the_log() {
     }
     let refused = ["-m", "--port", "0", "--pg-port", "any", "--replication-timeout", "1s"];
     let url = "nats://user:canary7@127.0.0.1:1";
-    let (_, _, err) = run_to_end(home.path(), &[&refused[..], &["--log", "trace", "--replication-url", url]].concat());
+    let (_, _, err) = run_to_end(
+        home.path(),
+        &[&refused[..], &["--log", "trace", "--replication-url", url]].concat(),
+    );
     assert!(err.contains("127.0.0.1:1") && !err.contains("canary"), "{err}");
     until("the nodes go on without the server", || joined[0].readiness());
 }

@@ -95,6 +95,17 @@ fn a_node_on_disk_goes_on_where_it_was() {
     assert_eq!(node.select("SELECT name FROM users"), r#"[["kept"]]"#);
 }
 
+#[test]
+fn a_plain_configuration_file_is_read() {
+    let home = home();
+    let lines = "# a node in memory\nmemory\nname configured\nhttp-token secret\n";
+    fs::write(home.path().join("ha.conf"), lines).unwrap();
+    let node = Node::start(home.path(), &["-c", "ha.conf"]);
+    assert_eq!(node.readiness().unwrap().json()["node"], "configured");
+    assert_eq!(node.query("SELECT 1").status, 401);
+    assert!(!home.path().join("ha.db").exists());
+}
+
 /// A node in memory keeps its log under the number of its NATS port.
 fn free_port() -> String {
     let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -4,6 +4,7 @@
 pub mod http;
 pub mod load;
 pub mod node;
+pub mod report;
 pub mod tools;
 
 use std::time::{Duration, Instant};

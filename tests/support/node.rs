@@ -175,11 +175,9 @@ impl Node {
 
     /// Waits until a SELECT gives these rows.
     pub fn wait_rows(&self, sql: &str, rows: &Value) {
-        let rows = rows.to_string();
         until(&format!("{sql} gives {rows}"), || {
             let answer = self.query(sql);
-            (answer.status == 200 && answer.json()["results"][0]["rows"].to_string() == rows)
-                .then_some(())
+            (answer.status == 200 && answer.json()["results"][0]["rows"] == *rows).then_some(())
         });
     }
 

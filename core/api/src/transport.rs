@@ -52,6 +52,10 @@ pub trait ChangeTransport: Debug + Display + Send + Sync + 'static {
     /// The body of a snapshot that [`Self::snapshots`] listed.
     async fn get_snapshot(&self, meta: &SnapshotMeta) -> Result<ByteStream>;
 
+    /// Forgets a snapshot; no error if there is none. Who reads its body meanwhile may get an
+    /// error.
+    async fn remove_snapshot(&self, meta: &SnapshotMeta) -> Result<()>;
+
     /// Ends all subscriptions and releases connections. Later calls fail with
     /// [`crate::Error::Closed`]; closing again is no error.
     async fn close(&self) -> Result<()>;

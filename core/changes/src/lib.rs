@@ -14,6 +14,7 @@ mod entry;
 mod error;
 mod exact;
 mod names;
+mod statements;
 
 pub use apply::{Applied, ApplyError, apply};
 pub use change::{Change, RowChange, RowOp, Table, TableColumn};

@@ -69,11 +69,9 @@ pub(crate) fn lock(path: &Path) -> Result<File> {
 pub fn inspect(path: &Path) -> Result<Found> {
     Ok(match look(path)? {
         Looked::Nothing => Found::Nothing,
-        Looked::Position(Record { position, transactions }) => Found::Position(Token {
-            lineage: position.lineage,
-            seq: position.seq,
-            n: transactions,
-        }),
+        Looked::Position(Record { position, transactions }) => {
+            Found::Position(Token { lineage: position.lineage, seq: position.seq, n: transactions })
+        }
         Looked::Foreign(digest) => Found::Foreign(digest),
     })
 }
@@ -111,12 +109,26 @@ fn look(path: &Path) -> Result<Looked> {
     Ok(if empty { Looked::Nothing } else { Looked::Foreign(digest) })
 }
 
+/// The SHA-256 of the file as it is; of what a crash left beside it too, which is a part of
+/// the database.
 fn digest(path: &Path) -> Result<[u8; 32]> {
-    let context = || format!("read the database file {}", path.display());
-    let mut file = File::open(path).map_err(|failure| Error::io(context(), &failure))?;
     let mut hash = Sha256::new();
-    std::io::copy(&mut file, &mut hash).map_err(|failure| Error::io(context(), &failure))?;
+    add_file(&mut hash, path)?;
+    for suffix in ["-wal", "-journal"] {
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(suffix);
+        if Path::new(&beside).exists() {
+            add_file(&mut hash, Path::new(&beside))?;
+        }
+    }
     Ok(hash.finalize().into())
+}
+
+fn add_file(hash: &mut Sha256, path: &Path) -> Result<()> {
+    let context = || format!("read the database file {}", path.display());
+    let mut file = std::fs::File::open(path).map_err(|failure| Error::io(context(), &failure))?;
+    std::io::copy(&mut file, hash).map_err(|failure| Error::io(context(), &failure))?;
+    Ok(())
 }
 
 /// Decides how the node starts, and makes what has to be made for it: the file, the base.
@@ -134,13 +146,11 @@ pub(crate) async fn begin(
         Looked::Nothing => empty(&bounds),
         Looked::Position(record) if !readable => resume(record, &bounds),
         Looked::Foreign(_) if !readable => from_here(bounds.lineage),
-        Looked::Position(record) => {
-            match beginning_of(record.position, &bounds, options)? {
-                Beginning::Resume => verified(record, &bounds, options, transport).await?,
-                Beginning::NewBase => base::make(options, identity, transport, &bounds, None).await?,
-                Beginning::Stop(reason) => stand_still(record, &bounds, reason),
-            }
-        }
+        Looked::Position(record) => match beginning_of(record.position, &bounds, options)? {
+            Beginning::Resume => verified(record, &bounds, options, transport).await?,
+            Beginning::NewBase => base::make(options, identity, transport, &bounds, None).await?,
+            Beginning::Stop(reason) => stand_still(record, &bounds, reason),
+        },
         Looked::Foreign(digest) if bounds.last == Seq::ZERO => {
             base::make(options, identity, transport, &bounds, Some(digest)).await?
         }
@@ -293,6 +303,8 @@ fn prepare(path: &Path, open: &OpenOptions, record: Record) -> Result<()> {
     store::write_record(&conn, &record, None).map_err(error)
 }
 
-async fn blocking<T: Send + 'static>(run: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+async fn blocking<T: Send + 'static>(
+    run: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
     tokio::task::spawn_blocking(run).await.map_err(|_| Error::Closed)?
 }

@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use ha_core::{
-    AttemptName, ChangeTransport, Engine, Error, Outcome, Result, Seq, Session,
-    SessionOptions, Snapshot, Status, Token,
+    AttemptName, ChangeTransport, Engine, Error, Outcome, Result, Seq, Session, SessionOptions,
+    Snapshot, Status, Token,
 };
 use ha_sqlite::{Durability, OpenOptions};
 use parking_lot::Mutex;
@@ -17,7 +17,7 @@ use crate::begin::{self, Start, begin};
 use crate::machine::Identity;
 use crate::options::NodeOptions;
 use crate::readers::Readers;
-use crate::session::NodeSession;
+use crate::session::{NodeSession, Surroundings};
 use crate::shared::Shared;
 use crate::writer::{Link, Message, Setup, Writer};
 use crate::{snapshot, store};
@@ -46,11 +46,8 @@ impl Node {
         options: NodeOptions,
         transport: Arc<dyn ChangeTransport>,
     ) -> Result<Arc<Self>> {
-        let identity = Identity {
-            node: options.name.clone(),
-            process_id: process_id(),
-            boot: rand::random(),
-        };
+        let identity =
+            Identity { node: options.name.clone(), process_id: process_id(), boot: rand::random() };
         let open = open_options(&options, &transport);
         let path = options.path.clone();
         let lock = tokio::task::spawn_blocking(move || begin::lock(&path))
@@ -58,12 +55,8 @@ impl Node {
             .map_err(|_| Error::Closed)??;
         let start = begin(&options, &open, &identity, &transport).await?;
         let (inbox, outbox) = mpsc::channel();
-        let shared = Arc::new(Shared::new(
-            options.name.clone(),
-            start.record,
-            start.end,
-            start.has_state,
-        ));
+        let shared =
+            Arc::new(Shared::new(options.name.clone(), start.record, start.end, start.has_state));
         let link = Link::new(Arc::clone(&transport), Handle::current(), inbox.clone());
         let setup = Setup {
             link,
@@ -71,6 +64,7 @@ impl Node {
             shared: Arc::clone(&shared),
             identity,
             idle_timeout: options.idle_timeout,
+            patience: options.replication_timeout,
             end: start.end,
             stopped: start.stopped.clone(),
         };
@@ -111,9 +105,10 @@ impl Node {
     }
 }
 
+/// A node that is dropped stops as [`Node::stop`] does, but nobody waits for it.
 impl Drop for Node {
     fn drop(&mut self) {
-        // The thread may have ended already.
+        // The thread is gone if it was stopped before.
         let _ = self.inbox.send(Message::Stop);
     }
 }
@@ -123,10 +118,12 @@ impl Engine for Node {
     async fn session(&self, options: SessionOptions) -> Result<Box<dyn Session>> {
         Ok(Box::new(NodeSession::new(
             options,
-            self.options.clone(),
-            Arc::clone(&self.readers),
-            Arc::clone(&self.shared),
-            self.inbox.clone(),
+            Surroundings {
+                options: self.options.clone(),
+                readers: Arc::clone(&self.readers),
+                shared: Arc::clone(&self.shared),
+                inbox: self.inbox.clone(),
+            },
         )))
     }
 

@@ -62,8 +62,7 @@ impl Readers {
     }
 
     fn open(&self) -> Result<Reader> {
-        let mut conn =
-            ha_sqlite::open(&self.path, Role::Read, &self.options).map_err(error)?;
+        let mut conn = ha_sqlite::open(&self.path, Role::Read, &self.options).map_err(error)?;
         let guard = Guard::install(&mut conn).map_err(error)?;
         let clock = Clock::install(&mut conn).map_err(error)?;
         Ok(Reader { conn, guard, clock, readable: HashMap::new() })
@@ -193,7 +192,10 @@ impl Reader {
         }
         let readable = prepared.explains
             || prepared.read_only
-                && !(seen.savepoint.is_some() || seen.sets_pragma || seen.maintenance || seen.schema);
+                && !(seen.savepoint.is_some()
+                    || seen.sets_pragma
+                    || seen.maintenance
+                    || seen.schema);
         if self.readable.len() >= REMEMBERED {
             self.readable.clear();
         }
@@ -219,8 +221,17 @@ pub(crate) fn surely_writes(batch: &Batch) -> bool {
         let first = ha_core::sql::first_keyword(&statement.sql);
         matches!(
             first.as_str(),
-            "INSERT" | "UPDATE" | "DELETE" | "REPLACE" | "CREATE" | "DROP" | "ALTER" | "SAVEPOINT"
-                | "RELEASE" | "ANALYZE" | "REINDEX"
+            "INSERT"
+                | "UPDATE"
+                | "DELETE"
+                | "REPLACE"
+                | "CREATE"
+                | "DROP"
+                | "ALTER"
+                | "SAVEPOINT"
+                | "RELEASE"
+                | "ANALYZE"
+                | "REINDEX"
         )
     })
 }

@@ -46,7 +46,8 @@ impl Shared {
             condition.trouble = trouble;
             condition.stopped = stopped.map(str::to_owned);
             let at_end = record.position.seq >= condition.end;
-            condition.behind = if at_end { None } else { condition.behind.or_else(|| Some(Instant::now())) };
+            condition.behind =
+                if at_end { None } else { condition.behind.or_else(|| Some(Instant::now())) };
             condition.stopped.is_none() && at_end
         };
         self.record.send_if_modified(|known| std::mem::replace(known, record) != record);
@@ -68,6 +69,9 @@ impl Shared {
     pub(crate) async fn serving(&self, patience: std::time::Duration) -> Result<()> {
         if *self.serving.borrow() {
             return Ok(());
+        }
+        if let Readiness::Stopped(reason) = self.status().readiness {
+            return Err(Error::NotReady(reason));
         }
         let mut serving = self.serving.subscribe();
         let waited = tokio::time::timeout(patience, serving.wait_for(|serving| *serving)).await;

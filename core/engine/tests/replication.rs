@@ -4,17 +4,11 @@ mod support;
 
 use ha_core::Value;
 use ha_memory::MemoryLog;
-use support::{Running, start};
+use support::{Running, equal, start};
 
 async fn two() -> (Running, Running) {
     let log = MemoryLog::new();
     (start("a", &log).await, start("b", &log).await)
-}
-
-async fn equal(a: &Running, b: &Running) {
-    a.reach(b).await;
-    b.reach(a).await;
-    assert_eq!(a.dump().await, b.dump().await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

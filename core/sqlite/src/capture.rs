@@ -217,7 +217,7 @@ mod tests {
         let (conn, capture) = capture("CREATE TABLE t(a INTEGER PRIMARY KEY AUTOINCREMENT)");
         conn.execute_batch("INSERT INTO t DEFAULT VALUES").unwrap();
         assert!(!capture.wrote_sequences());
-        for sql in ["UPDATE sqlite_sequence SET seq = 9", "DELETE FROM sqlite_sequence", "DROP TABLE t"] {
+        for sql in ["UPDATE sqlite_sequence SET seq = 9", "DELETE FROM sqlite_sequence"] {
             conn.execute_batch("INSERT INTO t DEFAULT VALUES").unwrap();
             conn.execute_batch(sql).unwrap();
             assert!(capture.wrote_sequences(), "{sql}");

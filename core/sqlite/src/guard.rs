@@ -64,9 +64,11 @@ pub fn is_internal(table: &[u8]) -> bool {
 #[must_use]
 pub fn names_internal(sql: &str) -> bool {
     let bytes = sql.as_bytes();
-    let in_a_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"_$".contains(byte) || *byte >= 0x80;
+    let in_a_name =
+        |byte: &u8| byte.is_ascii_alphanumeric() || b"_$".contains(byte) || *byte >= 0x80;
     (0..bytes.len()).any(|at| {
-        is_internal(&bytes[at..]) && !at.checked_sub(1).is_some_and(|before| in_a_name(&bytes[before]))
+        is_internal(&bytes[at..])
+            && !at.checked_sub(1).is_some_and(|before| in_a_name(&bytes[before]))
     })
 }
 
@@ -355,7 +357,9 @@ mod tests {
 
     #[test]
     fn names_of_our_own_are_found_in_a_text() {
-        for sql in ["ALTER TABLE t RENAME TO _ha_t", "_HA_t", "x \"_ha_t\"", "main._ha_t", "[_ha_t]"] {
+        for sql in
+            ["ALTER TABLE t RENAME TO _ha_t", "_HA_t", "x \"_ha_t\"", "main._ha_t", "[_ha_t]"]
+        {
             assert!(names_internal(sql), "{sql}");
         }
         for sql in ["", "t", "a_ha_t", "$_ha_t", "é_ha_t", "__ha_t", "_ha"] {

@@ -7,6 +7,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
+use rustix::param::clock_ticks_per_second;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, Command};
@@ -61,6 +62,14 @@ impl Node {
         Ok(Self { process, addresses })
     }
 
+    /// The processor time that the node has used so far, of all its threads.
+    pub(crate) fn processor_time(&self) -> Result<Duration> {
+        let pid = self.process.id().context("the node has ended")?;
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+        let ticks = processor_ticks(&stat).context("the node's times are not readable")?;
+        Ok(Duration::from_secs_f64(ticks as f64 / clock_ticks_per_second() as f64))
+    }
+
     /// Stops the node; an error if it does not end by itself, without an error of its own.
     pub(crate) async fn stop(mut self) -> Result<()> {
         let pid = self.process.id().and_then(|id| Pid::from_raw(id.cast_signed()));
@@ -103,6 +112,15 @@ fn addresses(log: &str) -> Option<Addresses> {
     })
 }
 
+/// The sum of utime and stime, the 14th and 15th field of `/proc/PID/stat` (proc(5)). The
+/// second, the name, may hold blanks and ends with the last parenthesis.
+fn processor_ticks(stat: &str) -> Option<u64> {
+    let (_, after_name) = stat.rsplit_once(')')?;
+    let mut times =
+        after_name.split_whitespace().skip(11).map_while(|field| field.parse::<u64>().ok());
+    Some(times.next()? + times.next()?)
+}
+
 async fn pass_on(mut log: Lines<BufReader<ChildStderr>>) {
     while let Ok(Some(line)) = log.next_line().await {
         // A log that cannot be shown is no reason to stop measuring.
@@ -113,6 +131,13 @@ async fn pass_on(mut log: Lines<BufReader<ChildStderr>>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn processor_ticks_are_those_of_user_and_kernel() {
+        let stat = "7 (a ) b) S 1 7 7 0 -1 4194304 100 0 0 0 250 50 3 4 20 0 13 0 99 1 2 3";
+        assert_eq!(processor_ticks(stat), Some(300));
+        assert_eq!(processor_ticks("7 (ha) S 1"), None);
+    }
 
     #[test]
     fn addresses_are_known_once_all_three_were_logged() {

@@ -23,10 +23,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3600))]
     seconds: u64,
     /// How many clients the HTTP workloads have
-    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "1,16,64")]
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "1,16,64", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) clients: Vec<u16>,
     /// How many clients the PostgreSQL workloads have
-    #[arg(long, value_name = "N", default_value_t = 8)]
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) pg_clients: u16,
     /// Run only the workloads whose name contains this, such as "http insert"
     #[arg(long, value_name = "TEXT", default_value = "")]

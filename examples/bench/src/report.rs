@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -43,13 +44,33 @@ pub(crate) struct Row {
     max: f64,
     /// Of writes, how many an entry of the log held on average.
     per_entry: Option<f64>,
+    /// Processor time that the node spent on each, in microseconds. Varies less than
+    /// throughput when other programs disturb.
+    processor_micros: f64,
     errors: u64,
     first_error: Option<String>,
 }
 
+/// What a workload took from the node.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Spent {
+    /// Processor time of all threads, the NATS server's too.
+    pub(crate) processor: Duration,
+    /// Entries of the log.
+    pub(crate) entries: u64,
+}
+
+impl Spent {
+    /// What was spent between `earlier` and this.
+    pub(crate) fn since(self, earlier: Self) -> Self {
+        let processor = self.processor.saturating_sub(earlier.processor);
+        Self { processor, entries: self.entries.saturating_sub(earlier.entries) }
+    }
+}
+
 impl Row {
-    /// Sums a workload up that made the log grow by `entries`.
-    pub(crate) fn new(name: String, clients: u16, outcome: &Outcome, entries: u64) -> Self {
+    /// Sums a workload up.
+    pub(crate) fn new(name: String, clients: u16, outcome: &Outcome, spent: Spent) -> Self {
         let millis = |micros: u64| micros as f64 / 1000.0;
         let requests = outcome.latency.len() as f64;
         let quantile = |q| millis(outcome.latency.value_at_quantile(q));
@@ -61,21 +82,24 @@ impl Row {
             p95: quantile(0.95),
             p99: quantile(0.99),
             max: millis(outcome.latency.max()),
-            per_entry: (entries > 0).then(|| requests / entries as f64),
+            per_entry: (spent.entries > 0).then(|| requests / spent.entries as f64),
+            processor_micros: spent.processor.as_secs_f64() * 1e6 / requests,
             errors: outcome.errors,
             first_error: outcome.first_error.clone(),
         }
     }
 
     fn write(&self, f: &mut fmt::Formatter<'_>, baseline: &Baseline) -> fmt::Result {
-        let Self { name, clients, per_second, p50, p95, p99, max, errors, .. } = self;
+        let Self {
+            name, clients, per_second, p50, p95, p99, max, errors, processor_micros, ..
+        } = self;
         let per_entry = self.per_entry.map_or(String::new(), |mean| format!("{mean:.1}"));
         let by_disk = per_second / baseline.mean_fdatasync();
         let by_publish = per_second / baseline.publishes;
         writeln!(
             f,
             "{name:<12}{clients:>8}{per_second:>11.0}{p50:>9.2}{p95:>9.2}{p99:>9.2}{max:>10.2}\
-             {per_entry:>11}{errors:>8}{by_disk:>13.2}{by_publish:>12.2}"
+             {per_entry:>11}{processor_micros:>8.0}{errors:>8}{by_disk:>13.2}{by_publish:>12.2}"
         )?;
         match &self.first_error {
             Some(error) => writeln!(f, "  first error: {error}"),
@@ -107,7 +131,7 @@ impl fmt::Display for Report {
         writeln!(f, "publishes one at a time: {publishes:.0}/s\n")?;
         writeln!(
             f,
-            "{:<12}{:>8}{:>11}{:>9}{:>9}{:>9}{:>10}{:>11}{:>8}{:>13}{:>12}",
+            "{:<12}{:>8}{:>11}{:>9}{:>9}{:>9}{:>10}{:>11}{:>8}{:>8}{:>13}{:>12}",
             "workload",
             "clients",
             "per s",
@@ -116,6 +140,7 @@ impl fmt::Display for Report {
             "p99 ms",
             "max ms",
             "per entry",
+            "cpu us",
             "errors",
             "x fdatasync",
             "x publish"
@@ -134,7 +159,6 @@ impl fmt::Display for Report {
 mod tests {
     use super::*;
     use hdrhistogram::Histogram;
-    use std::time::Duration;
 
     fn report(errors: u64, faults: Faults) -> Report {
         let mut latency = Histogram::new(3).unwrap();
@@ -142,11 +166,12 @@ mod tests {
         let first_error = (errors > 0).then(|| "out of paper".to_owned());
         let elapsed = Duration::from_secs(2);
         let outcome = Outcome { elapsed, latency, acknowledged: vec![], errors, first_error };
+        let spent = Spent { processor: Duration::from_millis(40), entries: 250 };
         Report {
             memory: false,
             dir: "/data".into(),
             baseline: Baseline { fdatasync: (50.0, 150.0), publishes: 250.0 },
-            rows: vec![Row::new("http insert".to_owned(), 16, &outcome, 250)],
+            rows: vec![Row::new("http insert".to_owned(), 16, &outcome, spent)],
             acknowledged: 1000,
             faults,
         }
@@ -157,7 +182,8 @@ mod tests {
         let text = report(0, Faults::default()).to_string();
         let row = text.lines().find(|line| line.starts_with("http insert")).unwrap();
         let cells: Vec<&str> = row.split_whitespace().skip(2).collect();
-        let expected = ["16", "500", "5.00", "9.50", "9.90", "10.01", "4.0", "0", "5.00", "2.00"];
+        let expected =
+            ["16", "500", "5.00", "9.50", "9.90", "10.01", "4.0", "40", "0", "5.00", "2.00"];
         assert_eq!(cells, expected, "{text}");
     }
 

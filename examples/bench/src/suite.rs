@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::disk::syncs_per_second;
 use crate::http::{Connection, HttpClient};
@@ -13,7 +13,7 @@ use crate::node::{Addresses, Node};
 use crate::options::Options;
 use crate::postgres::PostgresClient;
 use crate::publish::publishes_per_second;
-use crate::report::{Baseline, Report, Row};
+use crate::report::{Baseline, Report, Row, Spent};
 use crate::verify::{Faults, log_end, written_keys};
 
 /// How long disk and NATS server are measured, each time.
@@ -52,12 +52,13 @@ struct Workload {
 /// Starts a node, runs the workloads that the options choose, checks the rows and stops the
 /// node.
 pub(crate) async fn run(options: &Options) -> Result<Report> {
+    ensure!(!workloads(options).is_empty(), "no workload's name contains {:?}", options.only);
     let dir = tempfile::Builder::new().prefix("ha-bench-").tempdir_in(&options.dir);
     let dir = dir.with_context(|| format!("make a directory in {}", options.dir.display()))?;
     progress("the disk")?;
     let first = syncs_per_second(dir.path(), BASELINE).await?;
     let node = Node::start(options, dir.path()).await?;
-    let mut report = measure(options, &node.addresses, dir.path()).await?;
+    let mut report = measure(options, &node, dir.path()).await?;
     node.stop().await?;
     report.baseline.fdatasync = (first, syncs_per_second(dir.path(), BASELINE).await?);
     Ok(report)
@@ -68,7 +69,8 @@ pub(crate) fn name_of(key: i64) -> String {
     format!("name of {key}")
 }
 
-async fn measure(options: &Options, addresses: &Addresses, dir: &Path) -> Result<Report> {
+async fn measure(options: &Options, node: &Node, dir: &Path) -> Result<Report> {
+    let addresses = &node.addresses;
     let mut control = Connection::open(addresses.http).await?;
     control.post(&SCHEMA.replace("SEEDED", &SEEDED.to_string())).await.context("make tables")?;
     progress("synced publishes")?;
@@ -76,10 +78,10 @@ async fn measure(options: &Options, addresses: &Addresses, dir: &Path) -> Result
     let (mut rows, mut acknowledged, mut failed) = (Vec::new(), Vec::new(), 0);
     for (index, workload) in workloads(options).into_iter().enumerate() {
         progress(&format!("{}, {} clients", workload.name(), workload.clients))?;
-        let before = log_end(&mut control).await?;
+        let before = Spent::so_far(node, &mut control).await?;
         let outcome = workload.run(index, addresses, options.time()).await?;
-        let entries = log_end(&mut control).await? - before;
-        rows.push(Row::new(workload.name(), workload.clients, &outcome, entries));
+        let spent = Spent::so_far(node, &mut control).await?.since(before);
+        rows.push(Row::new(workload.name(), workload.clients, &outcome, spent));
         if workload.operation == Operation::Insert {
             failed += outcome.errors;
             acknowledged.extend(outcome.acknowledged);
@@ -159,6 +161,12 @@ fn keys(operation: Operation, workload: usize, client: u16) -> impl Iterator<Ite
         // A prime far from the start of the others, so that clients do not read in step.
         Operation::Select => 1 + (client * 389 + n) % SEEDED,
     })
+}
+
+impl Spent {
+    async fn so_far(node: &Node, control: &mut Connection) -> Result<Self> {
+        Ok(Self { processor: node.processor_time()?, entries: log_end(control).await? })
+    }
 }
 
 fn progress(what: &str) -> io::Result<()> {

@@ -104,8 +104,7 @@ mod tests {
 
     #[test]
     fn statements_are_logged_on_demand_only() {
-        let message =
-            || tracing::trace!(target: "async_nats::connection", "payload: ('canary')");
+        let message = || tracing::trace!(target: "async_nats::connection", "payload: ('canary')");
         for filter in ["info", "trace", "ha::sql=trace"] {
             for event in [statement, message] {
                 let text = logged(&logging(filter, LogFormat::Text, false), event);

@@ -7,6 +7,10 @@ use serde::Deserialize;
 const WRONG_LAST_SEQUENCE: u64 = 10071;
 /// "message size exceeds maximum allowed".
 const MESSAGE_TOO_LARGE: u64 = 10054;
+/// "atomic publish is disabled".
+const BATCHES_DISABLED: u64 = 10174;
+/// "atomic publish batch is too large".
+const BATCH_TOO_LARGE: u64 = 10199;
 
 /// A server's answer to a publish.
 #[derive(Deserialize)]
@@ -15,6 +19,9 @@ struct Answer<'a> {
     stream: Cow<'a, str>,
     #[serde(default)]
     seq: u64,
+    /// How many messages were stored, if it was a batch.
+    #[serde(default)]
+    count: Option<u64>,
     #[serde(borrow, default)]
     error: Option<Refusal<'a>>,
 }
@@ -27,7 +34,7 @@ struct Refusal<'a> {
     description: Cow<'a, str>,
 }
 
-/// What an answer to the first sending of a draft of one part proves.
+/// What an answer to the first sending of a whole draft proves.
 ///
 /// A positive answer proves success only for the very place after the condition: a duplicate
 /// elsewhere is an entry of another condition.
@@ -38,12 +45,30 @@ pub(crate) fn judge(answer: &[u8], stream: &str, draft: &Draft) -> Result<Append
     if let Some(refusal) = answer.error {
         return Err(refused(&refusal, draft));
     }
-    let place = Seq(answer.seq);
-    let is_there = draft.expect.is_none_or(|expect| expect.next() == place);
-    if is_there && answer.stream == stream && place > Seq::ZERO {
-        return Ok(Appended { first: place, last: place });
+    let count = draft.parts.len() as u64;
+    let before = answer.seq.checked_sub(count).map(Seq);
+    match before {
+        Some(before)
+            if draft.expect.is_none_or(|expect| expect == before)
+                && answer.count.unwrap_or(1) == count
+                && answer.stream == stream =>
+        {
+            Ok(Appended { first: before.next(), last: Seq(answer.seq) })
+        }
+        _ => Err(unknown(format!("acknowledged at {} of {}", answer.seq, answer.stream))),
     }
-    Err(unknown(format!("acknowledged at {place} of {}", answer.stream)))
+}
+
+/// What an answer to a part proves that is not the last: nothing is in it if the part was
+/// staged, and nothing can be stored if it was not.
+pub(crate) fn judge_staged(answer: &[u8], draft: &Draft) -> Result<(), AppendError> {
+    if answer.is_empty() {
+        return Ok(());
+    }
+    match serde_json::from_slice::<Answer<'_>>(answer) {
+        Ok(Answer { error: Some(refusal), .. }) => Err(refused(&refusal, draft)),
+        _ => Err(unknown("the server stored a part by itself".to_owned())),
+    }
 }
 
 fn refused(refusal: &Refusal<'_>, draft: &Draft) -> AppendError {
@@ -53,7 +78,7 @@ fn refused(refusal: &Refusal<'_>, draft: &Draft) -> AppendError {
         WRONG_LAST_SEQUENCE if draft.expect.is_some() => AppendError::Refused {
             last: text.rsplit(' ').next().and_then(|last| last.parse().ok()).map(Seq),
         },
-        MESSAGE_TOO_LARGE => {
+        MESSAGE_TOO_LARGE | BATCHES_DISABLED | BATCH_TOO_LARGE => {
             let size = draft.parts.iter().map(bytes::Bytes::len).sum();
             AppendError::TooLarge { size, limit: size.saturating_sub(1) }
         }
@@ -65,6 +90,10 @@ pub(crate) fn unknown(reason: String) -> AppendError {
     AppendError::Unknown { reason }
 }
 
+pub(crate) fn not_sent(reason: &str) -> AppendError {
+    AppendError::NotSent { reason: reason.to_owned() }
+}
+
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
@@ -72,10 +101,14 @@ mod tests {
 
     use super::*;
 
-    fn answer(expect: Option<u64>, text: &str) -> Result<Appended, AppendError> {
+    fn draft(expect: Option<u64>, parts: usize) -> Draft {
         let attempt = AttemptId { boot: 1, counter: 1 };
-        let parts = vec![Bytes::from_static(b"entry")];
-        judge(text.as_bytes(), "s", &Draft { expect: expect.map(Seq), attempt, parts })
+        let parts = vec![Bytes::from_static(b"entry"); parts];
+        Draft { expect: expect.map(Seq), attempt, parts }
+    }
+
+    fn answer(expect: Option<u64>, text: &str) -> Result<Appended, AppendError> {
+        judge(text.as_bytes(), "s", &draft(expect, 1))
     }
 
     fn is_unknown(expect: Option<u64>, text: &str) -> bool {
@@ -91,6 +124,37 @@ mod tests {
         assert!(is_unknown(Some(6), r#"{"stream":"s","seq":8}"#));
         assert!(is_unknown(Some(6), r#"{"stream":"s","seq":3,"duplicate":true}"#));
         assert!(is_unknown(Some(6), r#"{"stream":"other","seq":7}"#));
+    }
+
+    #[test]
+    fn a_batch_is_a_success_at_its_place_and_as_a_whole() {
+        let answer = |expect, seq, count| {
+            let text = format!(r#"{{"stream":"s","seq":{seq},"batch":"b","count":{count}}}"#);
+            judge(text.as_bytes(), "s", &draft(expect, 3))
+        };
+        let at = |first, last| Ok(Appended { first: Seq(first), last: Seq(last) });
+        assert_eq!(answer(Some(6), 9, 3), at(7, 9));
+        assert_eq!(answer(None, 3, 3), at(1, 3));
+        for (expect, seq, count) in [(Some(6), 10, 3), (Some(6), 9, 2), (None, 2, 3), (None, 3, 1)] {
+            assert!(matches!(answer(expect, seq, count), Err(AppendError::Unknown { .. })));
+        }
+        let alone = judge(br#"{"stream":"s","seq":9}"#, "s", &draft(Some(6), 3));
+        assert!(matches!(alone, Err(AppendError::Unknown { .. })));
+    }
+
+    #[test]
+    fn a_part_is_staged_or_refused() {
+        let entry = draft(Some(6), 3);
+        let refused = |code| format!(r#"{{"error":{{"err_code":{code}}}}}"#);
+        assert_eq!(judge_staged(b"", &entry), Ok(()));
+        for code in [BATCHES_DISABLED, BATCH_TOO_LARGE] {
+            let outcome = judge_staged(refused(code).as_bytes(), &entry);
+            assert_eq!(outcome, Err(AppendError::TooLarge { size: 15, limit: 14 }));
+        }
+        for text in [refused(10210), r#"{"stream":"s","seq":7}"#.to_owned(), "?".to_owned()] {
+            let outcome = judge_staged(text.as_bytes(), &entry);
+            assert!(matches!(outcome, Err(AppendError::Unknown { .. })), "{text}");
+        }
     }
 
     #[test]

@@ -1,4 +1,6 @@
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_nats::client::Request;
 use async_nats::header::{HeaderMap, NATS_EXPECTED_LAST_SEQUENCE, NATS_MESSAGE_ID};
@@ -7,12 +9,12 @@ use bytes::Bytes;
 use ha_core::{AppendError, Appended, AttemptId, Draft};
 use parking_lot::Mutex;
 
-use crate::answer::{judge, unknown};
+use crate::answer::{judge, not_sent, unknown};
 use crate::link::Link;
 
 /// What the headers of a message take at most; the server counts them as part of it. The
-/// longest are 10 + 52 + 51 + 2 bytes.
-pub(crate) const HEADERS: usize = 128;
+/// longest, of the last part of a batch, are 10 + 57 + 51 + 75 + 27 + 22 + 2 bytes.
+pub(crate) const HEADERS: usize = 256;
 
 /// Sends entries, over a connection of its own: what waits in a client's queue while it
 /// reconnects cannot be called back, so nothing may get into it then.
@@ -20,29 +22,42 @@ pub(crate) const HEADERS: usize = 128;
 pub(crate) struct Appender {
     pub(crate) link: Link,
     /// The stream's subject, which is its name.
-    subject: Subject,
-    /// The largest part that the stream takes.
-    max_part_bytes: usize,
+    pub(crate) subject: Subject,
+    /// How long to wait for an answer.
+    pub(crate) timeout: Duration,
+    limits: Limits,
     /// Attempts that were sent and not answered with certainty. Their later answers prove
     /// nothing but success: the server may refuse an entry because it holds it already.
     unsettled: Mutex<HashSet<AttemptId>>,
+    /// Counts the sendings of entries of several parts.
+    pub(crate) batches: AtomicU64,
+}
+
+/// What the stream takes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// The largest part.
+    pub(crate) part_bytes: usize,
+    /// How many parts an entry may have.
+    pub(crate) parts: u32,
 }
 
 impl Appender {
-    pub(crate) fn new(link: Link, stream: &str, max_part_bytes: usize) -> Self {
-        Self { link, subject: stream.into(), max_part_bytes, unsettled: Mutex::default() }
+    pub(crate) fn new(link: Link, stream: &str, timeout: Duration, limits: Limits) -> Self {
+        let (unsettled, batches) = (Mutex::default(), AtomicU64::default());
+        Self { link, subject: stream.into(), timeout, limits, unsettled, batches }
     }
 
-    /// The largest part that the server and the stream take.
-    pub(crate) fn max_part_bytes(&self) -> usize {
-        self.max_part_bytes
+    /// What the server and the stream take.
+    pub(crate) fn limits(&self) -> Limits {
+        self.limits
     }
 
-    /// Stores an entry of one part. See [`ha_core::ChangeTransport::append`].
+    /// See [`ha_core::ChangeTransport::append`].
     pub(crate) async fn append(&self, draft: Draft) -> Result<Appended, AppendError> {
-        let part = self.single_part(&draft)?;
+        self.check_size(&draft)?;
         let is_first = self.unsettled.lock().insert(draft.attempt);
-        let outcome = self.send(&draft, part).await;
+        let outcome = self.send(&draft).await;
         match outcome {
             Ok(appended) => self.settle(draft.attempt, Ok(appended)),
             Err(AppendError::Unknown { .. }) => outcome,
@@ -56,40 +71,73 @@ impl Appender {
         outcome
     }
 
-    fn single_part(&self, draft: &Draft) -> Result<Bytes, AppendError> {
+    fn check_size(&self, draft: &Draft) -> Result<(), AppendError> {
         let server = self.link.client.max_payload().saturating_sub(HEADERS);
-        let limit = self.max_part_bytes.min(server);
-        match &draft.parts[..] {
-            [part] if part.len() <= limit => Ok(part.clone()),
-            [] => Err(not_sent("an entry has at least one part")),
-            parts => {
-                let size = parts.iter().map(Bytes::len).sum();
+        let limit = self.limits.part_bytes.min(server);
+        if let Some(part) = draft.parts.iter().find(|part| part.len() > limit) {
+            return Err(AppendError::TooLarge { size: part.len(), limit });
+        }
+        match draft.parts.len() {
+            0 => Err(not_sent("an entry has at least one part")),
+            count if count > self.limits.parts as usize => {
+                let size = draft.parts.iter().map(Bytes::len).sum();
+                let limit = limit.saturating_mul(self.limits.parts as usize);
                 Err(AppendError::TooLarge { size, limit })
             }
+            _ => Ok(()),
         }
     }
 
-    async fn send(&self, draft: &Draft, part: Bytes) -> Result<Appended, AppendError> {
+    /// Sends the draft once. What was not handed over to the end is not stored.
+    async fn send(&self, draft: &Draft) -> Result<Appended, AppendError> {
         let mut losses = self.link.losses();
         if !self.link.is_connected() {
             return Err(not_sent("disconnected from NATS"));
         }
-        let request = Request::new().headers(headers(draft)).payload(part);
-        let answer = self.link.client.send_request(self.subject.clone(), request);
-        tokio::select! {
+        let complete = AtomicBool::new(false);
+        let outcome = tokio::select! {
             biased;
-            answer = answer => match answer {
-                Ok(message) => judge(&message.payload, &self.subject, draft),
-                Err(error) => Err(failed(&error)),
-            },
+            outcome = self.hand_over(draft, &complete) => outcome,
             _ = losses.changed() => Err(unknown("the connection was lost".to_owned())),
+        };
+        match outcome {
+            Err(AppendError::Unknown { reason }) if !complete.load(Ordering::Relaxed) => {
+                Err(AppendError::NotSent { reason })
+            }
+            outcome => outcome,
         }
+    }
+
+    /// Sets `complete` before the message is sent without which nothing can be stored.
+    async fn hand_over(
+        &self,
+        draft: &Draft,
+        complete: &AtomicBool,
+    ) -> Result<Appended, AppendError> {
+        let [part] = &draft.parts[..] else { return self.send_batch(draft, complete).await };
+        complete.store(true, Ordering::Relaxed);
+        let mut headers = condition(draft);
+        headers.insert(NATS_MESSAGE_ID, draft.attempt.to_string());
+        let answer = self.ask(headers, part.clone(), self.timeout).await?;
+        judge(&answer, &self.subject, draft)
+    }
+
+    /// Sends a message and waits for what the stream answers to it.
+    pub(crate) async fn ask(
+        &self,
+        headers: HeaderMap,
+        payload: Bytes,
+        timeout: Duration,
+    ) -> Result<Bytes, AppendError> {
+        let request = Request::new().headers(headers).payload(payload).timeout(Some(timeout));
+        let answer = self.link.client.send_request(self.subject.clone(), request).await;
+        answer.map(|message| message.message.payload).map_err(|error| failed(&error))
     }
 }
 
-fn headers(draft: &Draft) -> HeaderMap {
+/// The header that makes the server store only where the draft says.
+pub(crate) fn condition(draft: &Draft) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    headers.insert(NATS_MESSAGE_ID, draft.attempt.to_string());
     if let Some(expect) = draft.expect {
         headers.insert(NATS_EXPECTED_LAST_SEQUENCE, itoa::Buffer::new().format(expect.0));
     }
@@ -104,8 +152,4 @@ fn failed(error: &RequestError) -> AppendError {
         RequestErrorKind::TimedOut => unknown("no acknowledgement in time".to_owned()),
         _ => unknown(error.to_string()),
     }
-}
-
-fn not_sent(reason: &str) -> AppendError {
-    AppendError::NotSent { reason: reason.to_owned() }
 }

@@ -8,6 +8,7 @@
 
 mod answer;
 mod append;
+mod batch;
 mod credentials;
 mod link;
 mod options;

@@ -30,6 +30,9 @@ pub struct Options {
     pub timeout: Duration,
     /// Whether the servers sync before they acknowledge, which cannot be asked of them.
     pub synced: bool,
+    /// How long the remains of a broken upload of a snapshot are kept. Far longer than an upload
+    /// ever stands still: what is older is taken for broken.
+    pub orphan_age: Duration,
     /// The name the server shows for the connections.
     pub name: String,
 }
@@ -46,6 +49,7 @@ impl Default for Options {
             replicas: 1,
             timeout: Duration::from_secs(5),
             synced: false,
+            orphan_age: Duration::from_secs(6 * 3600),
             name: "ha".to_owned(),
         }
     }
@@ -78,6 +82,7 @@ impl fmt::Debug for Options {
             .field("replicas", &self.replicas)
             .field("timeout", &self.timeout)
             .field("synced", &self.synced)
+            .field("orphan_age", &self.orphan_age)
             .field("name", &self.name)
             .finish()
     }

@@ -1,3 +1,5 @@
+mod orphans;
+
 use std::time::Duration;
 
 use async_nats::jetstream::context::{GetStreamError, GetStreamErrorKind};
@@ -29,6 +31,8 @@ pub(crate) struct Snapshots {
     pub(crate) replicas: usize,
     /// How long to wait for the next piece of an object.
     pub(crate) timeout: Duration,
+    /// See [`crate::Options::orphan_age`].
+    pub(crate) orphan_age: Duration,
 }
 
 impl Snapshots {
@@ -41,13 +45,18 @@ impl Snapshots {
         let name = self.upload_name(meta);
         let stored = self.upload(&store, &name, body).await;
         match self.check(stored, &store, meta).await {
-            Ok(()) => self.describe(&store, name, meta).await,
+            Ok(()) => self.describe(&store, name, meta).await?,
             Err(error) => {
                 // What is left without a description is not a snapshot and harms nobody.
                 let _ = store.delete(&name).await;
-                Err(error)
+                return Err(error);
             }
         }
+        // The snapshot is stored, whatever becomes of the remains of others.
+        if let Err(error) = self.sweep(&store).await {
+            tracing::debug!("remains of broken uploads were not swept: {error}");
+        }
+        Ok(())
     }
 
     /// See [`ha_core::ChangeTransport::snapshots`].
@@ -85,10 +94,13 @@ impl Snapshots {
 
     /// The objects that count, by name.
     async fn described(&self, store: &ObjectStore) -> Result<Vec<(String, SnapshotMeta)>> {
-        let objects = store.list().await.map_err(|error| self.failed(error))?;
-        let objects: Vec<_> = objects.try_collect().await.map_err(|error| self.failed(error))?;
         let described = |info: ObjectInfo| described(&info).map(|meta| (info.name, meta));
-        Ok(objects.into_iter().filter_map(described).collect())
+        Ok(self.objects(store).await?.into_iter().filter_map(described).collect())
+    }
+
+    async fn objects(&self, store: &ObjectStore) -> Result<Vec<ObjectInfo>> {
+        let objects = store.list().await.map_err(|error| self.failed(error))?;
+        objects.try_collect().await.map_err(|error| self.failed(error))
     }
 
     /// A name that no other upload has.

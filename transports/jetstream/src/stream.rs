@@ -32,6 +32,8 @@ pub(crate) struct Opened {
     pub(crate) created: bool,
     /// The stream's own limit for messages.
     pub(crate) max_message_size: Option<usize>,
+    /// Whether the stream takes entries of several parts.
+    pub(crate) allows_batches: bool,
 }
 
 impl Stream {
@@ -52,7 +54,9 @@ impl Stream {
         let handle = context.get_stream_no_info(&name).await.map_err(|e| failed(&name, e))?;
         let max_message_size =
             usize::try_from(info.config.max_message_size).ok().filter(|size| *size > 0);
-        Ok(Opened { stream: Self { context, name, link, handle }, created, max_message_size })
+        let allows_batches = info.config.allow_atomic_publish;
+        let stream = Self { context, name, link, handle };
+        Ok(Opened { stream, created, max_message_size, allows_batches })
     }
 
     /// Which log this is and how far it goes, as the stream's leader says.

@@ -11,11 +11,12 @@ use ha_core::{
 use tokio::sync::watch;
 
 use crate::Options;
-use crate::append::{Appender, HEADERS};
+use crate::append::{Appender, HEADERS, Limits};
+use crate::batch;
 use crate::credentials::Address;
 use crate::link::Link;
 use crate::snapshots::Snapshots;
-use crate::stream::Stream;
+use crate::stream::{Opened, Stream};
 use crate::subscription;
 
 /// A log in a JetStream stream.
@@ -57,16 +58,17 @@ impl JetStream {
         let builder = ContextBuilder::new().timeout(options.timeout).ack_timeout(options.timeout);
         let context = builder.build(reader.client.clone());
         let opened = Stream::open(context.clone(), reader, options).await?;
-        let limit = opened.max_message_size.unwrap_or(usize::MAX).min(writer.client.max_payload());
+        let limits = limits(&writer, &opened);
         Ok(Self {
             origin: Address::redact(&options.url),
-            appender: Appender::new(writer, &options.stream, limit.saturating_sub(HEADERS)),
+            appender: Appender::new(writer, &options.stream, options.timeout, limits),
             stream: opened.stream,
             snapshots: Snapshots {
                 context,
                 bucket: format!("{}_snapshots", options.stream),
                 replicas: options.replicas,
                 timeout: options.timeout,
+                orphan_age: options.orphan_age,
             },
             created: opened.created,
             synced: options.synced,
@@ -79,11 +81,6 @@ impl JetStream {
     #[must_use]
     pub fn created_stream(&self) -> bool {
         self.created
-    }
-
-    /// Forgets a snapshot; no error if there is none.
-    pub async fn remove_snapshot(&self, meta: &SnapshotMeta) -> Result<()> {
-        self.open_snapshots()?.remove(meta).await
     }
 
     fn check_open(&self) -> Result<()> {
@@ -111,8 +108,8 @@ impl ChangeTransport for JetStream {
         Capabilities {
             replicated: true,
             synced: self.synced,
-            max_part_bytes: self.appender.max_part_bytes(),
-            max_parts: 1,
+            max_part_bytes: self.appender.limits().part_bytes,
+            max_parts: self.appender.limits().parts,
             snapshots: true,
             trim: true,
             readable: true,
@@ -156,11 +153,23 @@ impl ChangeTransport for JetStream {
         self.open_snapshots()?.get(meta).await
     }
 
+    async fn remove_snapshot(&self, meta: &SnapshotMeta) -> Result<()> {
+        self.open_snapshots()?.remove(meta).await
+    }
+
     async fn close(&self) -> Result<()> {
         if !self.closed.send_replace(true) {
             self.appender.link.close().await;
             self.stream.link.close().await;
         }
         Ok(())
+    }
+}
+
+fn limits(writer: &Link, opened: &Opened) -> Limits {
+    let bytes = opened.max_message_size.unwrap_or(usize::MAX).min(writer.client.max_payload());
+    Limits {
+        part_bytes: bytes.saturating_sub(HEADERS),
+        parts: batch::max_parts(&writer.client, opened.allows_batches),
     }
 }

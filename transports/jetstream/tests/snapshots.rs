@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use ha_core::{ChangeTransport, Error, RunningHash, Seq, SnapshotMeta};
 use ha_jetstream::{JetStream, Options};
 use sha2::{Digest, Sha256};
 use support::TestServer;
+use tokio::task::JoinHandle;
 
 async fn put(node: &JetStream, seq: u64) -> SnapshotMeta {
     let body = Bytes::from(format!("state at {seq} ").repeat(100_000));
@@ -64,4 +66,45 @@ async fn nodes_that_store_the_same_snapshot_at_once_leave_one() {
     assert_eq!(body.concat().len() as u64, meta.bytes);
     one.remove_snapshot(&meta).await.unwrap();
     assert_eq!(two.snapshots().await.unwrap(), []);
+}
+
+/// The first part of a body; the rest never comes.
+fn broken_upload(meta: &SnapshotMeta, node: &Arc<JetStream>) -> JoinHandle<()> {
+    let piece = Ok(Bytes::from(vec![7; 700_000]));
+    let body = stream::iter([piece]).chain(stream::pending()).boxed();
+    let (node, meta) = (Arc::clone(node), SnapshotMeta { digest: [7; 32], ..meta.clone() });
+    tokio::spawn(async move { node.put_snapshot(meta, body).await.unwrap() })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn remains_of_broken_uploads_are_swept_when_they_are_old() {
+    let server = TestServer::start();
+    let patient = JetStream::connect(server.options()).await.unwrap();
+    let removed = put(&patient, 1).await;
+    patient.remove_snapshot(&removed).await.unwrap();
+    let upload = broken_upload(&removed, &patient);
+    let admin = server.admin().await;
+    let bucket = || admin.get_stream("OBJ_ha_replication_snapshots");
+    while bucket().await.unwrap().cached_info().state.bytes < 400_000 {
+        tokio::task::yield_now().await;
+    }
+    upload.abort();
+    // What is young may be an upload under way.
+    let kept = put(&patient, 2).await;
+    assert!(bucket().await.unwrap().cached_info().state.bytes > 1_800_000);
+    let eager = Options { orphan_age: Duration::ZERO, ..server.options() };
+    let eager = JetStream::connect(eager).await.unwrap();
+    let newest = put(&eager, 3).await;
+    let mut subjects = bucket().await.unwrap().info_with_subjects("$O.>").await.unwrap();
+    let mut count = 0;
+    while subjects.try_next().await.unwrap().is_some() {
+        count += 1;
+    }
+    assert_eq!(count, 4, "two snapshots, each with its pieces and its description");
+    assert_eq!(eager.snapshots().await.unwrap(), [newest.clone(), kept.clone()]);
+    for meta in [newest, kept] {
+        let body: Vec<Bytes> =
+            patient.get_snapshot(&meta).await.unwrap().try_collect().await.unwrap();
+        assert_eq!(body.concat().len() as u64, meta.bytes);
+    }
 }

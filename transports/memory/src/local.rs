@@ -121,6 +121,10 @@ impl ChangeTransport for Local {
         Err(no_snapshots())
     }
 
+    async fn remove_snapshot(&self, _meta: &SnapshotMeta) -> Result<()> {
+        self.last().map(drop)
+    }
+
     async fn close(&self) -> Result<()> {
         self.end.send_replace(None);
         Ok(())

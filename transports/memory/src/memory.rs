@@ -35,12 +35,6 @@ impl Memory {
         self.id
     }
 
-    /// Forgets a snapshot; no error if there is none.
-    pub fn remove_snapshot(&self, meta: &SnapshotMeta) -> Result<()> {
-        self.connected()?.snapshots.retain(|(kept, _)| kept.digest != meta.digest);
-        Ok(())
-    }
-
     /// The state of the log, if this node can reach it.
     fn connected(&self) -> Result<MutexGuard<'_, State>> {
         let state = self.log.state();
@@ -152,6 +146,11 @@ impl ChangeTransport for Memory {
         let (_, body) =
             found.ok_or_else(|| Error::transport("memory", "there is no such snapshot"))?;
         Ok(stream::iter([Ok(body.clone())]).boxed())
+    }
+
+    async fn remove_snapshot(&self, meta: &SnapshotMeta) -> Result<()> {
+        self.connected()?.snapshots.retain(|(kept, _)| kept.digest != meta.digest);
+        Ok(())
     }
 
     async fn close(&self) -> Result<()> {

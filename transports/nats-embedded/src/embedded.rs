@@ -98,6 +98,10 @@ impl ChangeTransport for Embedded {
         self.stream.get_snapshot(meta).await
     }
 
+    async fn remove_snapshot(&self, meta: &SnapshotMeta) -> Result<()> {
+        self.stream.remove_snapshot(meta).await
+    }
+
     async fn close(&self) -> Result<()> {
         self.stream.close().await?;
         let server = Arc::clone(&self.server);

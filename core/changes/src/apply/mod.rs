@@ -1,5 +1,4 @@
 mod own;
-mod statements;
 mod v007;
 
 use ha_core::sql::{split, words};

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use ha_core::Value;
 
-use crate::apply::statements::{Shape, Statements};
 use crate::apply::{Applied, ApplyError, code, statements};
+use crate::statements::{Shape, Statements};
 use crate::{Change, Database, DatabaseError, RowChange, RowOp, Table};
 
 pub(super) fn apply(db: &mut dyn Database, changes: &[Change]) -> Result<Applied, ApplyError> {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use ha_core::Value;
 use ha_core::sql::words;
 
-use crate::apply::statements::{Shape, Statements};
 use crate::apply::{Applied, ApplyError, code, statements};
+use crate::statements::{Shape, Statements};
 use crate::{Change, Database, DatabaseError, RowChange, RowOp, Table, exact};
 
 pub(super) fn apply(db: &mut dyn Database, changes: &[Change]) -> Result<Applied, ApplyError> {

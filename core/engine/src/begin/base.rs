@@ -38,8 +38,7 @@ pub(super) async fn make(
     let base = BaseSnapshot { source, digest, bytes, seq, hash };
     let payload = append(identity, transport, bounds, base).await?;
     let at = seq.next();
-    let position =
-        Position { lineage: bounds.lineage, seq: at, hash: hash.extend(at, &payload) };
+    let position = Position { lineage: bounds.lineage, seq: at, hash: hash.extend(at, &payload) };
     tracing::info!(database = %options.path.display(), bytes, "the database is the base of the log");
     let record = Record { position, transactions: 0 };
     Ok(Start { record, end: at, has_state: true, stopped: None })
@@ -47,25 +46,47 @@ pub(super) async fn make(
 
 /// The file's state without anything of ours, its digest and its size.
 fn image(path: &Path) -> Result<(NamedTempFile, [u8; 32], u64)> {
-    let file = snapshot::temporary()?;
     let failed = |failure| snapshot::failed("make the log's base", failure);
+    let (copied, file) = (snapshot::temporary()?, snapshot::temporary()?);
     let source = Connection::open(path).map_err(failed)?;
-    snapshot::copy(&source, file.path()).map_err(failed)?;
-    Connection::open(file.path())
-        .and_then(|copy| {
-            copy.execute_batch(
-                "DROP TABLE IF EXISTS _ha_position; DROP TABLE IF EXISTS _ha_entries;
-                 DROP TABLE IF EXISTS _ha_keys; DROP TABLE IF EXISTS _ha_skipped;",
-            )
-        })
-        .map_err(failed)?;
+    refuse_encoding(&source)?;
+    snapshot::copy(&source, copied.path()).map_err(failed)?;
+    let copy = Connection::open(copied.path()).map_err(failed)?;
+    strip(&copy, file.path()).map_err(failed)?;
     let digest = digest(file.path())?;
-    let bytes = file
-        .as_file()
-        .metadata()
-        .map_err(|failure| Error::io("read a temporary file", &failure))?
+    let bytes = std::fs::metadata(file.path())
+        .map_err(|error| Error::io("read a temporary file", &error))?
         .len();
     Ok((file, digest, bytes))
+}
+
+/// Removes what is ours, and writes the rest to `target` with the page size that the databases
+/// of all nodes have: a base of another cannot be restored into an open one. VACUUM INTO keeps
+/// the rowids, as VACUUM does not.
+fn strip(copy: &Connection, target: &Path) -> rusqlite::Result<()> {
+    copy.execute_batch(
+        "DROP TABLE IF EXISTS _ha_position; DROP TABLE IF EXISTS _ha_entries;
+         DROP TABLE IF EXISTS _ha_keys; DROP TABLE IF EXISTS _ha_skipped;
+         PRAGMA page_size = 4096;",
+    )?;
+    copy.execute("VACUUM INTO ?1", [target.to_string_lossy()]).map(drop)
+}
+
+/// Open connections cannot change their encoding, so that no node could restore such a base.
+fn refuse_encoding(source: &Connection) -> Result<()> {
+    let encoding: String = source
+        .pragma_query_value(None, "encoding", |row| row.get(0))
+        .map_err(|failure| snapshot::failed("make the log's base", failure))?;
+    if encoding == "UTF-8" {
+        return Ok(());
+    }
+    Err(Error::config(
+        "the database file",
+        format!(
+            "its texts are stored in {encoding}; only UTF-8 can be replicated. Make it again: \
+             sqlite3 OLD .dump | sqlite3 NEW"
+        ),
+    ))
 }
 
 /// Appends the base entry; its bytes.
@@ -93,8 +114,7 @@ async fn append(
         changes: Vec::new(),
     };
     let payload = ha_changes::encode(&entry).map_err(|error| Error::Corrupt(error.to_string()))?;
-    let draft =
-        Draft { expect: Some(bounds.last), attempt, parts: vec![payload.clone().into()] };
+    let draft = Draft { expect: Some(bounds.last), attempt, parts: vec![payload.clone().into()] };
     for _ in 0..TRIES {
         match transport.append(draft.clone()).await {
             Ok(appended) if appended.last == bounds.last.next() => return Ok(payload),

@@ -311,7 +311,8 @@ impl Machine {
     /// After the position moved: what was waited for may have come.
     fn go_on(&mut self) {
         match &self.phase {
-            Phase::Waiting(Waiting { target: Some(target), .. }) if *target > self.position.seq => {}
+            Phase::Waiting(Waiting { target: Some(target), .. }) if *target > self.position.seq => {
+            }
             Phase::Stopped(_) => {}
             Phase::Idle | Phase::Appending(_) | Phase::Settling(_) | Phase::Waiting(_) => {
                 self.phase = Phase::Idle;
@@ -368,7 +369,9 @@ impl Machine {
     fn tick(&mut self) -> Vec<Action> {
         match self.phase.clone() {
             Phase::Idle | Phase::Stopped(_) => Vec::new(),
-            Phase::Appending(attempt) if attempt.deadline <= self.now => self.give_up(&attempt, None),
+            Phase::Appending(attempt) if attempt.deadline <= self.now => {
+                self.give_up(&attempt, None)
+            }
             Phase::Appending(_) => Vec::new(),
             Phase::Settling(settling) => self.settling_tick(settling),
             Phase::Waiting(waiting) if waiting.retry_at <= self.now => self.waited(&waiting),

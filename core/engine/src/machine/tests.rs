@@ -8,7 +8,7 @@ mod simulation;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ha_changes::{Change, Entry, Kind, TransactionMark};
+use ha_changes::{Change, Entry, Kind, Meta, TransactionMark};
 use ha_core::{
     AppendError, Appended, AttemptId, AttemptName, Bounds, Draft, Error, Lineage, RunningHash, Seq,
     Stored,
@@ -20,7 +20,11 @@ const LINEAGE: Lineage = Lineage([7; 8]);
 const DEADLINE: Duration = Duration::from_secs(5);
 
 fn at(seq: u64) -> Position {
-    Position { lineage: LINEAGE, seq: Seq(seq), hash: RunningHash([u8::try_from(seq).unwrap(); 32]) }
+    Position {
+        lineage: LINEAGE,
+        seq: Seq(seq),
+        hash: RunningHash([u8::try_from(seq).unwrap(); 32]),
+    }
 }
 
 fn machine(boot: u64, position: Position) -> Machine {
@@ -39,10 +43,11 @@ fn entry(machine: &mut Machine, sql: &str) -> (AttemptId, Bytes) {
     let meta = machine.next_meta(Kind::Transactions(vec![mark]));
     let id = meta.id;
     let changes = vec![Change::Sql(sql.to_owned())];
-    (id, bytes(Entry { node: "n".to_owned(), process_id: 1, timestamp_ns: 0, meta: Some(meta), changes }))
+    (id, bytes(Some(meta), changes))
 }
 
-fn bytes(entry: Entry) -> Bytes {
+fn bytes(meta: Option<Meta>, changes: Vec<Change>) -> Bytes {
+    let entry = Entry { node: "n".to_owned(), process_id: 1, timestamp_ns: 0, meta, changes };
     ha_changes::encode(&entry).unwrap().into()
 }
 
@@ -102,7 +107,9 @@ fn reads(actions: &[Action]) -> Vec<Seq> {
 }
 
 fn fate(actions: &[Action]) -> Option<&Fate> {
-    actions.iter().find_map(|action| if let Action::Rollback(fate) = action { Some(fate) } else { None })
+    actions
+        .iter()
+        .find_map(|action| if let Action::Rollback(fate) = action { Some(fate) } else { None })
 }
 
 fn commits(actions: &[Action]) -> bool {
@@ -110,7 +117,9 @@ fn commits(actions: &[Action]) -> bool {
 }
 
 fn how(actions: &[Action]) -> Option<&How> {
-    actions.iter().find_map(|action| if let Action::Apply { how, .. } = action { Some(how) } else { None })
+    actions
+        .iter()
+        .find_map(|action| if let Action::Apply { how, .. } = action { Some(how) } else { None })
 }
 
 fn name(id: AttemptId) -> AttemptName {

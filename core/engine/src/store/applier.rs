@@ -30,7 +30,8 @@ impl Store {
         payload: &[u8],
     ) -> Result<Verdict> {
         self.in_apply(|store| {
-            let mut target = Target { conn: &store.apply, tables: &mut store.applied_tables, schema: false };
+            let mut target =
+                Target { conn: &store.apply, tables: &mut store.applied_tables, schema: false };
             let outcome = ha_changes::apply(&mut target, entry);
             let schema = target.schema;
             match outcome {
@@ -77,16 +78,21 @@ impl Store {
 
     /// Makes the database what the file `snapshot` is, standing at `record`, all at once. The
     /// file is written to.
-    pub(crate) fn restore(&mut self, snapshot: &Path, record: Record, payload: &[u8]) -> Result<()> {
+    pub(crate) fn restore(
+        &mut self,
+        snapshot: &Path,
+        record: Record,
+        payload: &[u8],
+    ) -> Result<()> {
         let source = Connection::open(snapshot).map_err(error)?;
         record::create(&source).map_err(error)?;
         record::write(&source, &record, Some(payload)).map_err(error)?;
-        Backup::new(&source, &mut self.apply)
-            .and_then(|backup| backup.step(-1))
-            .map_err(|failure| {
+        Backup::new(&source, &mut self.apply).and_then(|backup| backup.step(-1)).map_err(
+            |failure| {
                 let path = self.path.display();
                 Error::Corrupt(format!("the snapshot cannot be restored into {path}: {failure}"))
-            })?;
+            },
+        )?;
         self.record = record;
         self.schema_changed()
     }

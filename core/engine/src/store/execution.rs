@@ -280,20 +280,12 @@ impl Store {
             |statement| statement.query_row([name], |row| row.get::<_, String>(0)),
         )?;
         transaction.changes.push(Change::Sql(schema));
-        let rows = self
-            .guard
-            .trusted(|| self.tables.all_rows(&self.exec, name))
-            .map_err(error)?;
+        let rows = self.guard.trusted(|| self.tables.all_rows(&self.exec, name)).map_err(error)?;
         transaction.changes.extend(rows.into_iter().map(Change::Row));
         Ok(())
     }
 
-    fn step(
-        &self,
-        sql: &str,
-        binder: &mut Binder<'_>,
-        budget: &mut Budget,
-    ) -> Result<ResultSet> {
+    fn step(&self, sql: &str, binder: &mut Binder<'_>, budget: &mut Budget) -> Result<ResultSet> {
         let mut statement = self.exec.prepare_cached(sql).map_err(error)?;
         binder.bind(&mut statement)?;
         collect(&mut statement, budget)
@@ -301,10 +293,8 @@ impl Store {
 
     fn record_rows(&mut self, transaction: &mut Transaction) -> Result<()> {
         for event in self.capture.take() {
-            let change = self
-                .guard
-                .trusted(|| self.tables.change(&self.exec, event))
-                .map_err(error)?;
+            let change =
+                self.guard.trusted(|| self.tables.change(&self.exec, event)).map_err(error)?;
             transaction.changes.push(Change::Row(change));
         }
         Ok(())
@@ -368,9 +358,7 @@ impl Store {
     }
 
     fn schema_version(&self) -> Result<i64> {
-        self.trusted("PRAGMA schema_version", |statement| {
-            statement.query_row([], |row| row.get(0))
-        })
+        self.trusted("PRAGMA schema_version", |statement| statement.query_row([], |row| row.get(0)))
     }
 
     /// What was learnt of a schema that was rolled back is wrong.

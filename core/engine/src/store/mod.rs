@@ -11,7 +11,7 @@ mod tables;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use ha_core::{Result, Seq};
+use ha_core::{Error, Result, Seq};
 use ha_sqlite::{Capture, Clock, Guard, OpenOptions, Role, error};
 use rusqlite::Connection;
 
@@ -21,7 +21,9 @@ use tables::Tables;
 pub(crate) use applier::{Verdict, transactions};
 pub(crate) use execution::{Execution, Transaction};
 pub(crate) use plan::{check, describe, no_transaction_control};
-pub(crate) use record::{Record, create, entry, is_empty, read as read_record, write as write_record};
+pub(crate) use record::{
+    Record, create, entry, is_empty, read as read_record, write as write_record,
+};
 pub(crate) use rows::{Binder, Budget, collect};
 
 /// The writer thread's connections. Not `Send`: it is opened on the thread that uses it.
@@ -90,10 +92,10 @@ impl Store {
         self.plans.clear();
         self.tables.clear();
         self.applied_tables.clear();
-        self.virtual_tables = self
-            .trusted("SELECT 1 FROM sqlite_schema WHERE sql LIKE 'CREATE VIRTUAL%'", |statement| {
-                statement.exists([])
-            })?;
+        self.virtual_tables = self.trusted(
+            "SELECT 1 FROM sqlite_schema WHERE sql LIKE 'CREATE VIRTUAL%'",
+            |statement| statement.exists([]),
+        )?;
         self.has_sequences = self
             .trusted("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence'", |statement| {
                 statement.exists([])
@@ -114,5 +116,15 @@ impl Store {
 
     fn control(&self, sql: &str) -> Result<()> {
         self.trusted(sql, |statement| statement.raw_execute().map(drop))
+    }
+}
+
+/// Whether an error says nothing about the data, and may pass: BUSY, LOCKED, NOMEM, INTERRUPT,
+/// IOERR and FULL (<https://www.sqlite.org/rescode.html>).
+pub(crate) fn is_passing(error: &Error) -> bool {
+    match error {
+        Error::Interrupted | Error::Timeout(_) => true,
+        Error::Sql { code, .. } => matches!(code & 0xff, 5 | 6 | 7 | 9 | 10 | 13),
+        _ => false,
     }
 }

@@ -33,7 +33,11 @@ impl Tables {
     }
 
     /// A captured event in the log's terms. The schema is still the one it happened in.
-    pub(crate) fn change(&mut self, conn: &Connection, event: Event) -> rusqlite::Result<RowChange> {
+    pub(crate) fn change(
+        &mut self,
+        conn: &Connection,
+        event: Event,
+    ) -> rusqlite::Result<RowChange> {
         let Some(Shape { table, places }) = self.shape(conn, &event.table)? else {
             return Err(rusqlite::Error::InvalidColumnName(event.table.to_string()));
         };
@@ -116,9 +120,8 @@ fn pick(mut row: Vec<Option<Value>>, places: &[usize]) -> Vec<Value> {
 }
 
 fn read(conn: &Connection, name: &str) -> rusqlite::Result<Option<Shape>> {
-    let mut info = conn.prepare_cached(
-        "SELECT name, type, pk, hidden FROM pragma_table_xinfo(?1) ORDER BY cid",
-    )?;
+    let mut info = conn
+        .prepare_cached("SELECT name, type, pk, hidden FROM pragma_table_xinfo(?1) ORDER BY cid")?;
     let all = info
         .query_map([name], |row| {
             let column = TableColumn { name: row.get(0)?, decl_type: row.get(1)?, pk: row.get(2)? };
@@ -126,7 +129,9 @@ fn read(conn: &Connection, name: &str) -> rusqlite::Result<Option<Shape>> {
         })?
         .collect::<rusqlite::Result<Vec<_>>>()?;
     let without_rowid = conn
-        .prepare_cached("SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = ?1 COLLATE NOCASE")?
+        .prepare_cached(
+            "SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = ?1 COLLATE NOCASE",
+        )?
         .query_map([name], |row| row.get::<_, bool>(0))?
         .next()
         .transpose()?;

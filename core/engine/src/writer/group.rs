@@ -240,7 +240,8 @@ impl Writer {
             meta: Some(meta),
             changes,
         };
-        let payload = ha_changes::encode(&entry).map_err(|error| Error::Corrupt(error.to_string()))?;
+        let payload =
+            ha_changes::encode(&entry).map_err(|error| Error::Corrupt(error.to_string()))?;
         Ok((id, payload))
     }
 }

@@ -13,7 +13,7 @@ pub(crate) type Digest = [u8; 32];
 pub(crate) struct Job {
     /// What to execute. The reply is that of the last step.
     pub(crate) steps: Vec<Step>,
-    /// When the client must be answered.
+    /// When the client must be answered; set when the writer takes the job.
     pub(crate) deadline: Instant,
     pub(crate) interrupt: Interrupt,
     pub(crate) reply: oneshot::Sender<Result<Reply>>,
@@ -37,6 +37,7 @@ pub(crate) struct Step {
 pub(crate) struct Lease {
     /// What the transaction has done on its snapshot.
     pub(crate) script: Vec<Step>,
+    /// When it must be granted; set when the writer takes the lease.
     pub(crate) deadline: Instant,
     pub(crate) granted: oneshot::Sender<Result<()>>,
     pub(crate) commands: std::sync::mpsc::Receiver<Command>,
@@ -46,23 +47,31 @@ pub(crate) struct Lease {
 #[derive(Debug)]
 pub(crate) enum Command {
     /// Run it.
-    Run { batch: Batch, interrupt: Interrupt, reply: oneshot::Sender<Result<Vec<ResultSet>>> },
+    Run { batch: Batch, interrupt: Interrupt, reply: oneshot::Sender<Ran> },
     /// Describe it.
     Describe { sql: String, reply: oneshot::Sender<Result<Description>> },
     /// Commit; the script is everything the transaction did, or `None` if that was too much
     /// to keep.
-    Commit { script: Option<Vec<Step>>, deadline: Instant, reply: oneshot::Sender<Result<Reply>> },
+    Commit { script: Option<Vec<Step>>, reply: oneshot::Sender<Result<Reply>> },
     /// Roll back.
     Rollback { reply: oneshot::Sender<Result<()>> },
+}
+
+/// What came of [`Command::Run`].
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) outcome: Result<Vec<ResultSet>>,
+    /// SQLite took the whole transaction back.
+    pub(crate) lost: bool,
 }
 
 impl Job {
     pub(crate) fn new(
         steps: Vec<Step>,
-        deadline: Instant,
         interrupt: Interrupt,
         reply: oneshot::Sender<Result<Reply>>,
     ) -> Self {
+        let deadline = Instant::now();
         Self { steps, deadline, interrupt, reply, outcome: None, n: 0 }
     }
 
@@ -96,7 +105,6 @@ impl Step {
         self.batch.statements.iter().map(|statement| statement.sql.len() + 64).sum()
     }
 }
-
 
 /// The digest of what a call showed: rows in order, types, names, counts, or the error.
 pub(crate) fn digest(outcome: &Result<Vec<ResultSet>>) -> Digest {

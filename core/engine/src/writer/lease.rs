@@ -7,7 +7,7 @@ use ha_core::{Error, Result};
 use ha_sqlite::Interrupt;
 use tokio::sync::oneshot;
 
-use super::{Command, Job, Lease, Step, Work, Writer};
+use super::{Command, Job, Lease, Ran, Step, Work, Writer};
 use crate::store::{Execution, Transaction};
 
 /// What a lease came to.
@@ -67,17 +67,19 @@ impl Writer {
         loop {
             match commands.recv_timeout(self.idle_timeout) {
                 Ok(Command::Run { batch, interrupt, reply }) => {
-                    let results = self.store.run_undoable(transaction, &batch, &interrupt);
-                    let _ = reply.send(results);
-                    if self.store.is_lost() {
+                    let outcome = self.store.run_undoable(transaction, &batch, &interrupt);
+                    let lost = self.store.is_lost();
+                    // A client that is gone ends the lease by that.
+                    let _ = reply.send(Ran { outcome, lost });
+                    if lost {
                         return End::Over;
                     }
                 }
                 Ok(Command::Describe { sql, reply }) => {
                     let _ = reply.send(self.store.describe(&sql));
                 }
-                Ok(Command::Commit { script, deadline, reply }) => {
-                    return End::Commit(committing(script, deadline, reply));
+                Ok(Command::Commit { script, reply }) => {
+                    return End::Commit(self.committing(script, reply));
                 }
                 Ok(Command::Rollback { reply }) => {
                     self.give_back();
@@ -103,22 +105,23 @@ impl Writer {
         self.offer(execution, vec![job]);
     }
 
+    /// The committing transaction as a job, which is executed again if another node was first.
+    /// A script that was too long to keep cannot be.
+    fn committing(
+        &self,
+        script: Option<Vec<Step>>,
+        reply: oneshot::Sender<Result<ha_core::Reply>>,
+    ) -> Job {
+        let steps = script.unwrap_or_else(|| vec![Step::irrepeatable()]);
+        let job = Job::new(steps, Interrupt::default(), reply);
+        Job { deadline: Instant::now() + self.patience, ..job }
+    }
+
     fn give_back(&mut self) {
         if let Err(error) = self.store.roll_back() {
             tracing::error!(%error, "a transaction could not be rolled back");
         }
     }
-}
-
-/// The committing transaction as a job, which is executed again if another node was first. A
-/// script that was too long to keep cannot be.
-fn committing(
-    script: Option<Vec<Step>>,
-    deadline: std::time::Instant,
-    reply: oneshot::Sender<Result<ha_core::Reply>>,
-) -> Job {
-    let steps = script.unwrap_or_else(|| vec![Step::irrepeatable()]);
-    Job::new(steps, deadline, Interrupt::default(), reply)
 }
 
 impl Step {

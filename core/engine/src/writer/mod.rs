@@ -21,9 +21,9 @@ use crate::shared::Shared;
 use crate::store::{Record, Store};
 
 use group::Group;
-use stages::Stages;
-pub(crate) use job::{Command, Job, Lease, Step, digest};
+pub(crate) use job::{Command, Job, Lease, Ran, Step, digest};
 pub(crate) use link::{Link, News};
+use stages::Stages;
 
 /// How many messages are taken before it is looked whether somebody has waited too long.
 const TURN: usize = 1_024;
@@ -68,6 +68,8 @@ pub(crate) struct Writer {
     shared: Arc<Shared>,
     identity: Identity,
     idle_timeout: Duration,
+    /// Within this the log must have taken a write.
+    patience: Duration,
     max_entry: usize,
     queue: VecDeque<Work>,
     /// The group that is executed and not decided.
@@ -98,6 +100,7 @@ pub(crate) struct Setup {
     pub(crate) shared: Arc<Shared>,
     pub(crate) identity: Identity,
     pub(crate) idle_timeout: Duration,
+    pub(crate) patience: Duration,
     /// Where the log ended at the start.
     pub(crate) end: Seq,
     /// The node stands still from the start, for this reason.
@@ -124,6 +127,7 @@ impl Writer {
             shared: setup.shared,
             identity: setup.identity,
             idle_timeout: setup.idle_timeout,
+            patience: setup.patience,
             max_entry: capabilities.max_part_bytes,
             queue: VecDeque::new(),
             open: None,
@@ -182,7 +186,8 @@ impl Writer {
 
     /// Compares the log with the position, unless it was asked before the position moved.
     fn hear(&mut self, bounds: Bounds) {
-        if bounds.last < self.machine.position().seq {
+        let position = self.machine.position();
+        if bounds.lineage == position.lineage && bounds.last < position.seq {
             return self.ask_bounds();
         }
         self.shared.heard_of(bounds.last);
@@ -219,8 +224,15 @@ impl Writer {
             {
                 self.held.push_back(message);
             }
-            Message::Job(job) => self.queue.push_back(Work::Job(job)),
-            Message::Lease(lease) => self.queue.push_back(Work::Lease(lease)),
+            // Their time begins only now: until now the writer executed for others.
+            Message::Job(mut job) => {
+                job.deadline = Instant::now() + self.patience;
+                self.queue.push_back(Work::Job(job));
+            }
+            Message::Lease(mut lease) => {
+                lease.deadline = Instant::now() + self.patience;
+                self.queue.push_back(Work::Lease(lease));
+            }
             Message::Event(event) => self.tell(event),
             Message::News(News::Entry(stored, _permit)) => {
                 self.shared.heard_of(stored.seq);
@@ -287,7 +299,8 @@ impl Writer {
         let Some(stored) = found else {
             return Err(format!(
                 "the stream ends before {seq}, which this database has applied: the stream has lost \
-                 entries. Nothing is applied until it is repaired"
+                 entries, or was deleted and made again. Nothing is applied until it is repaired, or \
+                 this node starts with an empty database file"
             ));
         };
         match self.store.entry(seq) {

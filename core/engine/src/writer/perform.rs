@@ -11,7 +11,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::{Work, Writer};
 use crate::machine::{Action, Event, Fate, How, Position};
-use crate::store::{Record, Verdict, transactions};
+use crate::store::{self, Record, Verdict, transactions};
 
 impl Writer {
     /// Carries an action out; what came of it, if that is known at once.
@@ -73,14 +73,17 @@ impl Writer {
             Fate::Unknown(name) => {
                 group.jobs.into_iter().for_each(|job| job.fail(Error::OutcomeUnknown(name)));
             }
-            Fate::Applying(name) => self.applying.extend(group.jobs.into_iter().map(|job| (name, job))),
+            Fate::Applying(name) => {
+                self.applying.extend(group.jobs.into_iter().map(|job| (name, job)))
+            }
         }
         rolled_back.err().map(|error| Event::Failed(error.to_string()))
     }
 
     fn apply(&mut self, seq: Seq, hash: RunningHash, payload: &Bytes, how: How) -> Event {
         let lineage = self.machine.position().lineage;
-        let record = |transactions| Record { position: Position { lineage, seq, hash }, transactions };
+        let record =
+            |transactions| Record { position: Position { lineage, seq, hash }, transactions };
         let outcome = match how {
             How::Ours(entry) | How::Foreign(entry) => {
                 self.store.apply(&entry, record(transactions(&entry)), payload)
@@ -107,7 +110,7 @@ impl Writer {
     }
 
     fn cannot_apply(&mut self, seq: Seq, error: &Error) -> Event {
-        if is_passing(error) {
+        if store::is_passing(error) {
             return Event::Stuck(format!("entry {seq} cannot be applied now: {error}"));
         }
         Event::Failed(format!("entry {seq} cannot be applied: {error}"))
@@ -119,9 +122,8 @@ impl Writer {
         let position = Position { lineage, seq, hash };
         let record = Record { position, transactions: 0 };
         tracing::info!(%seq, bytes = base.bytes, "restoring the log's base");
-        let restored = self
-            .fetch(&base)
-            .and_then(|file| self.store.restore(file.path(), record, payload));
+        let restored =
+            self.fetch(&base).and_then(|file| self.store.restore(file.path(), record, payload));
         match restored {
             Ok(()) => {
                 self.applied();
@@ -136,9 +138,10 @@ impl Writer {
         let transport = self.link.transport();
         self.link.runtime().block_on(async {
             let snapshots = transport.snapshots().await?;
-            let meta = snapshots.iter().find(|meta| meta.digest == base.digest).ok_or_else(|| {
-                Error::Corrupt(format!("snapshot {} is not stored", hex::encode(base.digest)))
-            })?;
+            let meta =
+                snapshots.iter().find(|meta| meta.digest == base.digest).ok_or_else(|| {
+                    Error::Corrupt(format!("snapshot {} is not stored", hex::encode(base.digest)))
+                })?;
             let file = tempfile::NamedTempFile::new()
                 .map_err(|error| Error::io("create a temporary file", &error))?;
             let mut body = transport.get_snapshot(meta).await?;
@@ -158,14 +161,5 @@ impl Writer {
             }
             Ok(file)
         })
-    }
-}
-
-/// Whether an error is one of the machine's state, not of the data: BUSY, LOCKED, NOMEM,
-/// INTERRUPT, IOERR and FULL (<https://www.sqlite.org/rescode.html>).
-fn is_passing(error: &Error) -> bool {
-    match error {
-        Error::Sql { code, .. } => matches!(code & 0xff, 5 | 6 | 7 | 9 | 10 | 13),
-        _ => false,
     }
 }

@@ -5,78 +5,90 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ha_core::{
-    Batch, ChangeTransport, Engine, Readiness, Reply, Result, Session, SessionOptions, Statement,
-    TransactionOptions, Value,
+    AttemptId, Batch, ChangeTransport, Draft, Engine, Readiness, Reply, Result, Session,
+    SessionOptions, Statement, TransactionOptions, Value,
 };
 use ha_engine::{Node, NodeOptions};
 use ha_memory::{Memory, MemoryLog};
 use tempfile::TempDir;
 
 /// How long a condition is waited for.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A node, its file and its end of the log.
-pub struct Running {
-    pub node: Arc<Node>,
-    pub transport: Arc<Memory>,
-    pub dir: TempDir,
+pub(crate) struct Running {
+    pub(crate) node: Arc<Node>,
+    pub(crate) transport: Arc<Memory>,
+    pub(crate) dir: TempDir,
 }
 
-pub fn options(name: &str, dir: &TempDir) -> NodeOptions {
+pub(crate) fn options(name: &str, dir: &TempDir) -> NodeOptions {
     NodeOptions::new(name, dir.path().join("ha.db"))
 }
 
-pub async fn start(name: &str, log: &MemoryLog) -> Running {
+pub(crate) async fn start(name: &str, log: &MemoryLog) -> Running {
     start_with(log, TempDir::new().unwrap(), |dir| options(name, dir)).await.unwrap()
 }
 
-pub async fn start_with(
+pub(crate) async fn start_with(
     log: &MemoryLog,
     dir: TempDir,
     options: impl FnOnce(&TempDir) -> NodeOptions,
 ) -> Result<Running> {
     let transport = log.open();
-    let node = Node::start(options(&dir), transport.clone() as Arc<dyn ChangeTransport>).await?;
+    let node = Node::start(options(&dir), Arc::<Memory>::clone(&transport)).await?;
     Ok(Running { node, transport, dir })
 }
 
 impl Running {
-    pub async fn session(&self) -> Box<dyn Session> {
+    pub(crate) async fn session(&self) -> Box<dyn Session> {
         self.node.session(SessionOptions::default()).await.unwrap()
     }
 
-    pub async fn try_run(&self, sql: &str) -> Result<Reply> {
+    pub(crate) async fn try_run(&self, sql: &str) -> Result<Reply> {
         self.session().await.run(batch(sql)).await
     }
 
-    pub async fn run(&self, sql: &str) -> Reply {
+    pub(crate) async fn run(&self, sql: &str) -> Reply {
         self.try_run(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
+    /// Runs it until it is acknowledged.
+    pub(crate) async fn eventually(&self, sql: &str) -> Reply {
+        let trying = async {
+            loop {
+                if let Ok(reply) = self.try_run(sql).await {
+                    return reply;
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, trying).await.unwrap_or_else(|_| panic!("tried {sql}"))
+    }
+
     /// The rows of a query.
-    pub async fn rows(&self, sql: &str) -> Vec<Vec<Value>> {
+    pub(crate) async fn rows(&self, sql: &str) -> Vec<Vec<Value>> {
         self.run(sql).await.results.pop().unwrap().rows
     }
 
     /// The only value of a query.
-    pub async fn value(&self, sql: &str) -> Value {
+    pub(crate) async fn value(&self, sql: &str) -> Value {
         self.rows(sql).await.swap_remove(0).swap_remove(0)
     }
 
     /// Ends the node and gives its directory back.
-    pub async fn stop(self) -> TempDir {
+    pub(crate) async fn stop(self) -> TempDir {
         self.node.stop().await;
         self.dir
     }
 
     /// Returns once the node has applied everything `other` has.
-    pub async fn reach(&self, other: &Self) {
+    pub(crate) async fn reach(&self, other: &Self) {
         let target = other.node.status().position.seq;
         until("the other node's position", || self.node.status().position.seq >= target).await;
     }
 
     /// Everything that SQL can see of the database, our own tables left out.
-    pub async fn dump(&self) -> Vec<String> {
+    pub(crate) async fn dump(&self) -> Vec<String> {
         let mut dump = Vec::new();
         let tables = self
             .rows("SELECT name, sql FROM sqlite_schema WHERE name NOT LIKE '\\_ha\\_%' ESCAPE '\\' ORDER BY name")
@@ -97,15 +109,31 @@ impl Running {
     }
 }
 
-pub fn batch(sql: &str) -> Batch {
+/// Appends bytes that no node made.
+pub(crate) async fn raw(log: &MemoryLog, payload: &str) {
+    let attempt = AttemptId { boot: 0, counter: rand::random() };
+    let parts = vec![payload.to_owned().into()];
+    log.open().append(Draft { expect: None, attempt, parts }).await.unwrap();
+}
+
+/// Waits until both have applied the same, and compares everything.
+pub(crate) async fn equal(a: &Running, b: &Running) {
+    a.reach(b).await;
+    b.reach(a).await;
+    assert_eq!(a.dump().await, b.dump().await);
+    let position = "SELECT lineage, seq, hash FROM _ha_position";
+    assert_eq!(a.rows(position).await, b.rows(position).await);
+}
+
+pub(crate) fn batch(sql: &str) -> Batch {
     Batch { statements: vec![Statement::new(sql)], ..Batch::default() }
 }
 
-pub async fn begin(session: &mut Box<dyn Session>) {
+pub(crate) async fn begin(session: &mut Box<dyn Session>) {
     session.begin(TransactionOptions::default()).await.unwrap();
 }
 
-pub async fn until(what: &str, condition: impl Fn() -> bool) {
+pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
     let waiting = async {
         while !condition() {
             tokio::time::sleep(Duration::from_millis(2)).await;
@@ -114,7 +142,7 @@ pub async fn until(what: &str, condition: impl Fn() -> bool) {
     tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("waited for {what}"));
 }
 
-pub async fn until_stopped(running: &Running) -> String {
+pub(crate) async fn until_stopped(running: &Running) -> String {
     until("the node to stop", || matches!(running.node.status().readiness, Readiness::Stopped(_)))
         .await;
     match running.node.status().readiness {

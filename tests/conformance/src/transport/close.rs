@@ -42,6 +42,7 @@ pub async fn a_closed_transport_says_so(fixture: &impl TransportFixture) {
     assert_eq!(node.trim(bounds.first).await, Err(Error::Closed));
     assert_eq!(node.snapshots().await, Err(Error::Closed));
     assert_eq!(node.get_snapshot(&meta).await.err(), Some(Error::Closed));
+    assert_eq!(node.remove_snapshot(&meta).await, Err(Error::Closed));
     let put = node.put_snapshot(meta, stream::empty().boxed()).await;
     assert_eq!(put, Err(Error::Closed));
 }

@@ -84,3 +84,26 @@ pub async fn a_snapshot_may_be_stored_twice(fixture: &impl TransportFixture) {
         assert_eq!(fetch(&*node, &meta).await, body);
     }
 }
+
+/// A snapshot that one node removes is gone for all, and only that one; removing one that is
+/// gone is no error, and it may be stored again.
+pub async fn a_removed_snapshot_is_gone(fixture: &impl TransportFixture) {
+    let (guard, node) = fixture.open().await;
+    needs!(node, snapshots);
+    let peer = fixture.join(&guard).await;
+    let (old_body, new_body) = (noise(600_000, 1), noise(600_000, 2));
+    let old = describe(&*node, 1, &old_body).await;
+    let new = describe(&*node, 2, &new_body).await;
+    node.remove_snapshot(&old).await.expect("nothing to remove");
+    node.put_snapshot(old.clone(), chunks(&old_body)).await.expect("put");
+    node.put_snapshot(new.clone(), chunks(&new_body)).await.expect("put");
+    for _ in 0..2 {
+        peer.remove_snapshot(&old).await.expect("remove");
+        assert_eq!(node.snapshots().await.expect("list"), std::slice::from_ref(&new));
+        assert!(node.get_snapshot(&old).await.is_err(), "it is gone");
+    }
+    assert_eq!(fetch(&*node, &new).await, new_body);
+    node.put_snapshot(old.clone(), chunks(&old_body)).await.expect("put again");
+    assert_eq!(node.snapshots().await.expect("list"), [new, old.clone()]);
+    assert_eq!(fetch(&*peer, &old).await, old_body);
+}

@@ -31,7 +31,8 @@ fn only_an_acknowledgement_at_the_next_place_commits() {
 #[test]
 fn a_refusal_executes_again_after_the_logs_end_was_asked_for() {
     let (mut machine, id, _) = appending();
-    let actions = machine.on(Duration::ZERO, acked(id, Err(AppendError::Refused { last: Some(Seq(5)) })));
+    let actions =
+        machine.on(Duration::ZERO, acked(id, Err(AppendError::Refused { last: Some(Seq(5)) })));
     assert!(matches!(fate(&actions), Some(Fate::Again)));
     assert!(actions.iter().any(|action| matches!(action, Action::AskBounds)));
     assert!(!machine.can_execute(), "the entries in the way come first");
@@ -93,7 +94,8 @@ fn a_log_out_of_reach_after_a_refusal_is_told_as_such() {
 #[test]
 fn an_entry_that_can_never_be_stored_fails_its_clients_and_nothing_else() {
     let (mut machine, id, _) = appending();
-    let actions = machine.on(Duration::ZERO, acked(id, Err(AppendError::TooLarge { size: 9, limit: 5 })));
+    let actions =
+        machine.on(Duration::ZERO, acked(id, Err(AppendError::TooLarge { size: 9, limit: 5 })));
     assert!(matches!(fate(&actions), Some(Fate::Failed(Error::TooLarge { limit: 5, .. }))));
     assert!(machine.can_execute());
 }
@@ -113,10 +115,12 @@ fn a_commit_that_fails_after_the_acknowledgement_is_applied_from_the_log() {
 fn a_commit_that_fails_without_a_log_to_read_is_the_clients_error() {
     let mut machine = idle().with_readable_log(false);
     let (id, payload) = entry(&mut machine, "mine");
-    machine.on(Duration::ZERO, Event::Executed { id, payload: payload.clone(), deadline: DEADLINE });
+    machine
+        .on(Duration::ZERO, Event::Executed { id, payload: payload.clone(), deadline: DEADLINE });
     machine.on(Duration::ZERO, acked(id, Ok(4)));
     let stored = Stored { seq: Seq(4), payload };
-    let actions = machine.on(Duration::ZERO, Event::CommitFailed { stored, reason: "disk".to_owned() });
+    let actions =
+        machine.on(Duration::ZERO, Event::CommitFailed { stored, reason: "disk".to_owned() });
     assert!(matches!(fate(&actions), Some(Fate::Failed(_))));
     assert!(how(&actions).is_none());
     assert!(machine.can_execute());
@@ -140,7 +144,8 @@ fn another_nodes_entry_at_the_place_executes_again_on_it() {
     assert!(matches!(how(&actions), Some(How::Ours(_))));
     machine.on(Duration::ZERO, moved(&machine, &other));
     assert!(machine.can_execute());
-    let late = machine.on(Duration::ZERO, acked(id, Err(AppendError::Refused { last: Some(Seq(4)) })));
+    let late =
+        machine.on(Duration::ZERO, acked(id, Err(AppendError::Refused { last: Some(Seq(4)) })));
     assert!(late.is_empty() && machine.can_execute());
 }
 

@@ -51,9 +51,7 @@ fn an_entry_of_ours_on_any_other_base_is_void() {
 
 #[test]
 fn entries_of_other_programs_apply_as_they_come_and_rubbish_is_skipped() {
-    let changes = Vec::new();
-    let go = Entry { node: "go".to_owned(), process_id: 1, timestamp_ns: 0, meta: None, changes };
-    let actions = deliver(&mut idle(), &bytes(go));
+    let actions = deliver(&mut idle(), &bytes(None, Vec::new()));
     assert!(matches!(how(&actions), Some(How::Foreign(_))), "{actions:?}");
     let actions = deliver(&mut idle(), &Bytes::from_static(b"no json"));
     assert!(matches!(how(&actions), Some(How::Nothing(Some(_)))), "{actions:?}");
@@ -71,15 +69,8 @@ fn a_base_is_exempt_from_the_chain() {
     let base = Base { lineage: Lineage([9; 8]), seq: Seq(77), hash: RunningHash([3; 32]) };
     let mut maker = machine(2, at(3));
     let meta = ha_changes::Meta { base, ..maker.next_meta(Kind::Base(snapshot)) };
-    let entry = Entry {
-        node: "n".to_owned(),
-        process_id: 1,
-        timestamp_ns: 0,
-        meta: Some(meta),
-        changes: Vec::new(),
-    };
     let mut machine = idle();
-    let actions = deliver(&mut machine, &bytes(entry));
+    let actions = deliver(&mut machine, &bytes(Some(meta), Vec::new()));
     assert!(matches!(how(&actions), Some(How::Base(found)) if *found == snapshot), "{actions:?}");
     machine.on(Duration::ZERO, Event::Adopted(at(4)));
     assert_eq!(machine.position(), at(4));
@@ -98,14 +89,7 @@ fn a_newer_format_and_parts_stop_the_node() {
     let mut maker = super::machine(2, at(3));
     let meta = maker.next_meta(Kind::Transactions(Vec::new()));
     let meta = ha_changes::Meta { part: (1, 2), ..meta };
-    let part = Entry {
-        node: "n".to_owned(),
-        process_id: 1,
-        timestamp_ns: 0,
-        meta: Some(meta),
-        changes: Vec::new(),
-    };
-    let actions = deliver(&mut idle(), &bytes(part));
+    let actions = deliver(&mut idle(), &bytes(Some(meta), Vec::new()));
     assert!(stops(&actions).is_some_and(|reason| reason.contains("parts")), "{actions:?}");
 }
 

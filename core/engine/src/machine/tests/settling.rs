@@ -76,8 +76,7 @@ fn a_read_that_fails_is_made_again() {
 #[test]
 fn after_the_deadline_clients_get_the_name_and_a_noop_takes_the_place() {
     for phase in ["no answer at all", "settling"] {
-        let (mut machine, id, payload) =
-            if phase == "settling" { settling() } else { appending() };
+        let (mut machine, id, payload) = if phase == "settling" { settling() } else { appending() };
         let actions = machine.on(DEADLINE, Event::Tick);
         assert!(is_unknown(fate(&actions), id), "{phase}: {actions:?}");
         assert!(!machine.can_execute(), "{phase}");

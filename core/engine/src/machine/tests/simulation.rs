@@ -206,8 +206,12 @@ impl World {
             Action::AskBounds => {
                 self.nodes[at].events.push(bounds(1, self.log.len() as u64));
             }
-            Action::Verify(seq) => assert!(seq.0 as usize <= self.log.len(), "the log lost nothing"),
-            Action::Commit { seq, hash, payload } => return Some(self.commit(at, seq, hash, &payload)),
+            Action::Verify(seq) => {
+                assert!(seq.0 as usize <= self.log.len(), "the log lost nothing")
+            }
+            Action::Commit { seq, hash, payload } => {
+                return Some(self.commit(at, seq, hash, &payload));
+            }
             Action::Rollback(fate) => self.roll_back(at, &fate),
             Action::Apply { seq, hash, how, .. } => return Some(self.apply(at, seq, hash, &how)),
             Action::Resubscribe(from) => self.nodes[at].next_delivery = from.0,

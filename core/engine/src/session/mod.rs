@@ -1,0 +1,181 @@
+//! Clients' connections to a node.
+
+mod script;
+mod transaction;
+
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+
+use async_trait::async_trait;
+use ha_core::{
+    Batch, Canceller, Description, Error, Reply, Result, Session, SessionOptions, Token,
+    TransactionOptions, TransactionState,
+};
+use ha_sqlite::Interrupt;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use crate::options::NodeOptions;
+use crate::readers::{Read, Readers, surely_writes};
+use crate::shared::Shared;
+use crate::writer::{Job, Message, Step};
+
+use transaction::Transaction;
+
+/// What a session has of its node.
+#[derive(Debug)]
+pub(crate) struct Surroundings {
+    pub(crate) options: NodeOptions,
+    pub(crate) readers: Arc<Readers>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) inbox: Sender<Message>,
+}
+
+/// A client's connection to a node.
+#[derive(Debug)]
+pub(crate) struct NodeSession {
+    options: SessionOptions,
+    node: Surroundings,
+    /// The interrupt of the running call, for whoever holds a canceller.
+    running: Arc<Mutex<Interrupt>>,
+    transaction: Option<Transaction>,
+}
+
+/// Asks the statement to stop if the caller goes away before it is done.
+struct StopOnDrop(Option<Interrupt>);
+
+impl NodeSession {
+    pub(crate) fn new(options: SessionOptions, node: Surroundings) -> Self {
+        Self { options, node, running: Arc::default(), transaction: None }
+    }
+
+    async fn run_alone(&mut self, batch: Batch, interrupt: &Interrupt) -> Result<Reply> {
+        self.node.serving().await?;
+        if surely_writes(&batch) {
+            return self.write(batch, interrupt).await;
+        }
+        let mut lent = self.node.readers.lend().await?;
+        let stop = interrupt.clone();
+        let (read, batch) = blocking(move || {
+            let read = lent.reader().and_then(|reader| reader.read(&batch, &stop));
+            (read, batch)
+        })
+        .await?;
+        match read? {
+            Read::Done(reply) => Ok(reply),
+            Read::Writes => self.write(batch, interrupt).await,
+        }
+    }
+
+    async fn write(&mut self, batch: Batch, interrupt: &Interrupt) -> Result<Reply> {
+        self.node.refuse_read_only(self.options.read_only)?;
+        let (reply, answer) = oneshot::channel();
+        let job = Job::new(vec![Step::new(batch)], interrupt.clone(), reply);
+        self.node.send(Message::Job(job))?;
+        answer.await.map_err(|_| Error::Closed)?
+    }
+
+    /// The open transaction, for the time of a call. Who drops the call's future drops it, and
+    /// a lost one is left.
+    fn borrow(&mut self) -> Option<Transaction> {
+        let lost = || Transaction::lost(Error::Interrupted);
+        self.transaction.as_mut().map(|transaction| std::mem::replace(transaction, lost()))
+    }
+}
+
+#[async_trait]
+impl Session for NodeSession {
+    async fn run(&mut self, batch: Batch) -> Result<Reply> {
+        let interrupt = Interrupt::default();
+        *self.running.lock() = interrupt.clone();
+        let mut stop = StopOnDrop(Some(interrupt.clone()));
+        let reply = match self.borrow() {
+            None => self.run_alone(batch, &interrupt).await,
+            Some(mut transaction) => {
+                let reply = transaction.run(&self.node, batch, &interrupt).await;
+                self.transaction = Some(transaction);
+                reply
+            }
+        };
+        stop.0 = None;
+        reply
+    }
+
+    async fn begin(&mut self, options: TransactionOptions) -> Result<()> {
+        if self.transaction.is_some() {
+            return Err(Error::NoTransaction("a transaction is open already".to_owned()));
+        }
+        let read_only = options.read_only || self.options.read_only;
+        self.transaction = Some(Transaction::new(TransactionOptions { read_only, ..options }));
+        Ok(())
+    }
+
+    async fn commit(&mut self) -> Result<Token> {
+        match self.transaction.take() {
+            Some(transaction) => transaction.commit(&self.node).await,
+            None => Err(Error::NoTransaction("no transaction is open".to_owned())),
+        }
+    }
+
+    async fn rollback(&mut self) -> Result<()> {
+        if let Some(transaction) = self.transaction.take() {
+            transaction.rollback().await;
+        }
+        Ok(())
+    }
+
+    async fn describe(&mut self, sql: &str) -> Result<Description> {
+        let Some(mut transaction) = self.borrow() else {
+            return self.node.describe(sql.to_owned()).await;
+        };
+        let description = transaction.describe(&self.node, sql.to_owned()).await;
+        self.transaction = Some(transaction);
+        description
+    }
+
+    fn transaction(&self) -> TransactionState {
+        self.transaction.as_ref().map_or(TransactionState::None, Transaction::state)
+    }
+
+    fn canceller(&self) -> Canceller {
+        let running = Arc::clone(&self.running);
+        Canceller::new(move || running.lock().request())
+    }
+}
+
+impl Surroundings {
+    /// Returns once the node's state is worth reading.
+    async fn serving(&self) -> Result<()> {
+        self.shared.serving(self.options.replication_timeout).await
+    }
+
+    async fn describe(&self, sql: String) -> Result<Description> {
+        self.serving().await?;
+        let mut lent = self.readers.lend().await?;
+        blocking(move || lent.reader()?.describe(&sql)).await?
+    }
+
+    fn refuse_read_only(&self, session: bool) -> Result<()> {
+        if session {
+            return Err(Error::ReadOnly("the session or transaction was opened so".to_owned()));
+        }
+        let node = &self.options.read_only;
+        node.as_ref().map_or(Ok(()), |reason| Err(Error::ReadOnly(reason.clone())))
+    }
+
+    fn send(&self, message: Message) -> Result<()> {
+        self.inbox.send(message).map_err(|_| Error::Closed)
+    }
+}
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        if let Some(interrupt) = &self.0 {
+            interrupt.request();
+        }
+    }
+}
+
+async fn blocking<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(run).await.map_err(|_| Error::Closed)
+}
