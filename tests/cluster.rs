@@ -85,6 +85,23 @@ fn kill_by_turns(victims: &[usize]) {
     assert!(report.interrupted() >= victims.len(), "{} ends", report.interrupted());
 }
 
+#[test]
+fn a_node_that_hangs_for_a_while_loses_and_doubles_nothing() {
+    let home = home();
+    let nodes = cluster(&home);
+    let load = Load::start(both(&nodes), None);
+    load.wait_written(50, &[0, 1]);
+    nodes[1].pause();
+    load.wait_written(50, &[0]);
+    nodes[1].resume();
+    load.wait_written(50, &[0, 1]);
+    nodes[0].pause();
+    until("the other node says so", || nodes[1].readiness().filter(|answer| answer.status == 503));
+    nodes[0].resume();
+    load.wait_written(50, &[0, 1]);
+    load.finish().check(both(&nodes));
+}
+
 /// Writes to the second node until an attempt fails; its rows and answers, the failed one last.
 fn write_until_it_fails(node: &Node, from: usize) -> Vec<(usize, Answer)> {
     let mut answers = Vec::new();

@@ -56,8 +56,8 @@ pub struct Base {
 /// What an entry is for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Kind {
-    /// Committed client transactions, in order. In an entry of one part the marks cover all
-    /// of its changes.
+    /// Committed client transactions, in order. The marks cover all changes of the entry;
+    /// of several parts only the first has marks, which count the changes of all.
     Transactions(Vec<TransactionMark>),
     /// Nothing: it takes a sequence (to settle a try, or as a barrier for reads).
     Noop,
@@ -109,7 +109,8 @@ impl Meta {
 }
 
 impl Kind {
-    fn marked(&self) -> usize {
+    /// How many changes the marks claim.
+    pub(crate) fn marked(&self) -> usize {
         match self {
             Self::Transactions(marks) => {
                 marks.iter().fold(0, |sum, mark| sum.saturating_add(mark.changes))

@@ -17,6 +17,17 @@ pub enum Error {
     /// The entry contradicts itself: a mistake of whoever made it.
     #[error("the entry cannot be written: {0}")]
     Inconsistent(String),
+    /// The entry does not fit into [`crate::MAX_PARTS`] parts, or what each part says of
+    /// itself does not fit into one.
+    #[error(
+        "the entry is too large for {} messages of {max_part_bytes} bytes; \
+         write less in one transaction",
+        crate::MAX_PARTS
+    )]
+    TooLarge {
+        /// How large a message may be.
+        max_part_bytes: usize,
+    },
     /// The message has no form for this.
     #[error("not supported: {0}")]
     Unsupported(String),

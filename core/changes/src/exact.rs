@@ -4,6 +4,7 @@
 //! | letter | value | JSON |
 //! |---|---|---|
 //! | `n` `i` `r` `t` | NULL, INTEGER, finite REAL, TEXT | as without letters |
+//! | `i` | INTEGER beyond 2^53 for v0.0.7 | its digits as a string |
 //! | `b` | BLOB | base64 |
 //! | `x` | TEXT whose bytes are not UTF-8 | base64 |
 //! | `f` | infinite REAL | `"Infinity"`, `"-Infinity"` |
@@ -14,9 +15,18 @@ use ha_core::Value;
 
 use crate::encode::Writer;
 
-/// Whether the value needs no letter.
-pub(crate) fn is_plain(value: &Value) -> bool {
-    matches!(letter(value), b'n' | b'i' | b'r' | b't')
+/// Whether the value needs no letter; integers that no double holds need one if they are
+/// [spelled](spell).
+pub(crate) fn is_plain(value: &Value, spelled: bool) -> bool {
+    match value {
+        Value::Integer(integer) => !spelled || is_double(*integer),
+        _ => matches!(letter(value), b'n' | b'r' | b't'),
+    }
+}
+
+/// Whether this integer and those beside it are doubles too, as v0.0.7 reads every number.
+pub(crate) fn is_double(integer: i64) -> bool {
+    integer.unsigned_abs() <= 1 << 53
 }
 
 /// The letter of a value.
@@ -46,12 +56,21 @@ pub(crate) fn write(out: &mut Writer, value: &Value) {
     }
 }
 
+/// The JSON of an integer as a string: v0.0.7 stores it exactly where the column makes an
+/// INTEGER of it.
+pub(crate) fn spell(out: &mut Writer, integer: i64) {
+    out.raw("\"");
+    out.integer(integer);
+    out.raw("\"");
+}
+
 /// The value that JSON read without letters and a letter mean together; `None` if they
 /// contradict each other.
 pub(crate) fn resolve(plain: Value, letter: u8) -> Option<Value> {
     match (letter, plain) {
         (b'n', Value::Null) => Some(Value::Null),
         (b'i', Value::Integer(integer)) => Some(Value::Integer(integer)),
+        (b'i', Value::Text(text)) => text.parse().ok().map(Value::Integer),
         (b'r', Value::Real(real)) => Some(Value::Real(real)),
         (b't', Value::Text(text)) => Some(Value::Text(text)),
         (b'b', Value::Text(text)) => STANDARD.decode(text).ok().map(Value::Blob),

@@ -6,6 +6,7 @@
 //! the small trait [`Database`]; this crate links none.
 
 mod apply;
+mod assembler;
 mod change;
 mod database;
 mod decode;
@@ -13,14 +14,21 @@ mod encode;
 mod entry;
 mod error;
 mod exact;
+mod form;
 mod names;
+mod part;
+mod run;
 mod statements;
 
-pub use apply::{Applied, ApplyError, apply};
+pub use apply::{Applied, ApplyError, PartApplier, apply};
+pub use assembler::Assembler;
 pub use change::{Change, RowChange, RowOp, Table, TableColumn};
 pub use database::{Database, DatabaseError};
-pub use decode::decode;
-pub use encode::encode;
+pub use decode::{decode, decode_part};
+pub use encode::{MAX_PARTS, encode, encode_for, encode_parts, encode_parts_for};
 pub use entry::{Base, BaseSnapshot, Entry, FORMAT_VERSION, Kind, Meta, TransactionMark};
 pub use error::Error;
+pub use form::{Form, Trigger, Triggers};
 pub use names::{quote_identifier, sequence_sql};
+pub use part::Part;
+pub use run::Progress;

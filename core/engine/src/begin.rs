@@ -6,6 +6,7 @@ use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use ha_changes::Kind;
 use ha_core::{Bounds, ChangeTransport, Error, Lineage, Result, Seq, Token};
 use ha_sqlite::{OpenOptions, Role, error};
@@ -36,6 +37,8 @@ pub(crate) struct Start {
     pub(crate) has_state: bool,
     /// The node stands still, for this reason.
     pub(crate) stopped: Option<String>,
+    /// The entry at the position, if the file has it not.
+    pub(crate) entry: Option<Bytes>,
 }
 
 /// Locks a database file against other nodes on this machine, for as long as the file lives;
@@ -157,7 +160,8 @@ pub(crate) async fn begin(
         Looked::Foreign(digest) => accepted(&options.path, digest, &bounds, transport).await?,
     };
     let (path, open, record) = (options.path.clone(), open.clone(), start.record);
-    blocking(move || prepare(&path, &open, record)).await?;
+    let entry = start.entry.clone();
+    blocking(move || prepare(&path, &open, record, entry.as_deref())).await?;
     Ok(start)
 }
 
@@ -259,7 +263,13 @@ async fn accepted(
     let hash = base.hash.extend(first.seq, &first.payload);
     let position = Position { lineage: bounds.lineage, seq: first.seq, hash };
     let record = Record { position, transactions: 0 };
-    Ok(Start { record, end: bounds.last, has_state: false, stopped: None })
+    Ok(Start {
+        record,
+        end: bounds.last,
+        has_state: false,
+        stopped: None,
+        entry: Some(first.payload),
+    })
 }
 
 fn empty(bounds: &Bounds) -> Start {
@@ -271,7 +281,7 @@ fn empty(bounds: &Bounds) -> Start {
             bounds.first
         )
     });
-    Start { record, end: bounds.last, has_state: false, stopped }
+    Start { record, end: bounds.last, has_state: false, stopped, entry: None }
 }
 
 fn resume(record: Record, bounds: &Bounds) -> Start {
@@ -280,19 +290,25 @@ fn resume(record: Record, bounds: &Bounds) -> Start {
         record.position.lineage = bounds.lineage;
     }
     let has_state = record.position.seq > Seq::ZERO;
-    Start { record, end: bounds.last, has_state, stopped: None }
+    Start { record, end: bounds.last, has_state, stopped: None, entry: None }
 }
 
 fn from_here(lineage: Lineage) -> Start {
-    Start { record: Record::empty(lineage), end: Seq::ZERO, has_state: true, stopped: None }
+    Start {
+        record: Record::empty(lineage),
+        end: Seq::ZERO,
+        has_state: true,
+        stopped: None,
+        entry: None,
+    }
 }
 
 fn stand_still(record: Record, bounds: &Bounds, reason: String) -> Start {
-    Start { record, end: bounds.last, has_state: true, stopped: Some(reason) }
+    Start { record, end: bounds.last, has_state: true, stopped: Some(reason), entry: None }
 }
 
 /// Makes the file and our tables if they are missing, and records the position.
-fn prepare(path: &Path, open: &OpenOptions, record: Record) -> Result<()> {
+fn prepare(path: &Path, open: &OpenOptions, record: Record, entry: Option<&[u8]>) -> Result<()> {
     let conn = ha_sqlite::open(path, Role::Apply, open).map_err(|failure| {
         Error::Corrupt(format!("open the database {}: {}", path.display(), error(failure)))
     })?;
@@ -300,7 +316,11 @@ fn prepare(path: &Path, open: &OpenOptions, record: Record) -> Result<()> {
     if store::read_record(&conn)? == Some(record) {
         return Ok(());
     }
-    store::write_record(&conn, &record, None).map_err(error)
+    // What it kept of another log decides nothing in this one.
+    conn.execute_batch("BEGIN IMMEDIATE; DELETE FROM _ha_entries; DELETE FROM _ha_skipped")
+        .and_then(|()| store::write_record(&conn, &record, entry))
+        .and_then(|()| conn.execute_batch("COMMIT"))
+        .map_err(error)
 }
 
 async fn blocking<T: Send + 'static>(

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use ha_core::{Engine, Error, Value};
-use ha_memory::MemoryLog;
+use ha_memory::{MemoryLog, MemoryOptions};
 use support::{Running, equal, options, start, start_with};
 use tempfile::TempDir;
 
@@ -18,7 +18,7 @@ impl Disk {
     fn mount() -> Option<Self> {
         let dir = TempDir::new().unwrap();
         let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=32m", "tmpfs"])
+            .args(["-t", "tmpfs", "-o", "size=64m", "tmpfs"])
             .arg(dir.path())
             .output()
             .is_ok_and(|output| output.status.success());
@@ -95,14 +95,15 @@ async fn a_writer_gets_an_error_and_the_node_goes_on_once_there_is_space() {
 #[tokio::test(flavor = "multi_thread")]
 async fn entries_of_others_wait_for_space() {
     let Some(disk) = Disk::mount() else { return skip() };
-    let log = MemoryLog::new();
+    let options = MemoryOptions { max_part_bytes: 64 << 20, ..MemoryOptions::default() };
+    let log = MemoryLog::with(options);
     let (a, b) = (on(&disk, "a", &log).await, start("b", &log).await);
     a.run("CREATE TABLE t(v)").await;
     b.reach(&a).await;
     disk.fill();
-    for _ in 0..4 {
-        b.run(LARGE).await;
-    }
+    // One entry that does not fit into SQLite's cache, so that it fails before its commit.
+    let rows = ["(randomblob(1000000))"; 4].join(",");
+    b.run(&format!("INSERT INTO t VALUES{rows}")).await;
     support::until("the node to say why it waits", || {
         matches!(a.node.status().readiness, ha_core::Readiness::Waiting(reason) if reason.contains("cannot be applied now"))
     })

@@ -29,7 +29,14 @@ macro_rules! transport_suite {
             append::a_dropped_append_is_harmless
             append::payloads_are_opaque
             append::the_largest_part_fits_and_a_larger_one_does_not
-            append::an_entry_of_several_parts_is_stored_as_one
+            parts::an_entry_of_several_parts_is_stored_as_one
+            parts::the_most_parts_fit_and_more_do_not
+            parts::one_part_too_large_is_enough
+            parts::an_entry_may_be_far_larger_than_a_part
+            parts::a_condition_counts_for_all_parts
+            parts::concurrent_entries_are_not_mixed
+            parts::a_repeated_entry_of_parts_is_stored_once
+            parts::a_dropped_entry_of_parts_is_whole_or_absent
             subscribe::entries_arrive_in_order
             subscribe::two_nodes_see_the_same_order
             subscribe::own_entries_are_seen

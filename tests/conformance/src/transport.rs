@@ -2,6 +2,7 @@
 
 pub mod append;
 pub mod close;
+pub mod parts;
 pub mod snapshot;
 pub mod store;
 pub mod subscribe;

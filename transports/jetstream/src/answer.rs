@@ -67,7 +67,9 @@ pub(crate) fn judge_staged(answer: &[u8], draft: &Draft) -> Result<(), AppendErr
     }
     match serde_json::from_slice::<Answer<'_>>(answer) {
         Ok(Answer { error: Some(refusal), .. }) => Err(refused(&refusal, draft)),
-        _ => Err(unknown("the server stored a part by itself".to_owned())),
+        // It was stored by itself, by a server without batches: the log goes on elsewhere.
+        Ok(Answer { seq: 1.., .. }) => Err(AppendError::Refused { last: None }),
+        _ => Err(unknown("the server's answer cannot be read".to_owned())),
     }
 }
 
@@ -135,7 +137,8 @@ mod tests {
         let at = |first, last| Ok(Appended { first: Seq(first), last: Seq(last) });
         assert_eq!(answer(Some(6), 9, 3), at(7, 9));
         assert_eq!(answer(None, 3, 3), at(1, 3));
-        for (expect, seq, count) in [(Some(6), 10, 3), (Some(6), 9, 2), (None, 2, 3), (None, 3, 1)] {
+        for (expect, seq, count) in [(Some(6), 10, 3), (Some(6), 9, 2), (None, 2, 3), (None, 3, 1)]
+        {
             assert!(matches!(answer(expect, seq, count), Err(AppendError::Unknown { .. })));
         }
         let alone = judge(br#"{"stream":"s","seq":9}"#, "s", &draft(Some(6), 3));
@@ -151,7 +154,9 @@ mod tests {
             let outcome = judge_staged(refused(code).as_bytes(), &entry);
             assert_eq!(outcome, Err(AppendError::TooLarge { size: 15, limit: 14 }));
         }
-        for text in [refused(10210), r#"{"stream":"s","seq":7}"#.to_owned(), "?".to_owned()] {
+        let alone = judge_staged(br#"{"stream":"s","seq":7}"#, &entry);
+        assert_eq!(alone, Err(AppendError::Refused { last: None }));
+        for text in [refused(10210), "{}".to_owned(), "?".to_owned()] {
             let outcome = judge_staged(text.as_bytes(), &entry);
             assert!(matches!(outcome, Err(AppendError::Unknown { .. })), "{text}");
         }

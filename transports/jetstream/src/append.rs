@@ -131,7 +131,7 @@ impl Appender {
     ) -> Result<Bytes, AppendError> {
         let request = Request::new().headers(headers).payload(payload).timeout(Some(timeout));
         let answer = self.link.client.send_request(self.subject.clone(), request).await;
-        answer.map(|message| message.message.payload).map_err(|error| failed(&error))
+        answer.map(|message| message.payload).map_err(|error| failed(&error))
     }
 }
 

@@ -109,8 +109,7 @@ struct Batch<'a> {
 impl Batch<'_> {
     /// The headers of a part, which are numbered from 1.
     fn headers(&self, number: usize) -> HeaderMap {
-        let mut headers =
-            if number == 1 { condition(self.draft) } else { HeaderMap::new() };
+        let mut headers = if number == 1 { condition(self.draft) } else { HeaderMap::new() };
         headers.insert(NATS_MESSAGE_ID, format!("{}.{number}", self.draft.attempt));
         headers.insert(NATS_BATCH_ID, &*self.id);
         headers.insert(NATS_BATCH_SEQUENCE, itoa::Buffer::new().format(number));

@@ -9,6 +9,7 @@
 mod answer;
 mod append;
 mod batch;
+mod config;
 mod credentials;
 mod link;
 mod options;
@@ -16,6 +17,7 @@ mod snapshots;
 mod stream;
 mod subscription;
 mod transport;
+mod waiting;
 
 pub use options::Options;
 pub use transport::JetStream;

@@ -1,21 +1,16 @@
-use std::time::Duration;
+mod open;
+mod watch;
 
-use async_nats::jetstream::context::{CreateStreamErrorKind, GetStreamErrorKind};
+use std::sync::Arc;
+
 use async_nats::jetstream::stream::{Config, Info, RawMessageErrorKind, Stream as NatsStream};
-use async_nats::jetstream::{self, Context, ErrorCode};
+use async_nats::jetstream::{Context, ErrorCode};
 use ha_core::{Bounds, Error, Lineage, Result, Seq, Stored};
 
 use crate::Options;
+use crate::config::Watched;
 use crate::link::Link;
-
-/// As every version of ha makes it.
-const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
-
-/// How long a ready JetStream takes to answer. A cluster without a leader answers nothing.
-const ANSWER: Duration = Duration::from_secs(2);
-
-/// The pause before JetStream is asked again that is not ready, as after a cluster's start.
-const PAUSE: Duration = Duration::from_millis(100);
+use crate::waiting::Waiting;
 
 /// The stream that is the log.
 #[derive(Debug, Clone)]
@@ -23,6 +18,7 @@ pub(crate) struct Stream {
     pub(crate) context: Context,
     pub(crate) name: String,
     pub(crate) link: Link,
+    pub(crate) config: Arc<Watched>,
     handle: NatsStream<()>,
 }
 
@@ -30,39 +26,37 @@ pub(crate) struct Stream {
 pub(crate) struct Opened {
     pub(crate) stream: Stream,
     pub(crate) created: bool,
-    /// The stream's own limit for messages.
-    pub(crate) max_message_size: Option<usize>,
-    /// Whether the stream takes entries of several parts.
-    pub(crate) allows_batches: bool,
+    pub(crate) config: Config,
 }
 
 impl Stream {
     /// Finds the stream, or makes it if there is none. One that exists is left as it is. Asks
     /// again for as long as JetStream is not ready.
-    pub(crate) async fn open(context: Context, link: Link, options: &Options) -> Result<Opened> {
-        loop {
-            match find_or_create(&context, options).await {
-                Ok((info, created)) => return Self::opened(context, link, &info, created).await,
-                Err(Failure::NotReady) => tokio::time::sleep(PAUSE).await,
-                Err(Failure::Other(reason)) => return Err(failed(&options.stream, reason)),
-            }
-        }
-    }
-
-    async fn opened(context: Context, link: Link, info: &Info, created: bool) -> Result<Opened> {
+    pub(crate) async fn open(
+        context: Context,
+        link: Link,
+        options: &Options,
+        waiting: &Waiting,
+    ) -> Result<Opened> {
+        let (info, created) = open::open(&context, options, waiting).await?;
         let name = info.config.name.clone();
         let handle = context.get_stream_no_info(&name).await.map_err(|e| failed(&name, e))?;
-        let max_message_size =
-            usize::try_from(info.config.max_message_size).ok().filter(|size| *size > 0);
-        let allows_batches = info.config.allow_atomic_publish;
-        let stream = Self { context, name, link, handle };
-        Ok(Opened { stream, created, max_message_size, allows_batches })
+        let stream = Self { context, name, link, config: Arc::default(), handle };
+        stream.config.note(&info.config);
+        Ok(Opened { stream, created, config: info.config })
+    }
+
+    /// The stream as its leader knows it.
+    async fn info(&self) -> Result<Info> {
+        let info = self.link.ask(|| self.handle.get_info()).await;
+        let info = info.map_err(|error| failed(&self.name, error))?;
+        self.config.note(&info.config);
+        Ok(info)
     }
 
     /// Which log this is and how far it goes, as the stream's leader says.
     pub(crate) async fn bounds(&self) -> Result<Bounds> {
-        let info = self.link.ask(|| self.handle.get_info()).await;
-        let info = info.map_err(|error| failed(&self.name, error))?;
+        let info = self.info().await?;
         let created = info.created.unix_timestamp_nanos();
         let last = Seq(info.state.last_sequence);
         let first =
@@ -122,71 +116,6 @@ impl Stream {
                 _ => Err(failed(&self.name, error)),
             },
         }
-    }
-}
-
-/// Why a stream could not be opened.
-enum Failure {
-    NotReady,
-    Other(String),
-}
-
-async fn find_or_create(context: &Context, options: &Options) -> Result<(Info, bool), Failure> {
-    match find(context, &options.stream).await? {
-        Some(info) => Ok((info, false)),
-        None => create(context, options).await.map(|info| (info, true)),
-    }
-}
-
-async fn find(context: &Context, name: &str) -> Result<Option<Info>, Failure> {
-    let found = tokio::time::timeout(ANSWER, context.get_stream(name));
-    let Ok(found) = found.await else { return Err(Failure::NotReady) };
-    match found.map_err(|error| (error.kind(), error)) {
-        Ok(stream) => Ok(Some(stream.cached_info().clone())),
-        Err((GetStreamErrorKind::JetStream(told), _))
-            if told.error_code() == ErrorCode::STREAM_NOT_FOUND =>
-        {
-            Ok(None)
-        }
-        Err((GetStreamErrorKind::JetStream(told), _)) => Err(failure(&told)),
-        Err((GetStreamErrorKind::Request, _)) => Err(Failure::NotReady),
-        Err((_, error)) => Err(Failure::Other(error.to_string())),
-    }
-}
-
-async fn create(context: &Context, options: &Options) -> Result<Info, Failure> {
-    let created = context.create_stream(config(options)).await;
-    match created.map_err(|error| (error.kind(), error)) {
-        Ok(stream) => Ok(stream.cached_info().clone()),
-        // Somebody else made it, differently, in between: find it.
-        Err((CreateStreamErrorKind::JetStream(told), _))
-            if told.error_code() == ErrorCode::STREAM_NAME_EXIST =>
-        {
-            Err(Failure::NotReady)
-        }
-        Err((CreateStreamErrorKind::JetStream(told), _)) => Err(failure(&told)),
-        Err((_, error)) => Err(Failure::Other(error.to_string())),
-    }
-}
-
-fn failure(told: &jetstream::Error) -> Failure {
-    if told.code() == 503 { Failure::NotReady } else { Failure::Other(told.to_string()) }
-}
-
-fn config(options: &Options) -> Config {
-    Config {
-        name: options.stream.clone(),
-        subjects: vec![options.stream.clone()],
-        max_age: options.max_age.unwrap_or_default(),
-        duplicate_window: DUPLICATE_WINDOW,
-        num_replicas: options.replicas,
-        allow_atomic_publish: options.max_age.is_none(),
-        max_messages: -1,
-        max_bytes: -1,
-        max_messages_per_subject: -1,
-        max_message_size: -1,
-        max_consumers: -1,
-        ..Config::default()
     }
 }
 

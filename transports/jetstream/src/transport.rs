@@ -2,6 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_nats::jetstream::context::ContextBuilder;
+use async_nats::jetstream::stream::Config;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use ha_core::{
@@ -16,8 +17,9 @@ use crate::batch;
 use crate::credentials::Address;
 use crate::link::Link;
 use crate::snapshots::Snapshots;
-use crate::stream::{Opened, Stream};
+use crate::stream::Stream;
 use crate::subscription;
+use crate::waiting::Waiting;
 
 /// A log in a JetStream stream.
 ///
@@ -40,25 +42,43 @@ impl JetStream {
     /// [`Error::Config`] if the options make no sense, [`Error::Transport`] if no server can
     /// be reached or JetStream is not ready within [`Options::timeout`].
     pub async fn connect(options: Options) -> Result<Arc<Self>> {
-        options.check()?;
-        let address = Address::parse(&options)?;
+        let waiting = Waiting::default();
+        let timeout = options.timeout;
         let origin = format!("NATS at {}", Address::redact(&options.url));
-        match tokio::time::timeout(options.timeout, Self::open(&options, &address)).await {
-            Ok(opened) => opened.map(Arc::new),
+        match tokio::time::timeout(timeout, Self::open(options, &waiting)).await {
+            Ok(opened) => opened,
             Err(_) => {
-                let reason = format!("JetStream was not ready within {:?}", options.timeout);
+                let because = waiting.reason().map(|reason| format!(": {reason}"));
+                let because = because.unwrap_or_default();
+                let reason = format!("JetStream was not ready within {timeout:?}{because}");
                 Err(Error::transport(origin, reason))
             }
         }
     }
 
-    async fn open(options: &Options, address: &Address) -> Result<Self> {
+    /// Like [`Self::connect`], and waits for JetStream as long as it takes, for a cluster whose
+    /// servers are started one after the other. What it waits for is logged. Dropping the
+    /// future gives up.
+    ///
+    /// [`Error::Transport`] if no server can be reached: only JetStream is waited for.
+    pub async fn connect_when_ready(options: Options) -> Result<Arc<Self>> {
+        Self::open(options, &Waiting::default()).await
+    }
+
+    async fn open(options: Options, waiting: &Waiting) -> Result<Arc<Self>> {
+        options.check()?;
+        let address = Address::parse(&options)?;
+        Self::open_at(&address, &options, waiting).await.map(Arc::new)
+    }
+
+    async fn open_at(address: &Address, options: &Options, waiting: &Waiting) -> Result<Self> {
         let reader = Link::open(address, options, "read").await?;
         let writer = Link::open(address, options, "append").await?;
         let builder = ContextBuilder::new().timeout(options.timeout).ack_timeout(options.timeout);
         let context = builder.build(reader.client.clone());
-        let opened = Stream::open(context.clone(), reader, options).await?;
-        let limits = limits(&writer, &opened);
+        let opened = Stream::open(context.clone(), reader, options, waiting).await?;
+        opened.stream.watch().await?;
+        let limits = limits(&writer, &opened.config);
         Ok(Self {
             origin: Address::redact(&options.url),
             appender: Appender::new(writer, &options.stream, options.timeout, limits),
@@ -81,6 +101,13 @@ impl JetStream {
     #[must_use]
     pub fn created_stream(&self) -> bool {
         self.created
+    }
+
+    /// What of the stream's configuration is worse than this transport has seen it: fewer
+    /// replicas, or no entries of several parts any more. Empty again once it is as it was.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        self.stream.config.warnings()
     }
 
     fn check_open(&self) -> Result<()> {
@@ -166,10 +193,11 @@ impl ChangeTransport for JetStream {
     }
 }
 
-fn limits(writer: &Link, opened: &Opened) -> Limits {
-    let bytes = opened.max_message_size.unwrap_or(usize::MAX).min(writer.client.max_payload());
+fn limits(writer: &Link, config: &Config) -> Limits {
+    let own = usize::try_from(config.max_message_size).ok().filter(|size| *size > 0);
+    let bytes = own.unwrap_or(usize::MAX).min(writer.client.max_payload());
     Limits {
         part_bytes: bytes.saturating_sub(HEADERS),
-        parts: batch::max_parts(&writer.client, opened.allows_batches),
+        parts: batch::max_parts(&writer.client, config.allow_atomic_publish),
     }
 }

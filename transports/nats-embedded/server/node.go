@@ -26,6 +26,8 @@ type options struct {
 	ConfigFile   string `json:"config_file"`
 	MaxPayload   int32  `json:"max_payload"` // 0: the server's default
 	Debug        bool   `json:"debug"`
+
+	Cluster *cluster `json:"cluster"` // nil: alone
 }
 
 // node is one running server.
@@ -47,7 +49,13 @@ func start(given options) (*node, error) {
 		return nil, err
 	}
 	n := &node{opts: opts, lock: lock, log: newLogger()}
-	if err := n.run(); err != nil {
+	if given.ConfigFile == "" {
+		err = checkStore(opts.StoreDir, given.Cluster != nil)
+	}
+	if err == nil {
+		err = n.run()
+	}
+	if err != nil {
 		n.stop()
 		return nil, err
 	}
@@ -107,9 +115,13 @@ func (n *node) describe() started {
 	return answer
 }
 
-// stop stops the server, if it was made, and releases the store directory.
+// stop stops the server, if it was made, and releases the store directory. A member of a
+// cluster hands over what it leads.
 func (n *node) stop() {
 	if n.server != nil {
+		if isClustered(n.opts) && n.server.Running() {
+			n.server.LameDuckShutdown()
+		}
 		n.server.Shutdown()
 		n.server.WaitForShutdown()
 	}
@@ -131,6 +143,12 @@ func serverOptions(given options) (*server.Options, error) {
 	}
 	// An interval that is not set stays zero until the server is made.
 	opts.SyncAlways = opts.SyncAlways || opts.SyncInterval == 0
+	if given.Cluster != nil && given.ConfigFile == "" {
+		given.Cluster.apply(opts)
+	}
+	if isClustered(opts) && opts.LameDuckDuration == 0 {
+		opts.LameDuckDuration, opts.LameDuckGracePeriod = lameDuck, lameDuckGrace
+	}
 	opts.NoSigs, opts.NoLog = true, true
 	opts.Debug = opts.Debug || given.Debug
 	return opts, nil

@@ -9,6 +9,7 @@ use ha_core::{
 };
 use ha_jetstream::JetStream;
 
+use crate::space::Space;
 use crate::{Options, Server};
 
 /// The transport over a server in this process. Closing it stops the server.
@@ -16,6 +17,7 @@ use crate::{Options, Server};
 pub struct Embedded {
     server: Arc<Server>,
     stream: Arc<JetStream>,
+    space: Space,
 }
 
 impl Embedded {
@@ -24,6 +26,7 @@ impl Embedded {
     ///
     /// Errors are those of [`Server::start`] and [`JetStream::connect`].
     pub async fn open(server: Options, stream: ha_jetstream::Options) -> Result<Arc<Self>> {
+        let space = Space::new(server.config_file.is_none().then(|| server.store_dir.clone()));
         let token = server.token.clone().filter(|_| server.config_file.is_none());
         let server = blocking(move || Server::start(server)).await??;
         let connected = JetStream::connect(ha_jetstream::Options {
@@ -33,7 +36,7 @@ impl Embedded {
             ..stream
         });
         match connected.await {
-            Ok(stream) => Ok(Arc::new(Self { server: Arc::new(server), stream })),
+            Ok(stream) => Ok(Arc::new(Self { server: Arc::new(server), stream, space })),
             Err(error) => {
                 blocking(move || drop(server)).await?;
                 Err(error)
@@ -67,6 +70,7 @@ impl ChangeTransport for Embedded {
     }
 
     async fn append(&self, draft: Draft) -> Result<Appended, AppendError> {
+        self.space.check(&draft)?;
         self.stream.append(draft).await
     }
 

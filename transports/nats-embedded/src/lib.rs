@@ -5,11 +5,14 @@
 //! Rust side but five functions. It leaves signals alone and logs to `tracing` under the
 //! target `nats`.
 
+mod cluster;
 mod embedded;
 mod ffi;
 mod options;
 mod server;
+mod space;
 
+pub use cluster::Cluster;
 pub use embedded::Embedded;
 pub use options::{Options, Sync};
 pub use server::Server;

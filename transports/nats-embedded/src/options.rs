@@ -2,7 +2,11 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ha_core::Result;
 use serde::Serialize;
+
+use crate::Cluster;
+use crate::cluster::WireCluster;
 
 /// How the server is to run.
 #[derive(Clone)]
@@ -21,6 +25,9 @@ pub struct Options {
     pub token: Option<String>,
     /// The largest message in bytes; the server's default is 1 MiB.
     pub max_payload: Option<u32>,
+    /// The cluster that the server is a member of; alone if there is none. A member needs a
+    /// name of its own in [`Self::server_name`].
+    pub cluster: Option<Cluster>,
     /// A configuration file of nats-server, which then decides all of the above alone. It must
     /// enable JetStream. A file without a `sync_interval` means [`Sync::Always`], not the two
     /// minutes of nats-server.
@@ -47,6 +54,7 @@ impl Default for Options {
             sync: Sync::Always,
             token: None,
             max_payload: None,
+            cluster: None,
             config_file: None,
         }
     }
@@ -62,6 +70,7 @@ impl fmt::Debug for Options {
             .field("sync", &self.sync)
             .field("token", &self.token.as_ref().map(|_| "***"))
             .field("max_payload", &self.max_payload)
+            .field("cluster", &self.cluster)
             .field("config_file", &self.config_file)
             .finish()
     }
@@ -79,11 +88,15 @@ pub(crate) struct Wire {
     config_file: PathBuf,
     max_payload: u32,
     debug: bool,
+    cluster: Option<WireCluster>,
 }
 
 impl Wire {
-    pub(crate) fn new(options: Options) -> Self {
-        Self {
+    pub(crate) fn new(options: Options) -> Result<Self> {
+        let cluster = options.cluster.filter(|_| options.config_file.is_none());
+        let cluster = cluster.map(|cluster| WireCluster::new(cluster, &options.server_name));
+        Ok(Self {
+            cluster: cluster.transpose()?,
             host: options.host,
             port: if options.port == 0 { -1 } else { options.port.into() },
             store_dir: options.store_dir,
@@ -99,6 +112,6 @@ impl Wire {
             config_file: options.config_file.unwrap_or_default(),
             max_payload: options.max_payload.unwrap_or_default(),
             debug: tracing::enabled!(target: "nats", tracing::Level::DEBUG),
-        }
+        })
     }
 }

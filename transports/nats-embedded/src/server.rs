@@ -34,8 +34,10 @@ impl Server {
     ///
     /// [`Error::Transport`] with nats-server's own words if it cannot start: a port in use, a
     /// store directory that another server uses, a wrong configuration file.
+    /// [`Error::Config`] if the settings of the cluster are wrong. A member of a cluster does
+    /// not wait for the others.
     pub fn start(options: Options) -> Result<Self> {
-        let wire = serde_json::to_string(&Wire::new(options))
+        let wire = serde_json::to_string(&Wire::new(options)?)
             .map_err(|error| Error::config("nats", error.to_string()))?;
         let answer = ffi::start(&ffi::c_string(wire));
         let started: Started = serde_json::from_str(&answer).map_err(failed)?;
@@ -79,6 +81,9 @@ impl Server {
 
     /// Stops the server and returns when it is down and its store directory is free. Blocks
     /// the thread meanwhile. Stopping again does nothing.
+    ///
+    /// A member of a cluster first hands over what it leads, so that the others need no
+    /// election; that takes a second.
     pub fn shutdown(&self) {
         if !self.stopped.swap(true, Ordering::AcqRel) {
             ffi::shutdown(self.started.handle);

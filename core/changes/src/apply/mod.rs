@@ -1,9 +1,13 @@
 mod own;
+mod parts;
 mod v007;
+
+use std::ops::AddAssign;
 
 use ha_core::sql::{split, words};
 
 use crate::{Database, DatabaseError, Entry};
+pub use parts::PartApplier;
 
 /// Applies an entry to a database whose caller has opened a transaction, with triggers and
 /// foreign keys off: their effects are changes of their own.
@@ -35,6 +39,14 @@ pub struct Applied {
     pub ignored: usize,
 }
 
+impl AddAssign for Applied {
+    fn add_assign(&mut self, more: Self) {
+        self.rows += more.rows;
+        self.statements += more.statements;
+        self.ignored += more.ignored;
+    }
+}
+
 /// Why an entry was not applied.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -64,6 +76,9 @@ pub enum ApplyError {
         /// What was done to which row, and what came of it.
         what: String,
     },
+    /// The parts of the entry contradict each other, for every node: the entry is void.
+    #[error("{0}")]
+    Malformed(String),
 }
 
 impl ApplyError {

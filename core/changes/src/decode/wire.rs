@@ -44,6 +44,14 @@ pub(super) struct WireChange<'a> {
     #[serde(borrow)]
     pub(super) command: Option<Text<'a>>,
     pub(super) args: Option<Args>,
+    /// The row that the SQL changes.
+    #[serde(borrow)]
+    pub(super) row: Option<Box<Self>>,
+    /// A piece of a change.
+    #[serde(borrow)]
+    pub(super) json: Option<Text<'a>>,
+    #[serde(default)]
+    pub(super) more: bool,
 }
 
 impl WireChange<'_> {

@@ -1,6 +1,10 @@
 //! A real SQLite behind the crate's trait, and entries to feed it.
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test uses a part of it")]
 
+pub mod entries;
+pub mod go;
+pub mod origin;
+
 use std::sync::Arc;
 
 use ha_changes::{
@@ -102,7 +106,7 @@ impl Database for Sqlite {
     fn schema_changed(&mut self) {}
 }
 
-struct Param<'a>(&'a Value);
+pub struct Param<'a>(pub &'a Value);
 
 impl ToSql for Param<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {

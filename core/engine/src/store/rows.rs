@@ -107,12 +107,12 @@ fn strip(name: &str) -> &str {
 
 /// Steps through a statement whose parameters are bound.
 pub(crate) fn collect(statement: &mut Statement<'_>, budget: &mut Budget) -> Result<ResultSet> {
-    let columns = columns(statement);
-    let mut result = ResultSet { columns, ..ResultSet::default() };
+    let mut result = ResultSet::default();
     let mut rows = statement.raw_query();
     while let Some(row) = rows.next().map_err(error)? {
-        if result.columns.is_empty() {
-            continue;
+        if result.rows.is_empty() {
+            // Only the first step sees that the schema has changed since it was prepared.
+            result.columns = columns(row.as_ref());
         }
         let values: Vec<Value> = (0..result.columns.len())
             .map(|index| row.get_ref(index).map(value_of))
@@ -120,6 +120,10 @@ pub(crate) fn collect(statement: &mut Statement<'_>, budget: &mut Budget) -> Res
             .map_err(error)?;
         budget.spend(&values, result.rows.len())?;
         result.rows.push(values);
+    }
+    drop(rows);
+    if result.rows.is_empty() {
+        result.columns = columns(statement);
     }
     Ok(result)
 }

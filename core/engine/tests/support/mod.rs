@@ -101,7 +101,8 @@ impl Running {
             .await;
         for name in names {
             let Value::Text(name) = &name[0] else { continue };
-            for row in self.rows(&format!("SELECT * FROM \"{name}\"")).await {
+            let quoted = name.replace('"', "\"\"");
+            for row in self.rows(&format!("SELECT * FROM \"{quoted}\"")).await {
                 dump.push(format!("{name} {row:?}"));
             }
         }

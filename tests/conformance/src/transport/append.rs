@@ -8,7 +8,7 @@ use futures::future::join_all;
 use ha_core::{AppendError, ChangeTransport, Draft, Seq};
 
 use crate::TransportFixture;
-use crate::probe::{assert_follows, attempt, draft, end, needs, noise, put, skipped, take};
+use crate::probe::{assert_follows, draft, end, needs, noise, put, skipped, take};
 
 /// Each entry takes the next sequence.
 pub async fn entries_are_numbered_without_gaps(fixture: &impl TransportFixture) {
@@ -171,26 +171,5 @@ pub async fn the_largest_part_fits_and_a_larger_one_does_not(fixture: &impl Tran
         let mut subscription = node.subscribe(seq).await.expect("subscribe");
         assert_eq!(take(&mut subscription, 1).await[0].payload, largest);
         assert_eq!(node.read(seq).await.expect("read").expect("stored").payload, largest);
-    }
-}
-
-/// Parts take consecutive places; more parts than the transport takes are too large.
-pub async fn an_entry_of_several_parts_is_stored_as_one(fixture: &impl TransportFixture) {
-    let (_guard, node) = fixture.open().await;
-    let last = end(&*node).await;
-    let parts = |count: u32| (0..count).map(|part| Bytes::from(part.to_string())).collect();
-    let entry = |parts| Draft { expect: Some(last), attempt: attempt(), parts };
-    let limit = node.capabilities().max_parts;
-    if limit < 10_000 {
-        let error = node.append(entry(parts(limit + 1))).await.expect_err("too many parts");
-        assert!(matches!(error, AppendError::TooLarge { .. }), "{error:?}");
-    }
-    let count = limit.min(3);
-    let appended = node.append(entry(parts(count))).await.expect("append");
-    assert_follows(appended, last, count.into());
-    if node.capabilities().readable {
-        let mut subscription = node.subscribe(appended.first).await.expect("subscribe");
-        let stored = take(&mut subscription, count as usize).await;
-        assert!(stored.into_iter().map(|entry| entry.payload).eq::<Vec<_>>(parts(count)));
     }
 }

@@ -14,6 +14,8 @@ struct State {
     cuts: u64,
     refuses: bool,
     holds_answers: bool,
+    /// Answers with this text are held back.
+    holds_text: Option<&'static str>,
 }
 
 impl Proxy {
@@ -43,6 +45,11 @@ impl Proxy {
     pub(crate) fn hold_answers(&self, holds: bool) {
         self.state.send_modify(|state| state.holds_answers = holds);
     }
+
+    /// Holds back what the server says from the first answer with this text on.
+    pub(crate) fn hold_answers_with(&self, text: Option<&'static str>) {
+        self.state.send_modify(|state| state.holds_text = text);
+    }
 }
 
 async fn serve(listener: TcpListener, port: u16, state: watch::Receiver<State>) {
@@ -60,22 +67,28 @@ async fn connect(client: TcpStream, port: u16, mut state: watch::Receiver<State>
     let (from_server, to_server) = server.into_split();
     let (asked, answered) = (state.clone(), state.clone());
     tokio::select! {
-        () = copy(from_client, to_server, asked, |_| true) => {}
-        () = copy(from_server, to_client, answered, |state| !state.holds_answers) => {}
+        () = copy(from_client, to_server, asked, |_, _| true) => {}
+        () = copy(from_server, to_client, answered, may_pass) => {}
         _ = state.wait_for(|state| state.cuts != born) => {}
     }
+}
+
+fn may_pass(state: &State, answer: &[u8]) -> bool {
+    let holds = |text: &str| answer.windows(text.len()).any(|part| part == text.as_bytes());
+    !state.holds_answers && !state.holds_text.is_some_and(holds)
 }
 
 async fn copy(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     mut state: watch::Receiver<State>,
-    may_pass: impl Fn(&State) -> bool,
+    may_pass: impl Fn(&State, &[u8]) -> bool,
 ) {
     let mut buffer = vec![0; 64 << 10];
     while let Ok(read @ 1..) = from.read(&mut buffer).await {
-        if state.wait_for(&may_pass).await.is_err() || to.write_all(&buffer[..read]).await.is_err()
-        {
+        let bytes = &buffer[..read];
+        let passes = |state: &State| may_pass(state, bytes);
+        if state.wait_for(passes).await.is_err() || to.write_all(bytes).await.is_err() {
             return;
         }
     }
