@@ -51,7 +51,7 @@ fn big(value: Value) -> Entry {
 fn cut_anywhere() -> impl Strategy<Value = (Entry, usize)> {
     any_entry().prop_flat_map(|entry| {
         let whole = encode(&entry).unwrap().len();
-        (Just(entry), whole.saturating_sub(600).max(400)..whole + 2)
+        (Just(entry), whole.saturating_sub(600)..whole + 2)
     })
 }
 
@@ -71,7 +71,7 @@ proptest! {
     }
 
     #[test]
-    fn many_small_parts_make_the_entry(changes in changes(), max in 420..800_usize) {
+    fn many_small_parts_make_the_entry(changes in changes(), max in 550..900_usize) {
         let entry = common::entry(changes);
         let parts = encode_parts(&entry, max).unwrap();
         prop_assert!(parts.iter().all(|part| part.len() <= max));
@@ -185,7 +185,7 @@ fn what_does_not_fit_is_refused() {
     );
     too_large(&Entry { meta: None, ..rows(40) }, 1000);
     assert_eq!(
-        encode_parts(&big("x".repeat(500_000).into()), 1000).map(|parts| parts.len() > 900),
+        encode_parts(&big("x".repeat(600_000).into()), 1000).map(|parts| parts.len() > 900),
         Ok(true)
     );
     let wrong = entry(vec![insert(&Sqlite::new("CREATE TABLE t(a)").schema("t"), 1, row![1, 2])]);
@@ -197,7 +197,7 @@ fn two_runs() -> [Vec<Vec<u8>>; 2] {
     [7, 8].map(|counter| {
         let mut entry = rows(20);
         entry.meta.as_mut().unwrap().id = AttemptId { boot: 1, counter };
-        encode_parts(&entry, 1000).unwrap()
+        encode_parts(&entry, 1150).unwrap()
     })
 }
 
@@ -263,7 +263,7 @@ fn what_cannot_be_decoded_cuts_a_run() {
 
 #[test]
 fn parts_that_contradict_each_other_are_void() {
-    let parts = encode_parts(&big("x".repeat(900).into()), 700).unwrap();
+    let parts = encode_parts(&big("x".repeat(900).into()), 900).unwrap();
     let texts: Vec<String> =
         parts.into_iter().map(|part| String::from_utf8(part).unwrap()).collect();
     let [first, second, third] = &texts[..] else { panic!("{texts:?}") };
@@ -275,13 +275,12 @@ fn parts_that_contradict_each_other_are_void() {
         (2, "\"changes\":[", &*format!("\"changes\":[{row},")),
         (1, "\"changes\":[", "\"changes\":[{\"operation\":\"CONTINUE\",\"json\":\"\"},"),
         (1, "xxxx", "xx\\\""),
-        (2, "}}", "}"),
+        (2, "3]}\"", "3]\""),
+        (2, "3]}\"", "3]}\",\"more\":true"),
         (1, ",\"more\":true", ""),
     ] {
         let mut texts = [first.clone(), second.clone(), third.clone()];
-        if !texts[at].contains(from) {
-            continue;
-        }
+        assert!(texts[at].contains(from), "{from}: {texts:?}");
         texts[at] = texts[at].replacen(from, to, 1);
         let mut assembler = Assembler::default();
         let pushed = texts.iter().map(|text| assembler.push(decode_part(text.as_bytes())?));

@@ -191,7 +191,10 @@ impl Drop for Messages {
 }
 
 /// Does the work, or gives `None` if the transport is closed meanwhile.
-async fn until<T>(mut closed: watch::Receiver<bool>, work: impl Future<Output = T>) -> Option<T> {
+pub(crate) async fn until<T>(
+    mut closed: watch::Receiver<bool>,
+    work: impl Future<Output = T>,
+) -> Option<T> {
     tokio::select! {
         biased;
         _ = closed.wait_for(|closed| *closed) => None,

@@ -77,7 +77,8 @@ impl JetStream {
         let builder = ContextBuilder::new().timeout(options.timeout).ack_timeout(options.timeout);
         let context = builder.build(reader.client.clone());
         let opened = Stream::open(context.clone(), reader, options, waiting).await?;
-        opened.stream.watch().await?;
+        let closed = watch::Sender::new(false);
+        opened.stream.watch(closed.subscribe()).await?;
         let limits = limits(&writer, &opened.config);
         Ok(Self {
             origin: Address::redact(&options.url),
@@ -92,7 +93,7 @@ impl JetStream {
             },
             created: opened.created,
             synced: options.synced,
-            closed: watch::Sender::new(false),
+            closed,
         })
     }
 

@@ -24,30 +24,39 @@ impl Embedded {
     /// Starts a server, connects to it and opens the stream. Of `stream`, the URL, the token
     /// (if the server has one) and `synced` are what the server says.
     ///
+    /// A member of a cluster waits for most of the others and for the stream as long as it
+    /// takes, and says in the log what it waits for. Dropping the future gives up; the server
+    /// is then stopped in the background.
+    ///
     /// Errors are those of [`Server::start`] and [`JetStream::connect`].
     pub async fn open(server: Options, stream: ha_jetstream::Options) -> Result<Arc<Self>> {
-        let space = Space::new(server.config_file.is_none().then(|| server.store_dir.clone()));
+        let is_member = server.cluster.is_some();
         let token = server.token.clone().filter(|_| server.config_file.is_none());
-        let server = blocking(move || Server::start(server)).await??;
-        let connected = JetStream::connect(ha_jetstream::Options {
+        let starting = Starting(Some(blocking(move || Server::start(server)).await??));
+        let options = starting.0.as_ref().map(|server| ha_jetstream::Options {
             url: server.client_url().to_owned(),
             token: token.or(stream.token.clone()),
             synced: server.is_synced(),
             ..stream
         });
-        match connected.await {
-            Ok(stream) => Ok(Arc::new(Self { server: Arc::new(server), stream, space })),
-            Err(error) => {
-                blocking(move || drop(server)).await?;
-                Err(error)
-            }
-        }
+        let options = options.unwrap_or_default();
+        let connected = match is_member {
+            true => JetStream::connect_when_ready(options).await,
+            false => JetStream::connect(options).await,
+        };
+        starting.finish(connected).await
     }
 
     /// The server.
     #[must_use]
     pub fn server(&self) -> &Server {
         &self.server
+    }
+
+    /// See [`JetStream::warnings`].
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        self.stream.warnings()
     }
 
     /// Whether [`Self::open`] made the stream, rather than finding it in the store directory.
