@@ -4,21 +4,21 @@ use crate::{Entry, Error, Part, Progress};
 /// Makes entries of their parts, which are pushed in the order of the log.
 ///
 /// ```
-/// # fn read(log: &[Vec<u8>]) -> Result<(), ha_changes::Error> {
-/// use ha_changes::{Assembler, Progress, decode_part};
+/// use ha_changes::{Assembler, Entry, Error, Progress, decode_part};
 ///
-/// let mut assembler = Assembler::default();
-/// for payload in log {
-///     let mut progress = assembler.push(decode_part(payload)?)?;
-///     if let Progress::Cut(part) = progress {
-///         progress = assembler.push(*part)?;
+/// fn read(log: &[Vec<u8>], mut see: impl FnMut(Entry)) -> Result<(), Error> {
+///     let mut assembler = Assembler::default();
+///     for payload in log {
+///         let mut progress = assembler.push(decode_part(payload)?)?;
+///         if let Progress::Cut(part) = progress {
+///             progress = assembler.push(*part)?;
+///         }
+///         if let Progress::Complete(entry) = progress {
+///             see(entry);
+///         }
 ///     }
-///     if let Progress::Complete(entry) = progress {
-///         println!("{} changes", entry.changes.len());
-///     }
+///     Ok(())
 /// }
-/// # Ok(())
-/// # }
 /// ```
 #[derive(Debug, Default)]
 pub struct Assembler {

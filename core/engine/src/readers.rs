@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ha_core::{Batch, Description, Error, Reply, Result, ResultSet, Statement, Token};
 use ha_sqlite::{Clock, Guard, Interrupt, OpenOptions, Role, StopReason, error};
@@ -10,6 +11,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::store::{self, Binder, Budget};
 
+/// How long a read waits for a connection.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// How many statements a connection remembers as readable.
 const REMEMBERED: usize = 4_096;
 
@@ -18,6 +22,8 @@ const REMEMBERED: usize = 4_096;
 pub(crate) struct Readers {
     path: PathBuf,
     options: OpenOptions,
+    /// So many connections are kept open.
+    kept: usize,
     idle: Mutex<Vec<Reader>>,
     permits: Arc<Semaphore>,
 }
@@ -27,7 +33,7 @@ pub(crate) struct Readers {
 pub(crate) struct Lent {
     reader: Option<Reader>,
     pool: Arc<Readers>,
-    _permit: OwnedSemaphorePermit,
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 /// A reading connection.
@@ -50,15 +56,34 @@ pub(crate) enum Read {
 
 impl Readers {
     pub(crate) fn new(path: PathBuf, options: OpenOptions, count: usize) -> Self {
-        let permits = Arc::new(Semaphore::new(count.max(1)));
-        Self { path, options, idle: Mutex::default(), permits }
+        let kept = count.max(1);
+        let permits = Arc::new(Semaphore::new(kept));
+        Self { path, options, kept, idle: Mutex::default(), permits }
     }
 
-    /// A connection, as soon as one is free.
+    /// A connection for one read, as soon as one is free.
+    ///
+    /// # Errors
+    /// [`Error::NotReady`] if none is for too long.
     pub(crate) async fn lend(self: &Arc<Self>) -> Result<Lent> {
-        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| Error::Closed)?;
+        let permit = Arc::clone(&self.permits).acquire_owned();
+        let Ok(permit) = tokio::time::timeout(PATIENCE, permit).await else {
+            return Err(Error::NotReady(
+                "all reading connections are busy; raise --concurrent-queries".to_owned(),
+            ));
+        };
+        Ok(self.take(Some(permit.map_err(|_| Error::Closed)?)))
+    }
+
+    /// A connection for as long as a transaction takes. It does not count against those of
+    /// single reads: its client may think for long, and front-ends bound how many there are.
+    pub(crate) fn lend_for_long(self: &Arc<Self>) -> Lent {
+        self.take(None)
+    }
+
+    fn take(self: &Arc<Self>, permit: Option<OwnedSemaphorePermit>) -> Lent {
         let reader = self.idle.lock().pop();
-        Ok(Lent { reader, pool: Arc::clone(self), _permit: permit })
+        Lent { reader, pool: Arc::clone(self), _permit: permit }
     }
 
     fn open(&self) -> Result<Reader> {
@@ -82,8 +107,10 @@ impl Lent {
 impl Drop for Lent {
     fn drop(&mut self) {
         let Some(mut reader) = self.reader.take() else { return };
-        if reader.end().is_ok() {
-            self.pool.idle.lock().push(reader);
+        let ended = reader.end();
+        let mut idle = self.pool.idle.lock();
+        if ended.is_ok() && idle.len() < self.pool.kept {
+            idle.push(reader);
         }
     }
 }

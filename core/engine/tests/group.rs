@@ -163,9 +163,10 @@ async fn an_error_seen_on_a_state_that_is_not_acknowledged_is_not_told() {
     a.run("CREATE TABLE t(v UNIQUE)").await;
     (0..20).for_each(|_| log.inject(Fault::SendLost));
     let replies = together(&a, sql(&["INSERT INTO t VALUES(1)", "INSERT INTO t VALUES(1)"])).await;
-    // The row that the second one met is in doubt, and so is its error.
+    // The row that the second one met is in doubt, and so is its error; that nothing of it is
+    // stored is not.
     assert!(matches!(replies[0], Err(Error::OutcomeUnknown(_))), "{replies:?}");
-    assert!(matches!(replies[1], Err(Error::OutcomeUnknown(_))), "{replies:?}");
+    assert!(matches!(replies[1], Err(Error::NotSent(_))), "{replies:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

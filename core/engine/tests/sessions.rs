@@ -364,3 +364,22 @@ async fn a_transactions_limits_hold_for_its_calls() {
     };
     assert_eq!(session.run(own).await.unwrap().results[0].rows.len(), 3);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn transactions_that_read_and_think_keep_nobody_from_reading() {
+    let log = MemoryLog::new();
+    let a = start_with(&log, TempDir::new().unwrap(), |dir| ha_engine::NodeOptions {
+        readers: 2,
+        ..options("a", dir)
+    })
+    .await
+    .unwrap();
+    a.run("CREATE TABLE t(v)").await;
+    let mut thinking = Vec::new();
+    for _ in 0..5 {
+        let mut session = open(&a).await;
+        ok(&mut session, "SELECT count(*) FROM t").await;
+        thinking.push(session);
+    }
+    assert_eq!(a.value("SELECT count(*) FROM t").await, Value::Integer(0));
+}

@@ -62,8 +62,13 @@ impl Appender {
             Ok(appended) => self.settle(draft.attempt, Ok(appended)),
             Err(AppendError::Unknown { .. }) => outcome,
             Err(error) if is_first => self.settle(draft.attempt, Err(error)),
-            Err(error) => Err(unknown(format!("an earlier sending was not answered; {error}"))),
+            Err(error) => Err(unanswered(&error)),
         }
+    }
+
+    /// What an append that is not made proves: nothing if an earlier one was not answered.
+    pub(crate) fn refusal(&self, attempt: AttemptId, error: AppendError) -> AppendError {
+        if self.unsettled.lock().contains(&attempt) { unanswered(&error) } else { error }
     }
 
     fn settle<T>(&self, attempt: AttemptId, outcome: T) -> T {
@@ -133,6 +138,10 @@ impl Appender {
         let answer = self.link.client.send_request(self.subject.clone(), request).await;
         answer.map(|message| message.payload).map_err(|error| failed(&error))
     }
+}
+
+fn unanswered(error: &AppendError) -> AppendError {
+    unknown(format!("an earlier sending was not answered; {error}"))
 }
 
 /// The header that makes the server store only where the draft says.

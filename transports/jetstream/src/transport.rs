@@ -6,8 +6,8 @@ use async_nats::jetstream::stream::Config;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use ha_core::{
-    AppendError, Appended, Bounds, ByteStream, Capabilities, ChangeTransport, Delivery, Draft,
-    Error, Result, Seq, SnapshotMeta, Stored,
+    AppendError, Appended, AttemptId, Bounds, ByteStream, Capabilities, ChangeTransport, Delivery,
+    Draft, Error, Result, Seq, SnapshotMeta, Stored,
 };
 use tokio::sync::watch;
 
@@ -109,6 +109,13 @@ impl JetStream {
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         self.stream.config.warnings()
+    }
+
+    /// `error`, for an append that is refused before it gets here; or
+    /// [`AppendError::Unknown`] if an earlier append of the same attempt may have stored it.
+    #[must_use]
+    pub fn refusal(&self, attempt: AttemptId, error: AppendError) -> AppendError {
+        self.appender.refusal(attempt, error)
     }
 
     fn check_open(&self) -> Result<()> {

@@ -5,11 +5,12 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use ha_core::{
     AppendError, Appended, Bounds, ByteStream, Capabilities, ChangeTransport, Delivery, Draft,
-    Error, Result, Seq, SnapshotMeta, Stored,
+    Result, Seq, SnapshotMeta, Stored,
 };
 use ha_jetstream::JetStream;
 
 use crate::space::Space;
+use crate::starting::{Starting, blocking};
 use crate::{Options, Server};
 
 /// The transport over a server in this process. Closing it stops the server.
@@ -30,21 +31,24 @@ impl Embedded {
     ///
     /// Errors are those of [`Server::start`] and [`JetStream::connect`].
     pub async fn open(server: Options, stream: ha_jetstream::Options) -> Result<Arc<Self>> {
-        let is_member = server.cluster.is_some();
+        let space = Space::new(server.config_file.is_none().then(|| server.store_dir.clone()));
         let token = server.token.clone().filter(|_| server.config_file.is_none());
-        let starting = Starting(Some(blocking(move || Server::start(server)).await??));
-        let options = starting.0.as_ref().map(|server| ha_jetstream::Options {
+        let is_member = server.cluster.is_some();
+        let server = blocking(move || Server::start(server)).await??;
+        let options = ha_jetstream::Options {
             url: server.client_url().to_owned(),
             token: token.or(stream.token.clone()),
             synced: server.is_synced(),
             ..stream
-        });
-        let options = options.unwrap_or_default();
-        let connected = match is_member {
-            true => JetStream::connect_when_ready(options).await,
-            false => JetStream::connect(options).await,
         };
-        starting.finish(connected).await
+        let starting = Starting::new(server);
+        let connected = if is_member {
+            JetStream::connect_when_ready(options).await
+        } else {
+            JetStream::connect(options).await
+        };
+        let (server, stream) = starting.finish(connected).await?;
+        Ok(Arc::new(Self { server, stream, space }))
     }
 
     /// The server.
@@ -79,7 +83,8 @@ impl ChangeTransport for Embedded {
     }
 
     async fn append(&self, draft: Draft) -> Result<Appended, AppendError> {
-        self.space.check(&draft)?;
+        let checked = self.space.check(&draft);
+        checked.map_err(|error| self.stream.refusal(draft.attempt, error))?;
         self.stream.append(draft).await
     }
 
@@ -120,9 +125,4 @@ impl ChangeTransport for Embedded {
         let server = Arc::clone(&self.server);
         blocking(move || server.shutdown()).await
     }
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    let joined = tokio::task::spawn_blocking(work).await;
-    joined.map_err(|error| Error::transport("the embedded NATS server", error))
 }

@@ -11,6 +11,7 @@ mod ffi;
 mod options;
 mod server;
 mod space;
+mod starting;
 
 pub use cluster::Cluster;
 pub use embedded::Embedded;

@@ -69,23 +69,26 @@ impl GoNode {
                     "INSERT INTO {database}.{table} ({names}, rowid) VALUES ({marks}) \
                      ON CONFLICT (rowid) DO UPDATE SET {numbered};"
                 );
-                self.exec(&sql, with(new_rowid))
+                self.exec(&sql, &with(new_rowid))
             }
             "UPDATE" => {
                 let sql = format!("UPDATE {database}.{table} SET {numbered} WHERE rowid = ?{last}");
-                self.exec(&sql, with(old_rowid))
+                self.exec(&sql, &with(old_rowid))
             }
             "DELETE" => {
                 let sql = format!("DELETE FROM {database}.{table} WHERE rowid = ?1");
-                self.exec(&sql, vec![Value::Integer(*old_rowid)])
+                self.exec(&sql, &[Value::Integer(*old_rowid)])
             }
-            "SQL" => self.exec(&change.sql, change.sql_args.iter().map(bound).collect()),
+            "SQL" => {
+                let args: Vec<_> = change.sql_args.iter().map(bound).collect();
+                self.exec(&change.sql, &args)
+            }
             _ => Ok(()),
         }
     }
 
     /// Runs all statements; each takes as many of the arguments as it has parameters.
-    fn exec(&self, sql: &str, args: Vec<Value>) -> rusqlite::Result<()> {
+    fn exec(&self, sql: &str, args: &[Value]) -> rusqlite::Result<()> {
         let mut args = args.iter();
         let mut batch = Batch::new(&self.0.0, sql);
         while let Some(mut statement) = batch.next()? {

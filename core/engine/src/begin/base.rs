@@ -11,7 +11,8 @@ use ha_core::{
 use rusqlite::Connection;
 use tempfile::NamedTempFile;
 
-use super::{Start, blocking, digest};
+use super::file::digest;
+use super::{Start, blocking};
 use crate::machine::{Identity, Position};
 use crate::options::NodeOptions;
 use crate::snapshot;

@@ -5,7 +5,9 @@
 //! what a client may be told live here.
 
 mod absorb;
+mod bounds;
 mod event;
+mod phase;
 mod settle;
 
 use std::time::Duration;
@@ -13,10 +15,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use ha_changes::{Base, Entry, Kind, Meta};
 use ha_core::{
-    AppendError, Appended, AttemptId, AttemptName, Bounds, Draft, Error, Lineage, RunningHash, Seq,
+    AppendError, Appended, AttemptId, AttemptName, Draft, Error, Lineage, RunningHash, Seq,
 };
 
+pub use bounds::compare;
 pub use event::{Action, Event, Fate, How};
+
+use phase::{Attempt, Phase, Settling, WaitReason, Waiting};
 
 /// How soon the log's end is asked for again after a refusal, and a send is tried again while
 /// the log is out of reach.
@@ -59,53 +64,6 @@ pub struct Machine {
     readable: bool,
 }
 
-#[derive(Debug, Clone)]
-enum Phase {
-    /// Nothing is executed that is not committed.
-    Idle,
-    /// A group is executed on the position and was handed to the log once.
-    Appending(Attempt),
-    /// Nobody knows whether the entry after the position is the attempt's.
-    Settling(Settling),
-    /// Writes wait: for entries that others appended, or for the log to be reachable.
-    Waiting(Waiting),
-    /// For good.
-    Stopped(String),
-}
-
-#[derive(Debug, Clone)]
-struct Attempt {
-    id: AttemptId,
-    payload: Bytes,
-    deadline: Duration,
-}
-
-#[derive(Debug, Clone)]
-struct Settling {
-    attempt: Attempt,
-    /// The execution is still open and its clients wait. Otherwise they were told "unknown"
-    /// and the attempt is a no-op that takes the place.
-    open: bool,
-    /// When to look again; `None` while an answer is outstanding.
-    retry_at: Option<Duration>,
-}
-
-#[derive(Debug, Clone)]
-struct Waiting {
-    /// Execution goes on once the position has reached this.
-    target: Option<Seq>,
-    retry_at: Duration,
-    reason: WaitReason,
-}
-
-#[derive(Debug, Clone)]
-enum WaitReason {
-    Behind,
-    Offline(String),
-    /// An entry could not be applied for now; it is asked for again.
-    Stuck(String),
-}
-
 impl Machine {
     /// A node that stands at `position` and has to reach `end` before it executes anything.
     #[must_use]
@@ -146,54 +104,6 @@ impl Machine {
         match &self.phase {
             Phase::Stopped(reason) => Some(reason),
             Phase::Idle | Phase::Appending(_) | Phase::Settling(_) | Phase::Waiting(_) => None,
-        }
-    }
-
-    /// What to tell a client whose write was not executed in time.
-    #[must_use]
-    pub fn why_waiting(&self) -> Error {
-        match &self.phase {
-            Phase::Waiting(Waiting { reason: WaitReason::Offline(reason), .. }) => {
-                Error::NotSent(reason.clone())
-            }
-            Phase::Settling(_) => Error::NotSent(
-                "the log does not answer, and the outcome of an earlier write is open".to_owned(),
-            ),
-            Phase::Stopped(reason) => Error::NotReady(reason.clone()),
-            Phase::Waiting(Waiting { reason: WaitReason::Stuck(reason), .. }) => {
-                Error::NotReady(reason.clone())
-            }
-            Phase::Idle | Phase::Appending(_) | Phase::Waiting(_) => Error::Conflict,
-        }
-    }
-
-    /// Why clients should go elsewhere for now, if they should.
-    #[must_use]
-    pub fn trouble(&self) -> Option<String> {
-        match &self.phase {
-            Phase::Idle
-            | Phase::Appending(_)
-            | Phase::Stopped(_)
-            | Phase::Waiting(Waiting { reason: WaitReason::Behind, .. }) => None,
-            Phase::Settling(_) => Some("the outcome of a write is being settled".to_owned()),
-            Phase::Waiting(Waiting {
-                reason: WaitReason::Offline(reason) | WaitReason::Stuck(reason),
-                ..
-            }) => Some(reason.clone()),
-        }
-    }
-
-    /// When [`Event::Tick`] is due.
-    #[must_use]
-    pub fn wake_at(&self) -> Option<Duration> {
-        match &self.phase {
-            Phase::Idle | Phase::Stopped(_) => None,
-            Phase::Appending(attempt) => Some(attempt.deadline),
-            Phase::Settling(Settling { attempt, open: true, retry_at }) => {
-                Some(retry_at.map_or(attempt.deadline, |at| at.min(attempt.deadline)))
-            }
-            Phase::Settling(settling) => settling.retry_at,
-            Phase::Waiting(waiting) => Some(waiting.retry_at),
         }
     }
 
@@ -396,29 +306,6 @@ impl Machine {
         }
     }
 
-    /// Compares the log with the position, after a reconnect or when the end was asked for.
-    fn bounds(&mut self, bounds: Bounds) -> Vec<Action> {
-        if self.position.seq == Seq::ZERO {
-            self.position.lineage = bounds.lineage;
-        }
-        // The position may have moved since somebody looked: that the log ends before it is
-        // not told by these bounds, only by a read.
-        let last = bounds.last.max(self.position.seq);
-        if let Err(reason) = compare(&self.position, &Bounds { last, ..bounds }) {
-            return self.stop(reason);
-        }
-        if bounds.last < self.position.seq {
-            return vec![Action::Verify(self.position.seq)];
-        }
-        if let Phase::Waiting(Waiting { target, .. }) = &mut self.phase {
-            // What a refusal counted may have been a proposal that was lost: the log's own
-            // word on its end is what counts.
-            *target = Some(bounds.last);
-            self.go_on();
-        }
-        Vec::new()
-    }
-
     /// Stops for good. A write that was handed over is "unknown" to its clients.
     fn stop(&mut self, reason: String) -> Vec<Action> {
         let fate = match &self.phase {
@@ -457,38 +344,6 @@ impl Machine {
         let payload = ha_changes::encode(&entry)?.into();
         Ok(Attempt { id, payload, deadline: Duration::MAX })
     }
-}
-
-/// Whether a database at `position` can go on with a log of these bounds; the error says what
-/// is wrong and what to do.
-///
-/// # Errors
-/// A text for the operator.
-pub fn compare(position: &Position, bounds: &Bounds) -> Result<(), String> {
-    if position.seq > Seq::ZERO && bounds.lineage != position.lineage {
-        return Err(format!(
-            "the stream is not the one this database follows (it is {}, the database is at {}-{}): \
-             the stream was deleted and made again, or the address is another cluster's. Start with \
-             an empty database file to follow the stream, or with --new-lineage on an empty stream \
-             to go on from this database",
-            bounds.lineage, position.lineage, position.seq
-        ));
-    }
-    if bounds.last < position.seq {
-        return Err(format!(
-            "the stream ends at {}, this database has applied {}: the stream has lost entries. \
-             Nothing is applied until it is repaired",
-            bounds.last, position.seq
-        ));
-    }
-    if bounds.first > position.seq.next() {
-        return Err(format!(
-            "the stream begins at {}, this database is at {}: the entries between are gone. \
-             Start from a newer copy of the database (GET / of a node that is ready)",
-            bounds.first, position.seq
-        ));
-    }
-    Ok(())
 }
 
 fn too_large(size: usize, limit: usize) -> Error {

@@ -153,7 +153,7 @@ impl Transaction {
             Stage::Fresh | Stage::Writing(_) => {
                 self.stage = Stage::Fresh;
                 node.serving().await?;
-                let mut lent = node.readers.lend().await?;
+                let mut lent = node.readers.lend_for_long();
                 let begin = move || lent.reader().and_then(|reader| reader.begin()).map(|()| lent);
                 blocking(begin).await?
             }

@@ -5,10 +5,10 @@ use ha_changes::Change;
 use ha_core::{Batch, Description, Error, Result, ResultSet, Statement};
 use ha_sqlite::{Interrupt, Savepoint, SavepointOp, StopReason, deferred_foreign_keys, error};
 
+use super::Store;
 use super::plan::{Plan, describe};
 use super::record::{self, Record};
 use super::rows::{Binder, Budget, collect};
-use super::{Store, tables::Tables};
 
 /// SQLite's primary result code for an interrupted statement.
 const INTERRUPT: i32 = 9;
@@ -26,12 +26,12 @@ pub(crate) struct Execution {
 /// One client's transaction while it is executed.
 #[derive(Debug, Default)]
 pub(crate) struct Transaction {
-    changes: Vec<Change>,
-    savepoints: Vec<(String, usize)>,
+    pub(super) changes: Vec<Change>,
+    pub(super) savepoints: Vec<(String, usize)>,
     /// A failed statement is taken back alone.
-    can_go_on: bool,
+    pub(super) can_go_on: bool,
     /// `sqlite_sequence` after it.
-    sequences: Vec<(String, i64)>,
+    pub(super) sequences: Vec<(String, i64)>,
 }
 
 impl Store {
@@ -249,49 +249,18 @@ impl Store {
         }
     }
 
-    fn change_schema(
-        &mut self,
-        transaction: &mut Transaction,
+    pub(super) fn step(
+        &self,
         sql: &str,
         binder: &mut Binder<'_>,
         budget: &mut Budget,
-        created_as: Option<&str>,
     ) -> Result<ResultSet> {
-        let before = self.schema_version()?;
-        let result = self.step(sql, binder, budget)?;
-        if self.schema_version()? == before {
-            return Ok(result);
-        }
-        // Rows that a schema change removes went before it.
-        self.record_rows(transaction)?;
-        self.schema_changed()?;
-        self.schema_touched = true;
-        match created_as {
-            None => transaction.changes.push(Change::Sql(sql.to_owned())),
-            Some(table) => self.ship_created(transaction, table)?,
-        }
-        Ok(result)
-    }
-
-    /// `CREATE TABLE … AS` fires no events: its schema and its rows are read back.
-    fn ship_created(&mut self, transaction: &mut Transaction, name: &str) -> Result<()> {
-        let schema = self.trusted(
-            "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?1 COLLATE NOCASE",
-            |statement| statement.query_row([name], |row| row.get::<_, String>(0)),
-        )?;
-        transaction.changes.push(Change::Sql(schema));
-        let rows = self.guard.trusted(|| self.tables.all_rows(&self.exec, name)).map_err(error)?;
-        transaction.changes.extend(rows.into_iter().map(Change::Row));
-        Ok(())
-    }
-
-    fn step(&self, sql: &str, binder: &mut Binder<'_>, budget: &mut Budget) -> Result<ResultSet> {
         let mut statement = self.exec.prepare_cached(sql).map_err(error)?;
         binder.bind(&mut statement)?;
         collect(&mut statement, budget)
     }
 
-    fn record_rows(&mut self, transaction: &mut Transaction) -> Result<()> {
+    pub(super) fn record_rows(&mut self, transaction: &mut Transaction) -> Result<()> {
         for event in self.capture.take() {
             let change =
                 self.guard.trusted(|| self.tables.change(&self.exec, event)).map_err(error)?;
@@ -315,55 +284,6 @@ impl Store {
             self.record_rows(transaction)?;
         }
         self.ship_sequences(transaction)
-    }
-
-    /// `sqlite_sequence` can move without an event, and an applied insert moves it as well:
-    /// what differs from that is shipped.
-    fn ship_sequences(&mut self, transaction: &mut Transaction) -> Result<()> {
-        let now = self.read_sequences()?;
-        if self.capture.wrote_sequences() && self.has_sequences {
-            // Somebody set them: none can be told from the rows.
-            transaction.changes.push(Change::Sql("DELETE FROM sqlite_sequence".to_owned()));
-            for (table, value) in &now {
-                let sql = ha_changes::sequence_sql(table, Some(*value));
-                transaction.changes.extend(sql.into_iter().map(Change::Sql));
-            }
-            transaction.sequences = now;
-            return Ok(());
-        }
-        let moved: Vec<(String, Option<i64>)> = difference(&self.sequences, &now);
-        for (table, value) in moved {
-            let before = find(&self.sequences, &table);
-            let by_rows = transaction.greatest_insert(&table).max(before);
-            if value != by_rows {
-                let sql = ha_changes::sequence_sql(&table, value);
-                transaction.changes.extend(sql.into_iter().map(Change::Sql));
-            }
-        }
-        transaction.sequences = now;
-        Ok(())
-    }
-
-    fn read_sequences(&self) -> Result<Vec<(String, i64)>> {
-        if !self.has_sequences {
-            return Ok(Vec::new());
-        }
-        self.trusted("SELECT name, seq FROM sqlite_sequence ORDER BY name", |statement| {
-            statement
-                .query_map([], |row| {
-                    Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?.unwrap_or_default()))
-                })?
-                .collect()
-        })
-    }
-
-    fn schema_version(&self) -> Result<i64> {
-        self.trusted("PRAGMA schema_version", |statement| statement.query_row([], |row| row.get(0)))
-    }
-
-    /// What was learnt of a schema that was rolled back is wrong.
-    fn schema_may_have_changed_back(&mut self) -> Result<()> {
-        if self.schema_touched { self.schema_changed() } else { Ok(()) }
     }
 
     fn explain(&self, failure: Error) -> Error {
@@ -392,27 +312,4 @@ impl Transaction {
             (SavepointOp::Release | SavepointOp::RollbackTo, None) => {}
         }
     }
-
-    fn greatest_insert(&self, table: &str) -> Option<i64> {
-        Tables::greatest_insert(&self.changes, table)
-    }
-}
-
-fn find(sequences: &[(String, i64)], table: &str) -> Option<i64> {
-    sequences.iter().find(|(name, _)| name == table).map(|(_, value)| *value)
-}
-
-fn difference(before: &[(String, i64)], now: &[(String, i64)]) -> Vec<(String, Option<i64>)> {
-    if before == now {
-        return Vec::new();
-    }
-    let changed = now
-        .iter()
-        .filter(|(table, value)| find(before, table) != Some(*value))
-        .map(|(table, value)| (table.clone(), Some(*value)));
-    let gone = before
-        .iter()
-        .filter(|(table, _)| find(now, table).is_none())
-        .map(|(table, _)| (table.clone(), None));
-    changed.chain(gone).collect()
 }

@@ -6,6 +6,8 @@ mod execution;
 mod plan;
 mod record;
 mod rows;
+mod schema;
+mod sequences;
 mod tables;
 
 use std::path::{Path, PathBuf};

@@ -156,6 +156,7 @@ impl Writer {
                 return Ok(Some((index, outcome.err().unwrap_or(Error::Interrupted))));
             }
             size += execution.shipped[shipped..].iter().map(|tx| estimate(tx)).sum::<usize>();
+            jobs[index].ships = execution.shipped.len() > shipped;
             jobs[index].n = u32::try_from(execution.shipped.len()).unwrap_or(u32::MAX);
             jobs[index].outcome = Some(outcome);
             index += 1;

@@ -1,6 +1,6 @@
 use std::time::Instant;
 
-use ha_core::{Batch, Description, Error, Reply, Result, ResultSet, Token, Value};
+use ha_core::{AttemptName, Batch, Description, Error, Reply, Result, ResultSet, Token, Value};
 use ha_sqlite::Interrupt;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::oneshot;
@@ -19,6 +19,8 @@ pub(crate) struct Job {
     pub(crate) reply: oneshot::Sender<Result<Reply>>,
     /// What its execution gave; told when the log has acknowledged it.
     pub(crate) outcome: Option<Result<Vec<ResultSet>>>,
+    /// The log has something of it if it has the entry.
+    pub(crate) ships: bool,
     /// Its place among the transactions of the entry, from 1; of those before it, if it ships
     /// nothing.
     pub(crate) n: u32,
@@ -72,13 +74,24 @@ impl Job {
         reply: oneshot::Sender<Result<Reply>>,
     ) -> Self {
         let deadline = Instant::now();
-        Self { steps, deadline, interrupt, reply, outcome: None, n: 0 }
+        Self { steps, deadline, interrupt, reply, outcome: None, ships: false, n: 0 }
     }
 
     /// Tells the client an error.
     pub(crate) fn fail(self, error: Error) {
         // A client that is gone needs no answer.
         let _ = self.reply.send(Err(error));
+    }
+
+    /// Tells the client that nobody knows whether the group it was executed in is stored. One
+    /// that changed nothing is not stored in any case.
+    pub(crate) fn unknown(self, name: AttemptName) {
+        let error = if self.ships {
+            Error::OutcomeUnknown(name)
+        } else {
+            Error::NotSent("the state that it was executed on could not be confirmed".to_owned())
+        };
+        self.fail(error);
     }
 
     /// Tells the client what the execution gave. `position` is the entry it is confirmed by.

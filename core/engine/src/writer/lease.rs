@@ -101,6 +101,7 @@ impl Writer {
             return job.fail(error);
         }
         job.n = u32::try_from(execution.shipped.len()).unwrap_or(u32::MAX);
+        job.ships = job.n > 0;
         job.outcome = Some(Ok(Vec::new()));
         self.offer(execution, vec![job]);
     }

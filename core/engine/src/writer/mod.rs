@@ -6,6 +6,7 @@ mod lease;
 mod link;
 mod perform;
 mod stages;
+mod watch;
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -24,12 +25,10 @@ use group::Group;
 pub(crate) use job::{Command, Job, Lease, Ran, Step, digest};
 pub(crate) use link::{Link, News};
 use stages::Stages;
+use watch::PROBE;
 
 /// How many messages are taken before it is looked whether somebody has waited too long.
 const TURN: usize = 1_024;
-
-/// How often a node that hears nothing asks whether the log is still there.
-const PROBE: Duration = Duration::from_secs(2);
 
 /// What the writer thread is told.
 #[derive(Debug)]
@@ -184,29 +183,6 @@ impl Writer {
         }
     }
 
-    /// Compares the log with the position, unless it was asked before the position moved.
-    fn hear(&mut self, bounds: Bounds) {
-        let position = self.machine.position();
-        if bounds.lineage == position.lineage && bounds.last < position.seq {
-            return self.ask_bounds();
-        }
-        self.shared.heard_of(bounds.last);
-        self.tell(Event::Bounds(bounds));
-    }
-
-    /// Asks now and then whether the log is there and is still the one that was applied.
-    fn probe(&mut self) {
-        let due = self.probed.elapsed() >= PROBE && !self.probing;
-        if due && self.probes && self.machine.stopped().is_none() {
-            self.ask_bounds();
-        }
-    }
-
-    fn ask_bounds(&mut self) {
-        (self.probing, self.probed) = (true, Instant::now());
-        self.link.ask_bounds(self.machine.position().seq);
-    }
-
     /// Takes what is there, but not for ever: a long backlog must not keep clients waiting.
     fn take_more(&mut self) {
         for _ in 0..TURN {
@@ -267,53 +243,6 @@ impl Writer {
         }
     }
 
-    /// Asks the log for the entry at the position, to see that it is the one applied here.
-    fn reconnected(&mut self) {
-        let seq = self.machine.position().seq;
-        if seq == Seq::ZERO || self.machine.stopped().is_some() {
-            self.shared.reachable(None);
-        } else {
-            self.verify(seq);
-        }
-    }
-
-    fn verify(&mut self, seq: Seq) {
-        self.verifying = true;
-        self.link.verify(seq);
-    }
-
-    fn verified(&mut self, seq: Seq, found: Option<Option<Stored>>) {
-        self.verifying = false;
-        self.shared.reachable(None);
-        if let Err(reason) = self.compare(seq, found) {
-            self.tell(Event::Failed(reason));
-        }
-        while !self.verifying {
-            let Some(message) = self.held.pop_front() else { return };
-            self.take(message);
-        }
-    }
-
-    fn compare(&self, seq: Seq, found: Option<Option<Stored>>) -> Result<(), String> {
-        let Some(found) = found else { return Ok(()) };
-        let Some(stored) = found else {
-            return Err(format!(
-                "the stream ends before {seq}, which this database has applied: the stream has lost \
-                 entries, or was deleted and made again. Nothing is applied until it is repaired, or \
-                 this node starts with an empty database file"
-            ));
-        };
-        match self.store.entry(seq) {
-            Ok(Some(kept)) if kept != stored.payload => Err(format!(
-                "the stream holds another entry at {seq} than the one applied here: the stream was \
-                 rewound or restored from an old copy. Nothing is applied until it is repaired, or \
-                 this node starts with an empty database file"
-            )),
-            Ok(_) => Ok(()),
-            Err(error) => Err(error.to_string()),
-        }
-    }
-
     /// Answers those who have waited long enough.
     fn expire(&mut self) {
         let now = Instant::now();
@@ -329,7 +258,7 @@ impl Writer {
         }
         for (name, job) in std::mem::take(&mut self.applying) {
             if stopped || job.deadline <= now {
-                job.fail(Error::OutcomeUnknown(name));
+                job.unknown(name);
             } else {
                 self.applying.push((name, job));
             }

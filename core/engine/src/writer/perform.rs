@@ -69,9 +69,14 @@ impl Writer {
                     self.queue.push_front(Work::Job(job));
                 }
             }
+            Fate::Failed(Error::OutcomeUnknown(name)) => {
+                group.jobs.into_iter().for_each(|job| job.unknown(name));
+            }
             Fate::Failed(error) => group.jobs.into_iter().for_each(|job| job.fail(error.clone())),
             Fate::Unknown(name) => {
-                group.jobs.into_iter().for_each(|job| job.fail(Error::OutcomeUnknown(name)));
+                // Who asks why finds the node not ready.
+                self.publish();
+                group.jobs.into_iter().for_each(|job| job.unknown(name));
             }
             Fate::Applying(name) => {
                 self.applying.extend(group.jobs.into_iter().map(|job| (name, job)))

@@ -1,0 +1,105 @@
+//! What a node is in the middle of, and what that means for others.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use ha_core::{AttemptId, Error, Seq};
+
+use super::Machine;
+
+#[derive(Debug, Clone)]
+pub(super) enum Phase {
+    /// Nothing is executed that is not committed.
+    Idle,
+    /// A group is executed on the position and was handed to the log once.
+    Appending(Attempt),
+    /// Nobody knows whether the entry after the position is the attempt's.
+    Settling(Settling),
+    /// Writes wait: for entries that others appended, or for the log to be reachable.
+    Waiting(Waiting),
+    /// For good.
+    Stopped(String),
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Attempt {
+    pub(super) id: AttemptId,
+    pub(super) payload: Bytes,
+    pub(super) deadline: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Settling {
+    pub(super) attempt: Attempt,
+    /// The execution is still open and its clients wait. Otherwise they were told "unknown"
+    /// and the attempt is a no-op that takes the place.
+    pub(super) open: bool,
+    /// When to look again; `None` while an answer is outstanding.
+    pub(super) retry_at: Option<Duration>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Waiting {
+    /// Execution goes on once the position has reached this.
+    pub(super) target: Option<Seq>,
+    pub(super) retry_at: Duration,
+    pub(super) reason: WaitReason,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum WaitReason {
+    Behind,
+    Offline(String),
+    /// An entry could not be applied for now; it is asked for again.
+    Stuck(String),
+}
+
+impl Machine {
+    /// What to tell a client whose write was not executed in time.
+    #[must_use]
+    pub fn why_waiting(&self) -> Error {
+        match &self.phase {
+            Phase::Waiting(Waiting { reason: WaitReason::Offline(reason), .. }) => {
+                Error::NotSent(reason.clone())
+            }
+            Phase::Settling(_) => Error::NotSent(
+                "the log does not answer, and the outcome of an earlier write is open".to_owned(),
+            ),
+            Phase::Stopped(reason) => Error::NotReady(reason.clone()),
+            Phase::Waiting(Waiting { reason: WaitReason::Stuck(reason), .. }) => {
+                Error::NotReady(reason.clone())
+            }
+            Phase::Idle | Phase::Appending(_) | Phase::Waiting(_) => Error::Conflict,
+        }
+    }
+
+    /// Why clients should go elsewhere for now, if they should.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        match &self.phase {
+            Phase::Idle
+            | Phase::Appending(_)
+            | Phase::Stopped(_)
+            | Phase::Waiting(Waiting { reason: WaitReason::Behind, .. }) => None,
+            Phase::Settling(_) => Some("the outcome of a write is being settled".to_owned()),
+            Phase::Waiting(Waiting {
+                reason: WaitReason::Offline(reason) | WaitReason::Stuck(reason),
+                ..
+            }) => Some(reason.clone()),
+        }
+    }
+
+    /// When [`Event::Tick`] is due.
+    #[must_use]
+    pub fn wake_at(&self) -> Option<Duration> {
+        match &self.phase {
+            Phase::Idle | Phase::Stopped(_) => None,
+            Phase::Appending(attempt) => Some(attempt.deadline),
+            Phase::Settling(Settling { attempt, open: true, retry_at }) => {
+                Some(retry_at.map_or(attempt.deadline, |at| at.min(attempt.deadline)))
+            }
+            Phase::Settling(settling) => settling.retry_at,
+            Phase::Waiting(waiting) => Some(waiting.retry_at),
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Watching that the log is there, and is still the one that was applied here.
+
+use std::time::{Duration, Instant};
+
+use ha_core::{Bounds, Result, Seq, Stored};
+
+use super::Writer;
+use crate::machine::Event;
+
+/// How often a node that hears nothing asks whether the log is still there.
+pub(super) const PROBE: Duration = Duration::from_secs(2);
+
+impl Writer {
+    /// Compares the log with the position, unless it was asked before the position moved.
+    pub(super) fn hear(&mut self, bounds: Bounds) {
+        let position = self.machine.position();
+        if bounds.lineage == position.lineage && bounds.last < position.seq {
+            return self.ask_bounds();
+        }
+        self.shared.heard_of(bounds.last);
+        self.tell(Event::Bounds(bounds));
+    }
+
+    /// Asks now and then whether the log is there and is still the one that was applied.
+    pub(super) fn probe(&mut self) {
+        let due = self.probed.elapsed() >= PROBE && !self.probing;
+        if due && self.probes && self.machine.stopped().is_none() {
+            self.ask_bounds();
+        }
+    }
+
+    pub(super) fn ask_bounds(&mut self) {
+        (self.probing, self.probed) = (true, Instant::now());
+        self.link.ask_bounds(self.machine.position().seq);
+    }
+
+    /// Asks the log for the entry at the position, to see that it is the one applied here.
+    pub(super) fn reconnected(&mut self) {
+        let seq = self.machine.position().seq;
+        if seq == Seq::ZERO || self.machine.stopped().is_some() {
+            self.shared.reachable(None);
+        } else {
+            self.verify(seq);
+        }
+    }
+
+    pub(super) fn verify(&mut self, seq: Seq) {
+        self.verifying = true;
+        self.link.verify(seq);
+    }
+
+    pub(super) fn verified(&mut self, seq: Seq, found: Option<Option<Stored>>) {
+        self.verifying = false;
+        self.shared.reachable(None);
+        if let Err(reason) = self.compare(seq, found) {
+            self.tell(Event::Failed(reason));
+        }
+        while !self.verifying {
+            let Some(message) = self.held.pop_front() else { return };
+            self.take(message);
+        }
+    }
+
+    pub(super) fn compare(&self, seq: Seq, found: Option<Option<Stored>>) -> Result<(), String> {
+        let Some(found) = found else { return Ok(()) };
+        let Some(stored) = found else {
+            return Err(format!(
+                "the stream ends before {seq}, which this database has applied: the stream has lost \
+                 entries, or was deleted and made again. Nothing is applied until it is repaired, or \
+                 this node starts with an empty database file"
+            ));
+        };
+        match self.store.entry(seq) {
+            Ok(Some(kept)) if kept != stored.payload => Err(format!(
+                "the stream holds another entry at {seq} than the one applied here: the stream was \
+                 rewound or restored from an old copy. Nothing is applied until it is repaired, or \
+                 this node starts with an empty database file"
+            )),
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
