@@ -9,6 +9,8 @@
 //! | `x` | TEXT whose bytes are not UTF-8 | base64 |
 //! | `f` | infinite REAL | `"Infinity"`, `"-Infinity"` |
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ha_core::Value;
@@ -64,22 +66,25 @@ pub(crate) fn spell(out: &mut Writer, integer: i64) {
     out.raw("\"");
 }
 
-/// The value that JSON read without letters and a letter mean together; `None` if they
-/// contradict each other.
-pub(crate) fn resolve(plain: Value, letter: u8) -> Option<Value> {
-    match (letter, plain) {
-        (b'n', Value::Null) => Some(Value::Null),
-        (b'i', Value::Integer(integer)) => Some(Value::Integer(integer)),
-        (b'i', Value::Text(text)) => text.parse().ok().map(Value::Integer),
-        (b'r', Value::Real(real)) => Some(Value::Real(real)),
-        (b't', Value::Text(text)) => Some(Value::Text(text)),
-        (b'b', Value::Text(text)) => STANDARD.decode(text).ok().map(Value::Blob),
-        (b'x', Value::Text(text)) => STANDARD.decode(text).ok().map(|bytes| Value::text(&bytes)),
-        (b'f', Value::Text(text)) => match text.as_str() {
-            "Infinity" => Some(Value::Real(f64::INFINITY)),
-            "-Infinity" => Some(Value::Real(f64::NEG_INFINITY)),
-            _ => None,
-        },
+/// The value that a JSON scalar, which is no string, and a letter mean together; `None` if
+/// they contradict each other.
+pub(crate) fn resolve(scalar: Value, letter: u8) -> Option<Value> {
+    let fits = matches!(
+        (letter, &scalar),
+        (b'n', Value::Null) | (b'i', Value::Integer(_)) | (b'r', Value::Real(_))
+    );
+    fits.then_some(scalar)
+}
+
+/// As [`resolve`], for a string.
+pub(crate) fn resolve_text(text: Cow<'_, str>, letter: u8) -> Option<Value> {
+    match (letter, &*text) {
+        (b't', _) => Some(Value::Text(text.into_owned())),
+        (b'i', digits) => digits.parse().ok().map(Value::Integer),
+        (b'b', base64) => STANDARD.decode(base64).ok().map(Value::Blob),
+        (b'x', base64) => STANDARD.decode(base64).ok().map(|bytes| Value::text(&bytes)),
+        (b'f', "Infinity") => Some(Value::Real(f64::INFINITY)),
+        (b'f', "-Infinity") => Some(Value::Real(f64::NEG_INFINITY)),
         _ => None,
     }
 }

@@ -73,16 +73,25 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn values(&self, values: Option<Vec<Plain>>, types: Option<Text<'_>>) -> Reading<Vec<Value>> {
-        let values = values.unwrap_or_default().into_iter().map(|Plain(value)| value);
-        let Some(types) = types.filter(|_| self.ours) else { return Ok(values.collect()) };
+    fn values(
+        &self,
+        values: Option<Vec<Plain<'a>>>,
+        types: Option<Text<'_>>,
+    ) -> Reading<Vec<Value>> {
+        let values = values.unwrap_or_default().into_iter();
+        let Some(types) = types.filter(|_| self.ours) else {
+            return Ok(values.map(Plain::into_value).collect());
+        };
         let letters = types.as_str().bytes();
         if letters.len() != values.len() {
             return Err(format!("{} types for {} values", letters.len(), values.len()));
         }
         values
             .zip(letters)
-            .map(|(value, letter)| exact::resolve(value, letter))
+            .map(|(value, letter)| match value {
+                Plain::Scalar(value) => exact::resolve(value, letter),
+                Plain::String(text) => exact::resolve_text(text, letter),
+            })
             .collect::<Option<_>>()
             .ok_or_else(|| format!("values do not fit their types {:?}", types.as_str()))
     }

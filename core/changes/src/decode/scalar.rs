@@ -68,40 +68,61 @@ impl<'de> Deserialize<'de> for Digest {
 /// What a JSON scalar says by itself. An integer beyond 64 bits is a REAL: v0.0.7 writes
 /// doubles up to 1e21 without an exponent.
 #[derive(Debug)]
-pub(super) struct Plain(pub(super) Value);
+pub(super) enum Plain<'a> {
+    Scalar(Value),
+    String(Cow<'a, str>),
+}
 
-impl<'de> Deserialize<'de> for Plain {
+impl Plain<'_> {
+    pub(super) fn into_value(self) -> Value {
+        match self {
+            Self::Scalar(value) => value,
+            Self::String(text) => Value::Text(text.into_owned()),
+        }
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Plain<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Scalars;
-        impl Visitor<'_> for Scalars {
-            type Value = Plain;
+        impl<'de> Visitor<'de> for Scalars {
+            type Value = Plain<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("null, a number or a string")
             }
 
-            fn visit_unit<E>(self) -> Result<Plain, E> {
-                Ok(Plain(Value::Null))
+            fn visit_unit<E>(self) -> Result<Plain<'de>, E> {
+                Ok(Plain::Scalar(Value::Null))
             }
 
-            fn visit_bool<E>(self, value: bool) -> Result<Plain, E> {
-                Ok(Plain(Value::Integer(value.into())))
+            fn visit_bool<E>(self, value: bool) -> Result<Plain<'de>, E> {
+                Ok(Plain::Scalar(Value::Integer(value.into())))
             }
 
-            fn visit_i64<E>(self, value: i64) -> Result<Plain, E> {
-                Ok(Plain(Value::Integer(value)))
+            fn visit_i64<E>(self, value: i64) -> Result<Plain<'de>, E> {
+                Ok(Plain::Scalar(Value::Integer(value)))
             }
 
-            fn visit_u64<E>(self, value: u64) -> Result<Plain, E> {
-                Ok(Plain(i64::try_from(value).map_or(Value::Real(value as f64), Value::Integer)))
+            fn visit_u64<E>(self, value: u64) -> Result<Plain<'de>, E> {
+                let real = Value::Real(value as f64);
+                Ok(Plain::Scalar(i64::try_from(value).map_or(real, Value::Integer)))
             }
 
-            fn visit_f64<E>(self, value: f64) -> Result<Plain, E> {
-                Ok(Plain(Value::Real(value)))
+            fn visit_f64<E>(self, value: f64) -> Result<Plain<'de>, E> {
+                Ok(Plain::Scalar(Value::Real(value)))
             }
 
-            fn visit_str<E>(self, text: &str) -> Result<Plain, E> {
-                Ok(Plain(Value::from(text)))
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Plain<'de>, E> {
+                Ok(Plain::String(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Plain<'de>, E> {
+                Ok(Plain::String(Cow::Owned(text.to_owned())))
+            }
+
+            fn visit_string<E>(self, text: String) -> Result<Plain<'de>, E> {
+                Ok(Plain::String(Cow::Owned(text)))
             }
         }
         deserializer.deserialize_any(Scalars)
@@ -111,23 +132,24 @@ impl<'de> Deserialize<'de> for Plain {
 /// Arguments of SQL, flattened: v0.0.7 puts the list it was given into a list of its own.
 /// What is no scalar is NULL.
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct Args(Vec<Arg>);
+pub(super) struct Args<'a>(#[serde(borrow)] Vec<Arg<'a>>);
 
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
-enum Arg {
-    Scalar(Plain),
-    List(Vec<Plain>),
+enum Arg<'a> {
+    #[serde(borrow)]
+    Scalar(Plain<'a>),
+    List(Vec<Plain<'a>>),
     Other(IgnoredAny),
 }
 
-impl Args {
+impl Args<'_> {
     pub(super) fn into_values(self) -> Vec<Value> {
         let values = self.0.into_iter().flat_map(|arg| match arg {
             Arg::Scalar(value) => vec![value],
             Arg::List(values) => values,
-            Arg::Other(_) => vec![Plain(Value::Null)],
+            Arg::Other(_) => vec![Plain::Scalar(Value::Null)],
         });
-        values.map(|Plain(value)| value).collect()
+        values.map(Plain::into_value).collect()
     }
 }

@@ -32,18 +32,22 @@ pub(super) struct WireChange<'a> {
     pub(super) operation: Option<Text<'a>>,
     pub(super) old_rowid: Option<i64>,
     pub(super) new_rowid: Option<i64>,
-    pub(super) old_values: Option<Vec<Plain>>,
+    #[serde(borrow)]
+    pub(super) old_values: Option<Vec<Plain<'a>>>,
     #[serde(borrow)]
     pub(super) old_types: Option<Text<'a>>,
-    pub(super) new_values: Option<Vec<Plain>>,
+    #[serde(borrow)]
+    pub(super) new_values: Option<Vec<Plain<'a>>>,
     #[serde(borrow)]
     pub(super) new_types: Option<Text<'a>>,
     #[serde(borrow)]
     pub(super) sql: Option<Text<'a>>,
-    pub(super) sql_args: Option<Args>,
+    #[serde(borrow)]
+    pub(super) sql_args: Option<Args<'a>>,
     #[serde(borrow)]
     pub(super) command: Option<Text<'a>>,
-    pub(super) args: Option<Args>,
+    #[serde(borrow)]
+    pub(super) args: Option<Args<'a>>,
     /// The row that the SQL changes.
     #[serde(borrow)]
     pub(super) row: Option<Box<Self>>,

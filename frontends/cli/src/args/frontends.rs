@@ -65,11 +65,11 @@ pub struct LimitArgs {
     #[arg(long, value_name = "SIZE", default_value = "8MiB", value_parser = size::parse_positive)]
     pub max_body: usize,
 
-    /// Most rows of one result; 0 for no limit
+    /// Most rows of one HTTP result; 0 for no limit
     #[arg(long, value_name = "N", default_value = "100000")]
     pub max_rows: usize,
 
-    /// Largest answer; 0 for no limit
+    /// Largest HTTP answer; 0 for no limit
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size::parse)]
     pub max_result_bytes: usize,
 

@@ -1,26 +1,36 @@
 //! Servers of a cluster, all on this machine.
 #![allow(dead_code, reason = "not every test uses all of it")]
 
+pub(crate) mod processes;
+pub(crate) mod writer;
+
 use std::net::TcpListener;
+use std::path::PathBuf;
 
 use ha_nats_embedded::{Cluster, Options, Sync};
 use tempfile::TempDir;
 
-/// Three servers that were not started yet, with a store each.
+/// The log of the tests that have one.
+pub(crate) const LOG: &str = "log";
+
+/// What three servers need that were not started yet.
 pub(crate) struct Plan {
-    pub(crate) stores: [TempDir; 3],
+    /// Has a store for each.
+    root: PathBuf,
+    /// Where they listen for each other, and for clients.
     routes: Vec<String>,
-    clients: Vec<u16>,
+    clients: Vec<String>,
     sync: Sync,
+    /// Removes the root, if this plan made it.
+    _made: Option<TempDir>,
 }
 
 impl Plan {
     pub(crate) fn new(sync: Sync) -> Self {
-        let stores = std::array::from_fn(|_| TempDir::new().unwrap());
-        let mut ports = free_ports(6);
-        let clients = ports.split_off(3);
-        let routes = ports.into_iter().map(|port| format!("127.0.0.1:{port}")).collect();
-        Self { stores, routes, clients, sync }
+        let made = TempDir::new().unwrap();
+        let mut routes = free_addresses(6);
+        let clients = routes.split_off(3);
+        Self { root: made.path().to_owned(), routes, clients, sync, _made: Some(made) }
     }
 
     /// The options of one of the servers, the same at each start.
@@ -31,9 +41,10 @@ impl Plan {
             peers: self.routes.clone(),
             secret: "secret".to_owned(),
         };
+        let (_, port) = self.clients[index].split_once(':').unwrap();
         Options {
-            port: self.clients[index],
-            store_dir: self.stores[index].path().to_owned(),
+            port: port.parse().unwrap(),
+            store_dir: self.root.join(index.to_string()),
             server_name: format!("n{index}"),
             sync: self.sync,
             cluster: Some(cluster),
@@ -41,10 +52,33 @@ impl Plan {
         }
     }
 
-    /// How nodes reach any of the servers.
+    /// Where clients reach a server.
+    pub(crate) fn client(&self, index: usize) -> String {
+        self.clients[index].clone()
+    }
+
+    /// Where clients reach any of the servers.
     pub(crate) fn url(&self) -> String {
-        let urls: Vec<_> = self.clients.iter().map(|port| format!("127.0.0.1:{port}")).collect();
-        urls.join(",")
+        self.clients.join(",")
+    }
+
+    /// The plan for another process.
+    pub(crate) fn to_env(&self) -> [(&'static str, String); 3] {
+        let root = self.root.to_str().unwrap().to_owned();
+        [
+            ("HA_TEST_ROOT", root),
+            ("HA_TEST_ROUTES", self.routes.join(",")),
+            ("HA_TEST_CLIENTS", self.clients.join(",")),
+        ]
+    }
+
+    /// The plan of the process that started this one, with stores that sync.
+    pub(crate) fn from_env() -> Self {
+        let value = |name| std::env::var(name).unwrap();
+        let list = |name| value(name).split(',').map(str::to_owned).collect();
+        let (routes, clients) = (list("HA_TEST_ROUTES"), list("HA_TEST_CLIENTS"));
+        let root = value("HA_TEST_ROOT").into();
+        Self { root, routes, clients, sync: Sync::Always, _made: None }
     }
 }
 
@@ -53,9 +87,24 @@ pub(crate) fn stream(name: &str) -> ha_jetstream::Options {
     ha_jetstream::Options { stream: name.to_owned(), replicas: 3, ..Default::default() }
 }
 
-/// Ports that nobody else has; they are known before the servers that take them start.
-fn free_ports(count: usize) -> Vec<u16> {
+/// The index of the server that leads the log, once one does, and how many replicas the log
+/// has.
+pub(crate) async fn leader(url: &str) -> (usize, usize) {
+    let servers: Vec<_> = url.split(',').collect();
+    let client = async_nats::connect(servers).await.unwrap();
+    let context = async_nats::jetstream::new(client);
+    loop {
+        let Ok(stream) = context.get_stream(LOG).await else { continue };
+        let info = stream.cached_info();
+        if let Some(leader) = info.cluster.as_ref().and_then(|cluster| cluster.leader.as_ref()) {
+            return (leader[1..].parse().unwrap(), info.config.num_replicas);
+        }
+    }
+}
+
+/// Addresses that nobody else has; they are known before the servers that take them start.
+fn free_addresses(count: usize) -> Vec<String> {
     let listeners: Vec<_> =
         (0..count).map(|_| TcpListener::bind(("127.0.0.1", 0)).unwrap()).collect();
-    listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
+    listeners.iter().map(|listener| listener.local_addr().unwrap().to_string()).collect()
 }
