@@ -44,13 +44,14 @@ fn local(found: Found) -> Local {
 }
 
 /// The stream keeps everything: the age limit is the node's own to keep, once snapshots cover
-/// what it drops.
+/// what it drops. Beside nodes of v0.0.7 it is as they make it, the age limit included.
 fn stream(config: &Config, credentials: &Credentials) -> ha_jetstream::Options {
     let mut options = ha_jetstream::Options {
         stream: config.replication.stream.clone(),
         replicas: usize::from(config.replication.replicas),
         timeout: config.replication.timeout,
         name: config.node.clone(),
+        max_age: config.replication.compat.map(|_| config.replication.max_age.unwrap_or_default()),
         ..ha_jetstream::Options::default()
     };
     match credentials {
