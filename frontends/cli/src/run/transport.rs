@@ -114,7 +114,8 @@ mod embedded {
         };
         let options = Options { server_name: config.node.clone(), ..options };
         let embedded = Embedded::open(options, stream).await?;
-        let own_stream = embedded.created_stream();
+        // A cluster's stream belongs to all its members, and another one may know more.
+        let own_stream = embedded.created_stream() && !embedded.server().is_clustered();
         Ok((embedded, own_stream))
     }
 
@@ -128,7 +129,18 @@ mod embedded {
                 NatsSync::Every(interval) => Sync::Interval(interval),
             },
             token: options.token.as_ref().map(|token| token.expose().to_owned()),
+            cluster: options.cluster.as_ref().map(cluster),
             ..Options::default()
+        }
+    }
+
+    fn cluster(cluster: &crate::config::Cluster) -> ha_nats_embedded::Cluster {
+        let secret = cluster.secret.as_ref().map_or("ha", |secret| secret.expose());
+        ha_nats_embedded::Cluster {
+            name: cluster.name.clone(),
+            listen: cluster.listen.to_string(),
+            peers: cluster.peers.clone(),
+            secret: secret.to_owned(),
         }
     }
 
