@@ -32,7 +32,7 @@ thread_local! {
 }
 
 impl Moment {
-    /// Runs SQL of this thread in the moment. It must be on connections of [`crate::open`].
+    /// Runs SQL of this thread in the moment. It must be on connections of [`crate::open()`].
     pub fn during<T>(self, run: impl FnOnce() -> T) -> T {
         let _end = End;
         NOW.set(Some(self.unix_ms));
