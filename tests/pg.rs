@@ -163,15 +163,29 @@ async fn a_running_statement_is_cancelled() {
 }
 
 #[tokio::test]
-async fn an_idle_transaction_makes_way_for_others() {
+async fn a_transaction_that_thinks_makes_way_for_others_and_goes_on() {
+    let home = home();
+    let node = Node::start(home.path(), &["-m", "--transaction-idle-timeout", "1h"]);
+    let thinking = client(&node).await;
+    thinking.batch_execute("CREATE TABLE t(a)").await.unwrap();
+    thinking.batch_execute("BEGIN; INSERT INTO t VALUES('thought')").await.unwrap();
+    let other = client(&node).await;
+    other.batch_execute("INSERT INTO t VALUES('other')").await.unwrap();
+    thinking.batch_execute("INSERT INTO t VALUES('late'); COMMIT").await.unwrap();
+    assert_eq!(node.select("SELECT a FROM t"), r#"[["other"],["thought"],["late"]]"#);
+}
+
+#[tokio::test]
+async fn a_transaction_that_is_idle_for_too_long_is_ended() {
     let home = home();
     let node = Node::start(home.path(), &["-m", "--transaction-idle-timeout", "300ms"]);
     let idle = client(&node).await;
     idle.batch_execute("CREATE TABLE t(a)").await.unwrap();
     idle.batch_execute("BEGIN; INSERT INTO t VALUES('idle')").await.unwrap();
-    // It waits for the writer that the transaction holds.
     let other = client(&node).await;
     other.batch_execute("INSERT INTO t VALUES('other')").await.unwrap();
+    // To be idle for so long is what is tried here.
+    tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(sqlstate(&idle, "INSERT INTO t VALUES('late')").await, "25P03");
     idle.batch_execute("ROLLBACK").await.unwrap();
     assert_eq!(node.select("SELECT a FROM t"), r#"[["other"]]"#);

@@ -62,9 +62,8 @@ pub enum Error {
         /// How to get by, or which flag raises the limit.
         hint: String,
     },
-    /// The transaction held the node's writer without doing anything for too long and was
-    /// rolled back.
-    #[error("terminating transaction: it was idle for longer than {0:?} while others waited")]
+    /// The transaction had written and its client did nothing for too long: it was rolled back.
+    #[error("terminating transaction: it was idle for longer than {0:?}")]
     IdleTransaction(Duration),
     /// A call that needs an open transaction, or one that is not gone.
     #[error("{0}")]

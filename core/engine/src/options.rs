@@ -20,7 +20,7 @@ pub struct NodeOptions {
     pub readers: usize,
     /// Within this a write is answered, execution not counted.
     pub replication_timeout: Duration,
-    /// How long a transaction may hold the writer without doing anything.
+    /// How long a transaction that wrote may be without a statement.
     pub idle_timeout: Duration,
     /// Begin a new log from this database, on an empty stream.
     pub new_lineage: bool,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ha_core::{Batch, Engine, Error, Limits, Reply, Result, Statement, Value};
 use ha_memory::{Fault, MemoryLog, MemoryOptions};
-use support::{Running, batch, begin, equal, options, start, start_with};
+use support::{Running, batch, begin, equal, options, start, start_with, until};
 use tempfile::TempDir;
 
 const ENDLESS: &str =
@@ -20,12 +20,16 @@ async fn two(schema: &str) -> (Running, Running) {
     (a, b)
 }
 
-/// Runs the batches so that they land in one group: a session holds the writer until all of
-/// them wait for it.
+/// Runs the batches so that they land in one group: a statement that does not end keeps the
+/// writer until all of them wait for it.
 async fn together(node: &Running, batches: Vec<Batch>) -> Vec<Result<Reply>> {
     let mut holder = node.session().await;
     begin(&mut holder).await;
     holder.run(batch("SAVEPOINT hold")).await.unwrap();
+    let canceller = holder.canceller();
+    let mut held = Box::pin(async move { holder.run(batch(ENDLESS)).await });
+    assert!(futures::poll!(&mut held).is_pending());
+    let held = tokio::spawn(held);
     let mut clients = Vec::new();
     for batch in batches {
         let mut session = node.session().await;
@@ -34,7 +38,11 @@ async fn together(node: &Running, batches: Vec<Batch>) -> Vec<Result<Reply>> {
         assert!(futures::poll!(&mut run).is_pending());
         clients.push(tokio::spawn(run));
     }
-    holder.rollback().await.unwrap();
+    until("the writer", || {
+        canceller.cancel();
+        held.is_finished()
+    })
+    .await;
     let mut replies = Vec::new();
     for client in clients {
         replies.push(client.await.unwrap());

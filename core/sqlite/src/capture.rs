@@ -23,7 +23,7 @@ pub struct Event {
     /// The row before, by table column; `None` for virtual generated columns. Empty for an
     /// insert.
     pub old: Vec<Option<Value>>,
-    /// The row after. Empty for a delete.
+    /// The row after. Empty for a delete and an overwritten value.
     pub new: Vec<Option<Value>>,
 }
 
@@ -36,6 +36,9 @@ pub enum EventOp {
     Update,
     /// A removed row.
     Delete,
+    /// Bytes of a value were overwritten in place, as full-text indexes do. The row before is
+    /// known, the row after is to be read.
+    Overwrite,
 }
 
 /// Records the row changes of one connection: those of triggers and cascades, of REPLACE and
@@ -116,11 +119,18 @@ unsafe extern "C" fn on_change(
     }
     let op = match op {
         ffi::SQLITE_INSERT => EventOp::Insert,
+        // SAFETY: inside the callback of `db`.
+        ffi::SQLITE_DELETE if unsafe { ffi::sqlite3_preupdate_blobwrite(db) } >= 0 => {
+            EventOp::Overwrite
+        }
         ffi::SQLITE_DELETE => EventOp::Delete,
         _ => EventOp::Update,
     };
     let old = if op == EventOp::Insert { Vec::new() } else { row(db, ffi::sqlite3_preupdate_old) };
-    let new = if op == EventOp::Delete { Vec::new() } else { row(db, ffi::sqlite3_preupdate_new) };
+    let new = match op {
+        EventOp::Delete | EventOp::Overwrite => Vec::new(),
+        EventOp::Insert | EventOp::Update => row(db, ffi::sqlite3_preupdate_new),
+    };
     recording.borrow_mut().push(table, |table| Event { table, op, old_rowid, new_rowid, old, new });
 }
 
@@ -210,6 +220,16 @@ mod tests {
         let new = &capture.take()[0].new;
         assert_eq!(new[1], None);
         assert_eq!(new[3], Some(Value::from("end")));
+    }
+
+    #[test]
+    fn an_overwritten_value_is_no_delete() {
+        let (conn, capture) = capture("CREATE TABLE t(a); INSERT INTO t VALUES(x'0102')");
+        capture.discard();
+        conn.blob_open("main", "t", "a", 1, false).unwrap().write_at(&[7], 0).unwrap();
+        let event = capture.take().remove(0);
+        assert_eq!((event.op, event.old_rowid), (EventOp::Overwrite, 1));
+        assert_eq!(event.old, [Some(Value::Blob(vec![1, 2]))]);
     }
 
     #[test]

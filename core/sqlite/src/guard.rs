@@ -94,8 +94,8 @@ pub struct Seen {
     pub creates_table: Option<String>,
     /// A table it drops.
     pub drops_table: Option<String>,
-    /// It creates or drops a virtual table.
-    pub virtual_table: bool,
+    /// It creates a virtual table.
+    pub creates_virtual: bool,
     /// It reads rows by a SELECT.
     pub selects: bool,
     /// It rebuilds statistics or indexes.
@@ -189,7 +189,7 @@ impl Seen {
             | A::DropTempIndex { .. }
             | A::DropTempTable { .. }
             | A::DropTempTrigger { .. }
-            | A::DropTempView { .. } => return refuse("temporary tables, views and triggers"),
+            | A::DropTempView { .. } => return temporary(),
             A::Function { function_name } if matches(DENIED_FUNCTIONS, function_name) => {
                 return refuse(&format!("the function {function_name}()"));
             }
@@ -210,9 +210,13 @@ impl Seen {
                 self.drops_table = Some(table_name.to_owned());
                 return own(table_name);
             }
-            A::CreateVtable { table_name, .. } | A::DropVtable { table_name, .. } => {
+            A::CreateVtable { table_name, .. } => {
                 self.schema = true;
-                self.virtual_table = true;
+                self.creates_virtual = true;
+                return if database == Some("temp") { temporary() } else { own(table_name) };
+            }
+            A::DropVtable { table_name, .. } => {
+                self.schema = true;
                 return own(table_name);
             }
             A::AlterTable { table_name, .. } => {
@@ -269,7 +273,7 @@ impl Seen {
     fn write(&mut self, table: &str, database: Option<&str>) -> Option<String> {
         self.writes_statistics |= table.starts_with("sqlite_stat");
         if database == Some("temp") && table != "sqlite_temp_master" {
-            return refuse("temporary tables, views and triggers");
+            return temporary();
         }
         own(table)
     }
@@ -280,6 +284,10 @@ fn own(table: &str) -> Option<String> {
         return refuse(&format!("writing {table:?}, a table of the node's own"));
     }
     None
+}
+
+fn temporary() -> Option<String> {
+    refuse("temporary tables, views and triggers")
 }
 
 fn refuse(what: &str) -> Option<String> {
@@ -321,6 +329,7 @@ mod tests {
             "CREATE TEMP TABLE x(a)",
             "CREATE TEMP TRIGGER x AFTER INSERT ON t BEGIN SELECT 1; END",
             "CREATE TEMP VIEW x AS SELECT 1",
+            "CREATE VIRTUAL TABLE temp.x USING fts5(a)",
             "UPDATE _ha_position SET a=1",
             "DELETE FROM _HA_position",
             "DROP TABLE _ha_position",

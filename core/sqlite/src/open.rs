@@ -4,6 +4,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 
+use crate::moment::{VFS, install_chance, register_vfs};
 use crate::raw::load_extensions;
 
 /// What a connection is for.
@@ -43,7 +44,8 @@ pub struct OpenOptions {
 }
 
 /// Opens a connection. Behaviour that clients could see is the same on each: double-quoted
-/// strings are an error, schemas are not trusted, tables of virtual tables are protected.
+/// strings are an error, schemas are not trusted, tables of virtual tables are protected, and
+/// time and chance are those of a [`crate::Moment`].
 ///
 /// # Errors
 /// SQLite's, when the file cannot be opened or is no database.
@@ -54,7 +56,10 @@ pub fn open(path: &Path, role: Role, options: &OpenOptions) -> rusqlite::Result<
             OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE
         }
     };
-    let conn = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    register_vfs()?;
+    let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags_and_vfs(path, flags, VFS)?;
+    install_chance(&conn)?;
     conn.set_prepared_statement_cache_capacity(256);
     conn.busy_timeout(std::time::Duration::from_secs(10))?;
     load_extensions(&conn, &options.extensions)?;

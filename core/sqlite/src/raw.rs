@@ -23,12 +23,6 @@ pub fn deferred_foreign_keys(conn: &Connection) -> bool {
     rc != ffi::SQLITE_OK || current != 0
 }
 
-/// Makes last_insert_rowid() 0, so that nobody sees another client's.
-pub fn reset_counters(conn: &Connection) {
-    // SAFETY: the handle is open as long as `conn` is borrowed; the call only sets a field.
-    unsafe { ffi::sqlite3_set_last_insert_rowid(conn.handle(), 0) }
-}
-
 /// Loads extensions that the operator named. SQL cannot load any, before or after.
 pub(crate) fn load_extensions(conn: &Connection, files: &[PathBuf]) -> rusqlite::Result<()> {
     if files.is_empty() {

@@ -1,4 +1,7 @@
-use ha_core::{Batch, Result, ResultSet};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use ha_core::{Batch, Result, ResultSet, Token};
+use ha_sqlite::Moment;
 
 use crate::store::is_passing;
 use crate::writer::{Step, digest};
@@ -8,8 +11,11 @@ const STEPS: usize = 10_000;
 const BYTES: usize = 16 << 20;
 
 /// What a transaction did, to be repeated on a newer state.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Script {
+    begun: Moment,
+    /// Steps until now, kept or not.
+    count: u64,
     steps: Vec<Step>,
     bytes: usize,
     /// Something is missing: there was too much, or it cannot be repeated.
@@ -17,9 +23,29 @@ pub(super) struct Script {
 }
 
 impl Script {
-    /// Notes what was run and what its client was shown.
-    pub(super) fn add(&mut self, batch: Batch, outcome: &Result<Vec<ResultSet>>) {
-        let step = Step { batch, shown: Some(digest(outcome)) };
+    /// Begins now: time stands still from here on.
+    pub(super) fn new() -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let unix_ms = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+        let begun = Moment { unix_ms, seed: rand::random() };
+        Self { begun, count: 0, steps: Vec::new(), bytes: 0, incomplete: false }
+    }
+
+    /// The next step, with chances of its own.
+    pub(super) fn next(&self, batch: Batch) -> Step {
+        let seed = self.begun.seed.wrapping_add(self.count);
+        Step { moment: Some(Moment { seed, ..self.begun }), ..Step::new(batch) }
+    }
+
+    /// Notes what was run and what its client was shown, for a read the state as well.
+    pub(super) fn add(
+        &mut self,
+        step: Step,
+        outcome: &Result<Vec<ResultSet>>,
+        read_at: Option<Token>,
+    ) {
+        let step = Step { shown: Some(digest(outcome)), read_at, ..step };
+        self.count += 1;
         self.bytes += step.size();
         // A statement that was stopped might run for ever in a replay.
         let is_chance = outcome.as_ref().is_err_and(is_passing);
@@ -30,6 +56,11 @@ impl Script {
         } else {
             self.steps.push(step);
         }
+    }
+
+    /// Whether there will be everything after this step as well, unless it is stopped.
+    pub(super) fn has_room_for(&self, step: &Step) -> bool {
+        !self.incomplete && self.steps.len() < STEPS && self.bytes + step.size() <= BYTES
     }
 
     /// Everything, or `None` if it cannot be repeated.

@@ -1,3 +1,4 @@
+use std::sync::mpsc::Sender;
 use std::time::Instant;
 
 use ha_core::{
@@ -10,7 +11,7 @@ use tokio::sync::oneshot;
 use super::script::Script;
 use super::{Surroundings, blocking};
 use crate::readers::{Lent, Read, surely_writes};
-use crate::writer::{Command, Lease, Message, Ran};
+use crate::writer::{Command, Job, Lease, LeaseId, Message, Ran, Step};
 
 /// An interactive transaction. Dropping it rolls it back.
 #[derive(Debug)]
@@ -27,21 +28,37 @@ enum Stage {
     Fresh,
     /// It has read from this snapshot.
     Reading(Lent),
-    /// It holds the writer.
-    Writing(std::sync::mpsc::Sender<Command>),
+    /// It is open on the writer, unless it has made way for others.
+    Writing(Hold),
     /// It is gone.
     Lost(Error),
 }
 
+/// A place on the writer; given back when it is dropped.
+#[derive(Debug)]
+struct Hold {
+    id: LeaseId,
+    inbox: Sender<Message>,
+    /// When the client's last call was answered.
+    idle_since: Instant,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        // A writer that is gone holds nothing.
+        let _ = self.inbox.send(Message::Release(self.id));
+    }
+}
+
 impl Transaction {
     pub(super) fn new(options: TransactionOptions) -> Self {
-        Self { options, stage: Stage::Fresh, script: Script::default() }
+        Self { options, stage: Stage::Fresh, script: Script::new() }
     }
 
     /// One that is gone for this reason.
     pub(super) fn lost(error: Error) -> Self {
         let options = TransactionOptions::default();
-        Self { options, stage: Stage::Lost(error), script: Script::default() }
+        Self { options, stage: Stage::Lost(error), script: Script::new() }
     }
 
     pub(super) fn state(&self) -> TransactionState {
@@ -61,33 +78,41 @@ impl Transaction {
         batch.limits.time = batch.limits.time.or(defaults.time);
         batch.limits.rows = batch.limits.rows.or(defaults.rows);
         batch.limits.bytes = batch.limits.bytes.or(defaults.bytes);
-        let may_read = !matches!(self.stage, Stage::Writing(_)) && !surely_writes(&batch);
-        if may_read && let Some(reply) = self.read(node, &batch, interrupt).await? {
+        self.refuse_idle(node)?;
+        let step = self.script.next(batch);
+        let may_read = !matches!(self.stage, Stage::Writing(_)) && !surely_writes(&step.batch);
+        if may_read && let Some(reply) = self.read(node, &step, interrupt).await? {
             return Ok(reply);
         }
-        self.take_writer(node).await?;
-        let outcome = self.write(node, batch.clone(), interrupt).await;
-        self.script.add(batch, &outcome);
+        let outcome = self.write(node, &step, interrupt).await?;
+        self.script.add(step, &outcome, None);
         Ok(Reply { results: outcome?, position: node.shared.token() })
     }
 
-    pub(super) async fn commit(self, node: &Surroundings) -> Result<Token> {
-        let commands = match self.stage {
+    pub(super) async fn commit(mut self, node: &Surroundings) -> Result<Token> {
+        self.refuse_idle(node)?;
+        let hold = match &self.stage {
             Stage::Fresh | Stage::Reading(_) => return Ok(node.shared.token()),
-            Stage::Lost(error) => return Err(error),
-            Stage::Writing(commands) => commands,
+            Stage::Lost(error) => return Err(error.clone()),
+            Stage::Writing(hold) => hold,
         };
         let (reply, answer) = oneshot::channel();
         let script = self.script.whole();
-        let idle = || Error::IdleTransaction(node.options.idle_timeout);
-        commands.send(Command::Commit { script, reply }).map_err(|_| idle())?;
-        Ok(answer.await.map_err(|_| idle())??.position)
+        node.send(Message::Command(hold.id, Command::Commit { script, reply }))?;
+        if let Ok(committed) = answer.await {
+            return Ok(committed?.position);
+        }
+        // It has made way for others: everything is executed again.
+        let (reply, answer) = oneshot::channel();
+        let script = self.script.whole().ok_or(Error::Conflict)?;
+        node.send(Message::Job(Job::new(script, Interrupt::default(), reply)))?;
+        Ok(answer.await.map_err(|_| Error::Closed)??.position)
     }
 
     pub(super) async fn rollback(self) {
-        let Stage::Writing(commands) = self.stage else { return };
+        let Stage::Writing(hold) = &self.stage else { return };
         let (reply, answer) = oneshot::channel();
-        if commands.send(Command::Rollback { reply }).is_ok() {
+        if hold.inbox.send(Message::Command(hold.id, Command::Rollback { reply })).is_ok() {
             // It was rolled back before, if nobody answers.
             let _ = answer.await;
         }
@@ -111,25 +136,25 @@ impl Transaction {
                 description
             }
             Stage::Writing(_) => {
-                let (reply, answer) = oneshot::channel();
-                self.command(node, Command::Describe { sql, reply })?;
-                let idle = Error::IdleTransaction(node.options.idle_timeout);
-                answer.await.map_err(|_| self.lose(idle))?
+                self.refuse_idle(node)?;
+                self.ask(node, |reply| Command::Describe { sql: sql.clone(), reply }).await?
             }
         }
     }
 
-    /// Runs the batch on the transaction's snapshot; `None` if it writes.
+    /// Runs the step on the transaction's snapshot; `None` if it writes.
     async fn read(
         &mut self,
         node: &Surroundings,
-        batch: &Batch,
+        step: &Step,
         interrupt: &Interrupt,
     ) -> Result<Option<Reply>> {
         let mut lent = self.snapshot(node).await?;
-        let (interrupt, again) = (interrupt.clone(), batch.clone());
+        let (interrupt, again) = (interrupt.clone(), step.clone());
         let read = move || {
-            let read = lent.reader().and_then(|reader| reader.read_on(&again, &interrupt));
+            let read = lent
+                .reader()
+                .and_then(|reader| again.during(|| reader.read_on(&again.batch, &interrupt)));
             (read, lent)
         };
         let (read, lent) = blocking(read).await?;
@@ -139,8 +164,9 @@ impl Transaction {
             Ok(Read::Done(reply)) => Ok(reply),
             Err(error) => Err(error),
         };
+        let read_at = outcome.as_ref().ok().map(|reply| reply.position);
         let shown = outcome.as_ref().map(|reply| reply.results.clone()).map_err(Clone::clone);
-        self.script.add(batch.clone(), &shown);
+        self.script.add(step.clone(), &shown, read_at);
         outcome.map(Some)
     }
 
@@ -160,53 +186,83 @@ impl Transaction {
         }
     }
 
-    /// Gets the writer for the transaction, with everything it did repeated there.
-    async fn take_writer(&mut self, node: &Surroundings) -> Result<()> {
-        match &self.stage {
-            Stage::Writing(_) => return Ok(()),
-            Stage::Lost(error) => return Err(error.clone()),
-            Stage::Fresh | Stage::Reading(_) => {}
+    /// Runs the step on the writer. An error apart from the inner one means that the
+    /// transaction is gone.
+    async fn write(
+        &mut self,
+        node: &Surroundings,
+        step: &Step,
+        interrupt: &Interrupt,
+    ) -> Result<Result<Vec<ResultSet>>> {
+        let repeatable = self.script.has_room_for(step);
+        let run = |reply| {
+            let (step, interrupt) = (step.clone(), interrupt.clone());
+            Command::Run { step, repeatable, interrupt, reply }
+        };
+        match self.ask(node, run).await? {
+            Ran { outcome: Err(error), lost: true } => Err(self.lose(error)),
+            Ran { outcome, .. } => Ok(outcome),
+        }
+    }
+
+    /// Asks the writer, where the transaction is opened again if it is not open now.
+    async fn ask<T>(
+        &mut self,
+        node: &Surroundings,
+        command: impl Fn(oneshot::Sender<T>) -> Command,
+    ) -> Result<T> {
+        if let Stage::Writing(hold) = &self.stage {
+            let (reply, answer) = oneshot::channel();
+            node.send(Message::Command(hold.id, command(reply)))?;
+            if let Ok(answer) = answer.await {
+                self.awake();
+                return Ok(answer);
+            }
+        }
+        let (reply, answer) = oneshot::channel();
+        self.take_writer(node, command(reply)).await?;
+        let answer = answer.await.map_err(|_| self.lose(Error::Closed))?;
+        self.awake();
+        Ok(answer)
+    }
+
+    /// Gets the writer for the transaction, with everything it did repeated there, and the
+    /// command done.
+    async fn take_writer(&mut self, node: &Surroundings, command: Command) -> Result<()> {
+        if let Stage::Lost(error) = &self.stage {
+            return Err(error.clone());
         }
         node.refuse_read_only(self.options.read_only)?;
         let Some(script) = self.script.whole() else { return Err(self.lose(Error::Conflict)) };
         node.serving().await?;
         let (granted, answer) = oneshot::channel();
-        let (sender, commands) = std::sync::mpsc::channel();
+        let id = rand::random();
+        let hold = Hold { id, inbox: node.inbox.clone(), idle_since: Instant::now() };
         let deadline = Instant::now();
-        node.send(Message::Lease(Lease { script, deadline, granted, commands }))?;
-        match answer.await.map_err(|_| Error::Closed)? {
-            Ok(()) => {
-                self.stage = Stage::Writing(sender);
-                Ok(())
-            }
-            Err(error) => Err(self.lose(error)),
-        }
-    }
-
-    async fn write(
-        &mut self,
-        node: &Surroundings,
-        batch: Batch,
-        interrupt: &Interrupt,
-    ) -> Result<Vec<ResultSet>> {
-        let (reply, answer) = oneshot::channel();
-        let interrupt = interrupt.clone();
-        self.command(node, Command::Run { batch, interrupt, reply })?;
+        node.send(Message::Lease(Lease { id, script, command, deadline, granted }))?;
+        self.stage = Stage::Writing(hold);
         match answer.await {
-            Ok(Ran { outcome: Err(error), lost: true }) => Err(self.lose(error)),
-            Ok(Ran { outcome, .. }) => outcome,
-            Err(_) => Err(self.lose(Error::IdleTransaction(node.options.idle_timeout))),
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(self.lose(error)),
+            Err(_) => Err(self.lose(Error::Closed)),
         }
     }
 
-    fn command(&mut self, node: &Surroundings, command: Command) -> Result<()> {
-        let sent = match &self.stage {
-            Stage::Writing(commands) => commands.send(command).is_ok(),
-            Stage::Lost(error) => return Err(error.clone()),
-            Stage::Fresh | Stage::Reading(_) => false,
-        };
-        let idle = Error::IdleTransaction(node.options.idle_timeout);
-        if sent { Ok(()) } else { Err(self.lose(idle)) }
+    fn awake(&mut self) {
+        if let Stage::Writing(hold) = &mut self.stage {
+            hold.idle_since = Instant::now();
+        }
+    }
+
+    /// A transaction that wrote must not be idle for long, whoever waits.
+    fn refuse_idle(&mut self, node: &Surroundings) -> Result<()> {
+        let limit = node.options.idle_timeout;
+        match &self.stage {
+            Stage::Writing(hold) if hold.idle_since.elapsed() >= limit => {
+                Err(self.lose(Error::IdleTransaction(limit)))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The transaction is gone; the error again.

@@ -9,6 +9,7 @@ use super::Store;
 use super::plan::{Plan, describe};
 use super::record::{self, Record};
 use super::rows::{Binder, Budget, collect};
+use super::sequences::Sequence;
 
 /// SQLite's primary result code for an interrupted statement.
 const INTERRUPT: i32 = 9;
@@ -31,7 +32,9 @@ pub(crate) struct Transaction {
     /// A failed statement is taken back alone.
     pub(super) can_go_on: bool,
     /// `sqlite_sequence` after it.
-    pub(super) sequences: Vec<(String, i64)>,
+    pub(super) sequences: Vec<Sequence>,
+    /// It dropped or altered tables, and with them their sequences.
+    pub(super) moved_tables: bool,
 }
 
 impl Store {
@@ -53,9 +56,9 @@ impl Store {
     pub(crate) fn begin_transaction(&mut self) -> Result<Transaction> {
         self.control("SAVEPOINT _ha_tx")?;
         self.capture.wrote_sequences();
-        ha_sqlite::reset_counters(&self.exec);
         // changes() is reset by a statement that changes nothing.
         self.control("DELETE FROM _ha_keys WHERE 0")?;
+        self.counters.reset(&self.exec);
         Ok(Transaction::default())
     }
 
@@ -197,6 +200,8 @@ impl Store {
             return self.run_statement(transaction, sql, binder, budget);
         }
         self.control("SAVEPOINT _ha_call")?;
+        // What virtual tables wrote at the savepoint is of the statements before it.
+        self.record_rows(transaction)?;
         let changes = transaction.changes.len();
         let result = self.run_statement(transaction, sql, binder, budget);
         if result.is_err() {
@@ -237,10 +242,7 @@ impl Store {
                 }
                 Ok(result)
             }
-            Plan::Schema => self.change_schema(transaction, sql, binder, budget, None),
-            Plan::CreateAs(table) => {
-                self.change_schema(transaction, sql, binder, budget, Some(&table))
-            }
+            Plan::Schema(change) => self.change_schema(transaction, sql, binder, budget, &change),
             Plan::Whole => {
                 let result = self.step(sql, binder, budget)?;
                 self.capture.discard();
@@ -265,7 +267,7 @@ impl Store {
         for event in self.capture.take() {
             let change =
                 self.guard.trusted(|| self.tables.change(&self.exec, event)).map_err(error)?;
-            transaction.changes.push(Change::Row(change));
+            transaction.changes.extend(change.map(Change::Row));
         }
         Ok(())
     }
@@ -278,12 +280,7 @@ impl Store {
                 offset: None,
             });
         }
-        if self.virtual_tables {
-            // Full-text indexes are written at the next savepoint.
-            self.control("SAVEPOINT _ha_flush")?;
-            self.control("RELEASE _ha_flush")?;
-            self.record_rows(transaction)?;
-        }
+        self.flush(transaction)?;
         self.ship_sequences(transaction)
     }
 

@@ -15,10 +15,11 @@ use std::rc::Rc;
 
 use ha_changes::Triggers;
 use ha_core::{Error, Result, Seq};
-use ha_sqlite::{Capture, Clock, Guard, OpenOptions, Role, error};
+use ha_sqlite::{Capture, Clock, Counters, Guard, OpenOptions, Role, error};
 use rusqlite::Connection;
 
 use plan::Plans;
+use sequences::Sequence;
 use tables::Tables;
 
 pub(crate) use applier::{Verdict, transactions};
@@ -41,7 +42,8 @@ pub(crate) struct Store {
     plans: Plans,
     tables: Tables,
     applied_tables: Tables,
-    sequences: Vec<(String, i64)>,
+    sequences: Vec<Sequence>,
+    counters: Counters,
     virtual_tables: bool,
     has_sequences: bool,
     /// The open transaction has changed the schema.
@@ -56,6 +58,7 @@ impl Store {
         let mut exec = ha_sqlite::open(path, Role::Execute, options).map_err(error)?;
         let guard = Guard::install(&mut exec).map_err(error)?;
         let clock = Clock::install(&mut exec).map_err(error)?;
+        let counters = Counters::install(&exec).map_err(error)?;
         let apply = ha_sqlite::open(path, Role::Apply, options).map_err(error)?;
         let kept_bytes = record::prune(&apply).map_err(error)?;
         let exec = Rc::new(exec);
@@ -70,6 +73,7 @@ impl Store {
             tables: Tables::default(),
             applied_tables: Tables::default(),
             sequences: Vec::new(),
+            counters,
             virtual_tables: false,
             has_sequences: false,
             schema_touched: false,

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use ha_core::{Column, Description, Error, ParamDescription, Result};
 use ha_sqlite::{Guard, Savepoint, Seen, error, names_internal};
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 /// How many statements are remembered before all are forgotten.
 const CAPACITY: usize = 4_096;
@@ -15,14 +15,27 @@ pub(crate) enum Plan {
         /// It changes rows.
         writes: bool,
     },
-    /// It changes the schema and travels as SQL.
-    Schema,
-    /// `CREATE TABLE … AS`: the schema travels as SQL, the rows as rows.
-    CreateAs(String),
+    /// It changes the schema.
+    Schema(SchemaChange),
     /// It travels as SQL, whatever rows it changes.
     Whole,
     /// It works on a savepoint and does not travel.
     Savepoint(Savepoint),
+}
+
+/// How a change of the schema travels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum SchemaChange {
+    /// As SQL.
+    Plain,
+    /// `CREATE TABLE … AS`: the schema as SQL, the rows of the table as rows.
+    CreateAs(String),
+    /// As SQL, which fills the tables behind a virtual table everywhere.
+    CreateVirtual,
+    /// `ALTER TABLE`, as SQL.
+    Alter,
+    /// `DROP TABLE`: the rows that foreign keys took with it, then SQL.
+    Drop,
 }
 
 /// The plans of statements that were seen before, per schema.
@@ -116,40 +129,22 @@ fn plan(conn: &Connection, guard: &Guard, sql: &str) -> Result<Plan> {
     if let Some(savepoint) = seen.savepoint {
         return Ok(Plan::Savepoint(savepoint));
     }
-    if seen.virtual_table {
-        return Err(Error::Unsupported("CREATE and DROP of virtual tables".to_owned()));
-    }
-    if let Some(table) = &seen.drops_table {
-        refuse_referenced(conn, guard, table)?;
-    }
     if seen.writes_statistics && !seen.maintenance && !seen.schema {
         return Err(Error::NotAllowed("writing SQLite's statistics; use ANALYZE".to_owned()));
     }
     Ok(match seen {
-        Seen { creates_table: Some(table), selects: true, .. } => Plan::CreateAs(table),
-        Seen { schema: true, .. } => Plan::Schema,
+        Seen { schema: true, .. } => Plan::Schema(schema_change(seen)),
         Seen { maintenance: true, .. } | Seen { sets_pragma: true, .. } => Plan::Whole,
         _ => Plan::Rows { writes: !prepared.read_only },
     })
 }
 
-/// SQLite deletes the rows of a referenced table one by one when it is dropped.
-fn refuse_referenced(conn: &Connection, guard: &Guard, table: &str) -> Result<()> {
-    let child: Option<String> = guard
-        .trusted(|| {
-            conn.query_row(
-                "SELECT child.name FROM sqlite_schema AS child, pragma_foreign_key_list(child.name) AS key \
-                 WHERE child.type = 'table' AND key.\"table\" = ?1 COLLATE NOCASE LIMIT 1",
-                [table],
-                |row| row.get(0),
-            )
-            .optional()
-        })
-        .map_err(error)?;
-    match child {
-        Some(child) => Err(Error::Unsupported(format!(
-            "DROP TABLE {table}: it is referenced by a foreign key of {child}; drop {child} first"
-        ))),
-        None => Ok(()),
+fn schema_change(seen: Seen) -> SchemaChange {
+    match seen {
+        Seen { creates_table: Some(table), selects: true, .. } => SchemaChange::CreateAs(table),
+        Seen { creates_virtual: true, .. } => SchemaChange::CreateVirtual,
+        Seen { drops_table: Some(_), .. } => SchemaChange::Drop,
+        Seen { alters: true, .. } => SchemaChange::Alter,
+        _ => SchemaChange::Plain,
     }
 }

@@ -6,6 +6,7 @@ use ha_sqlite::error;
 
 use super::Store;
 use super::execution::Transaction;
+use super::plan::SchemaChange;
 use super::rows::{Binder, Budget};
 
 impl Store {
@@ -15,10 +16,19 @@ impl Store {
         sql: &str,
         binder: &mut Binder<'_>,
         budget: &mut Budget,
-        created_as: Option<&str>,
+        change: &SchemaChange,
     ) -> Result<ResultSet> {
+        // What virtual tables still hold is written under the names that tables have now.
+        self.flush(transaction)?;
+        if *change == SchemaChange::Drop {
+            self.guard.trusted(|| self.tables.learn(&self.exec)).map_err(error)?;
+        }
         let before = self.schema_version()?;
         let result = self.step(sql, binder, budget)?;
+        if *change == SchemaChange::CreateVirtual {
+            // The statement does the same wherever it is executed.
+            self.capture.discard();
+        }
         if self.schema_version()? == before {
             return Ok(result);
         }
@@ -26,11 +36,23 @@ impl Store {
         self.record_rows(transaction)?;
         self.schema_changed()?;
         self.schema_touched = true;
-        match created_as {
-            None => transaction.changes.push(Change::Sql(sql.to_owned())),
-            Some(table) => self.ship_created(transaction, table)?,
+        transaction.moved_tables |= matches!(change, SchemaChange::Drop | SchemaChange::Alter);
+        match change {
+            SchemaChange::CreateAs(table) => self.ship_created(transaction, table)?,
+            _ => transaction.changes.push(Change::Sql(sql.to_owned())),
         }
         Ok(result)
+    }
+
+    /// Records what virtual tables keep to themselves until the next savepoint, as the
+    /// full-text indexes do.
+    pub(super) fn flush(&mut self, transaction: &mut Transaction) -> Result<()> {
+        if !self.virtual_tables {
+            return Ok(());
+        }
+        self.control("SAVEPOINT _ha_flush")?;
+        self.control("RELEASE _ha_flush")?;
+        self.record_rows(transaction)
     }
 
     /// `CREATE TABLE … AS` fires no events: its schema and its rows are read back.

@@ -6,69 +6,100 @@ use ha_core::Result;
 use super::execution::Transaction;
 use super::{Store, tables::Tables};
 
+/// A row of `sqlite_sequence`. SQL may put anything into it, so the columns are kept as
+/// SQL literals.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Sequence {
+    rowid: i64,
+    table: String,
+    seq: String,
+}
+
 impl Store {
     /// `sqlite_sequence` can move without an event, and an applied insert moves it as well:
     /// what differs from that is shipped.
     pub(super) fn ship_sequences(&mut self, transaction: &mut Transaction) -> Result<()> {
         let now = self.read_sequences()?;
-        if self.capture.wrote_sequences() && self.has_sequences {
-            // Somebody set them: none can be told from the rows.
-            transaction.changes.push(Change::Sql("DELETE FROM sqlite_sequence".to_owned()));
-            for (table, value) in &now {
-                let sql = ha_changes::sequence_sql(table, Some(*value));
-                transaction.changes.extend(sql.into_iter().map(Change::Sql));
+        let surprises = surprises(&self.sequences, &now, &transaction.changes);
+        let untold = self.capture.wrote_sequences() || transaction.moved_tables;
+        let same_rows = self.sequences.len() == now.len()
+            && self.sequences.iter().zip(&now).all(|(before, now)| before.is_of(now));
+        let sql = match surprises {
+            _ if self.sequences.is_empty() && now.is_empty() => Vec::new(),
+            Some(surprises) if same_rows && !untold => {
+                surprises.into_iter().map(Sequence::update).collect()
             }
-            transaction.sequences = now;
-            return Ok(());
-        }
-        let moved: Vec<(String, Option<i64>)> = difference(&self.sequences, &now);
-        for (table, value) in moved {
-            let before = find(&self.sequences, &table);
-            let by_rows = transaction.greatest_insert(&table).max(before);
-            if value != by_rows {
-                let sql = ha_changes::sequence_sql(&table, value);
-                transaction.changes.extend(sql.into_iter().map(Change::Sql));
-            }
-        }
+            Some(surprises) if surprises.is_empty() && !untold => Vec::new(),
+            _ => all(&now),
+        };
+        transaction.changes.extend(sql.into_iter().map(Change::Sql));
         transaction.sequences = now;
         Ok(())
     }
 
-    pub(super) fn read_sequences(&self) -> Result<Vec<(String, i64)>> {
+    pub(super) fn read_sequences(&self) -> Result<Vec<Sequence>> {
         if !self.has_sequences {
             return Ok(Vec::new());
         }
-        self.trusted("SELECT name, seq FROM sqlite_sequence ORDER BY name", |statement| {
-            statement
-                .query_map([], |row| {
-                    Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?.unwrap_or_default()))
-                })?
-                .collect()
+        let sql = "SELECT rowid, quote(name), quote(seq) FROM sqlite_sequence ORDER BY rowid";
+        self.trusted(sql, |statement| {
+            let sequences = statement.query_map([], |row| {
+                Ok(Sequence { rowid: row.get(0)?, table: row.get(1)?, seq: row.get(2)? })
+            })?;
+            sequences.collect()
         })
     }
 }
 
-impl Transaction {
-    fn greatest_insert(&self, table: &str) -> Option<i64> {
-        Tables::greatest_insert(&self.changes, table)
+impl Sequence {
+    fn is_of(&self, other: &Self) -> bool {
+        self.rowid == other.rowid && self.table == other.table
+    }
+
+    fn update(&self) -> String {
+        let Self { rowid, seq, .. } = self;
+        format!("UPDATE sqlite_sequence SET seq = {seq} WHERE rowid = {rowid}")
+    }
+
+    fn number(&self) -> Option<i64> {
+        self.seq.parse().ok()
+    }
+
+    fn table_name(&self) -> Option<String> {
+        let quoted = self.table.strip_prefix('\'')?.strip_suffix('\'')?;
+        Some(quoted.replace("''", "'"))
     }
 }
 
-fn find(sequences: &[(String, i64)], table: &str) -> Option<i64> {
-    sequences.iter().find(|(name, _)| name == table).map(|(_, value)| *value)
+/// The sequences that are not what inserting the rows makes of them; `None` if one is gone or
+/// cannot be told.
+fn surprises<'a>(
+    before: &[Sequence],
+    now: &'a [Sequence],
+    changes: &[Change],
+) -> Option<Vec<&'a Sequence>> {
+    let was = |sequence: &Sequence| before.iter().find(|before| before.is_of(sequence));
+    let is_gone = |gone: &Sequence| !now.iter().any(|now| now.is_of(gone));
+    // Of several new ones the order of their rows cannot be told.
+    if before.iter().any(is_gone) || now.len() > before.len() + 1 {
+        return None;
+    }
+    let mut surprises = Vec::new();
+    for sequence in now.iter().filter(|sequence| was(sequence) != Some(sequence)) {
+        let before = was(sequence).and_then(Sequence::number);
+        let inserted = Tables::greatest_insert(changes, &sequence.table_name()?);
+        if inserted.max(before) != Some(sequence.number()?) {
+            surprises.push(sequence);
+        }
+    }
+    Some(surprises)
 }
 
-fn difference(before: &[(String, i64)], now: &[(String, i64)]) -> Vec<(String, Option<i64>)> {
-    if before == now {
-        return Vec::new();
-    }
-    let changed = now
-        .iter()
-        .filter(|(table, value)| find(before, table) != Some(*value))
-        .map(|(table, value)| (table.clone(), Some(*value)));
-    let gone = before
-        .iter()
-        .filter(|(table, _)| find(now, table).is_none())
-        .map(|(table, _)| (table.clone(), None));
-    changed.chain(gone).collect()
+/// The whole table.
+fn all(sequences: &[Sequence]) -> Vec<String> {
+    let insert = |Sequence { rowid, table, seq }: &Sequence| {
+        format!("INSERT INTO sqlite_sequence(rowid, name, seq) VALUES({rowid}, {table}, {seq})")
+    };
+    let delete = "DELETE FROM sqlite_sequence".to_owned();
+    std::iter::once(delete).chain(sequences.iter().map(insert)).collect()
 }

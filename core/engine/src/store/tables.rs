@@ -4,7 +4,7 @@ use std::sync::Arc;
 use ha_changes::{Change, RowChange, RowOp, Table, TableColumn, Trigger, Triggers};
 use ha_core::Value;
 use ha_sqlite::{Event, EventOp};
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension, Row};
 
 /// The tables of a database as the log names them, read once per schema.
 #[derive(Debug, Default)]
@@ -44,12 +44,22 @@ impl Tables {
         Ok(self.shape(conn, name)?.map(|shape| shape.table))
     }
 
-    /// A captured event in the log's terms. The schema is still the one it happened in.
+    /// Reads all tables, while they are there.
+    pub(crate) fn learn(&mut self, conn: &Connection) -> rusqlite::Result<()> {
+        let names = conn
+            .prepare_cached("SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0")?
+            .query_map([], |row| row.get(0))?
+            .collect::<rusqlite::Result<Vec<String>>>()?;
+        names.iter().try_for_each(|name| self.shape(conn, name).map(drop))
+    }
+
+    /// A captured event in the log's terms; `None` if a later one says more. The schema is
+    /// still the one it happened in.
     pub(crate) fn change(
         &mut self,
         conn: &Connection,
         event: Event,
-    ) -> rusqlite::Result<RowChange> {
+    ) -> rusqlite::Result<Option<RowChange>> {
         let Some(Shape { table, places }) = self.shape(conn, &event.table)? else {
             return Err(rusqlite::Error::InvalidColumnName(event.table.to_string()));
         };
@@ -67,8 +77,14 @@ impl Tables {
             EventOp::Delete => {
                 RowOp::Delete { rowid: rowid(event.old_rowid), old: pick(event.old, &places) }
             }
+            EventOp::Overwrite => {
+                let at = Some(event.old_rowid);
+                // A row that is gone was deleted since.
+                let Some(new) = row_at(conn, &table, event.old_rowid)? else { return Ok(None) };
+                RowOp::Update { old_rowid: at, new_rowid: at, old: pick(event.old, &places), new }
+            }
         };
-        Ok(RowChange { table, op })
+        Ok(Some(RowChange { table, op }))
     }
 
     /// All rows of a table as inserts.
@@ -78,20 +94,9 @@ impl Tables {
         name: &str,
     ) -> rusqlite::Result<Vec<RowChange>> {
         let Some(table) = self.get(conn, name)? else { return Ok(Vec::new()) };
-        let columns: Vec<String> =
-            table.columns.iter().map(|column| ha_changes::quote_identifier(&column.name)).collect();
-        let rowid = table.rowid_name().unwrap_or("NULL");
-        let sql = format!(
-            "SELECT {rowid}, {} FROM main.{}",
-            columns.join(", "),
-            ha_changes::quote_identifier(&table.name)
-        );
-        let mut select = conn.prepare(&sql)?;
+        let mut select = conn.prepare(&select(&table))?;
         let rows = select.query_map([], |row| {
-            let new = (1..=table.columns.len())
-                .map(|index| row.get_ref(index).map(ha_sqlite::value_of))
-                .collect::<rusqlite::Result<_>>()?;
-            let op = RowOp::Insert { rowid: row.get(0)?, new };
+            let op = RowOp::Insert { rowid: row.get(0)?, new: stored(&table, row)? };
             Ok(RowChange { table: Arc::clone(&table), op })
         })?;
         rows.collect()
@@ -139,6 +144,27 @@ fn triggers(conn: &Connection, table: &str) -> rusqlite::Result<Vec<Trigger>> {
     )?
     .query_map([table], |row| Ok(Trigger { name: row.get(0)?, sql: row.get(1)? }))?
     .collect()
+}
+
+/// Rowid and stored columns of all rows.
+fn select(table: &Table) -> String {
+    let columns: Vec<String> =
+        table.columns.iter().map(|column| ha_changes::quote_identifier(&column.name)).collect();
+    let rowid = table.rowid_name().unwrap_or("NULL");
+    let name = ha_changes::quote_identifier(&table.name);
+    format!("SELECT {rowid}, {} FROM main.{name}", columns.join(", "))
+}
+
+fn stored(table: &Table, row: &Row<'_>) -> rusqlite::Result<Vec<Value>> {
+    let value = |index| row.get_ref(index).map(ha_sqlite::value_of);
+    (1..=table.columns.len()).map(value).collect()
+}
+
+fn row_at(conn: &Connection, table: &Table, rowid: i64) -> rusqlite::Result<Option<Vec<Value>>> {
+    let name = table.rowid_name().unwrap_or("NULL");
+    conn.prepare_cached(&format!("{} WHERE {name} = ?1", select(table)))?
+        .query_row([rowid], |row| stored(table, row))
+        .optional()
 }
 
 fn pick(mut row: Vec<Option<Value>>, places: &[usize]) -> Vec<Value> {

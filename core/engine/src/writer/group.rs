@@ -193,7 +193,13 @@ impl Writer {
         if step.shown.is_none() {
             return self.store.run(transaction, &step.batch, interrupt);
         }
-        let outcome = self.store.run_undoable(transaction, &step.batch, interrupt);
+        if step.read_at == Some(self.token()) {
+            return Ok(Vec::new());
+        }
+        let outcome = step.during(|| self.store.run_undoable(transaction, &step.batch, interrupt));
+        if interrupt.is_requested() {
+            return Err(Error::Interrupted);
+        }
         if self.store.is_lost() || !step.agrees(&outcome) {
             return Err(Error::Conflict);
         }

@@ -1,7 +1,7 @@
 use std::time::Instant;
 
 use ha_core::{AttemptName, Batch, Description, Error, Reply, Result, ResultSet, Token, Value};
-use ha_sqlite::Interrupt;
+use ha_sqlite::{Interrupt, Moment};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::oneshot;
 
@@ -30,26 +30,37 @@ pub(crate) struct Job {
 #[derive(Debug, Clone)]
 pub(crate) struct Step {
     pub(crate) batch: Batch,
+    /// What it is told of time and chance, in each execution.
+    pub(crate) moment: Option<Moment>,
     /// What its client was shown. A replay that shows something else is a conflict.
     pub(crate) shown: Option<Digest>,
+    /// It was a read of this state: on the same one it need not be repeated.
+    pub(crate) read_at: Option<Token>,
 }
 
-/// A session's transaction that wants the writer for itself.
+/// Names a lease among all of its node.
+pub(crate) type LeaseId = u64;
+
+/// A session's transaction that wants the writer for a while.
 #[derive(Debug)]
 pub(crate) struct Lease {
-    /// What the transaction has done on its snapshot.
+    pub(crate) id: LeaseId,
+    /// What the transaction has done until now.
     pub(crate) script: Vec<Step>,
+    /// What it wants next.
+    pub(crate) command: Command,
     /// When it must be granted; set when the writer takes the lease.
     pub(crate) deadline: Instant,
     pub(crate) granted: oneshot::Sender<Result<()>>,
-    pub(crate) commands: std::sync::mpsc::Receiver<Command>,
 }
 
-/// What a session asks of the writer that it holds.
+/// What a session asks of the writer while its transaction is open there. If it is not, the
+/// reply is dropped.
 #[derive(Debug)]
 pub(crate) enum Command {
-    /// Run it.
-    Run { batch: Batch, interrupt: Interrupt, reply: oneshot::Sender<Ran> },
+    /// Run it. Unless it can be repeated afterwards, the transaction is not rolled back for
+    /// others.
+    Run { step: Step, repeatable: bool, interrupt: Interrupt, reply: oneshot::Sender<Ran> },
     /// Describe it.
     Describe { sql: String, reply: oneshot::Sender<Result<Description>> },
     /// Commit; the script is everything the transaction did, or `None` if that was too much
@@ -105,7 +116,15 @@ impl Job {
 impl Step {
     /// A step whose client was shown nothing yet.
     pub(crate) fn new(batch: Batch) -> Self {
-        Self { batch, shown: None }
+        Self { batch, moment: None, shown: None, read_at: None }
+    }
+
+    /// Runs SQL in the step's moment.
+    pub(crate) fn during<T>(&self, run: impl FnOnce() -> T) -> T {
+        match self.moment {
+            Some(moment) => moment.during(run),
+            None => run(),
+        }
     }
 
     /// Whether the step shows the client what it was shown before.

@@ -1,104 +1,184 @@
-//! A session's transaction that holds the writer while its client thinks.
+//! A session's transaction that is open on the writer.
+//!
+//! It makes way for others while its client thinks: it is rolled back, and when the session
+//! comes again with its script, everything is repeated on the state there is then.
 
-use std::sync::mpsc::RecvTimeoutError;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ha_core::{Error, Result};
 use ha_sqlite::Interrupt;
 use tokio::sync::oneshot;
 
-use super::{Command, Job, Lease, Ran, Step, Work, Writer};
-use crate::store::{Execution, Transaction};
+use super::{Command, Job, Lease, LeaseId, Ran, Step, Work, Writer};
+use crate::store::{Execution, Transaction, is_passing};
 
-/// What a lease came to.
-enum End {
-    /// It is rolled back or to be rolled back.
-    Over,
-    /// Its client commits.
-    Commit(Job),
+/// So long may a client think while others wait; a round trip on a busy machine.
+const THINKING: Duration = Duration::from_millis(2);
+
+/// So long do others wait for a client that does not pause, besides the time its transaction
+/// has executed: at least half of the time is spent on something new.
+const TURN: Duration = Duration::from_millis(50);
+
+/// The open transaction.
+#[derive(Debug)]
+pub(super) struct Leased {
+    id: LeaseId,
+    execution: Execution,
+    transaction: Transaction,
+    /// The session can repeat it.
+    repeatable: bool,
+    /// Since when its client thinks.
+    idle_since: Instant,
+    /// Since when others wait.
+    wanted_since: Option<Instant>,
+    /// How long it has executed.
+    spent: Duration,
+}
+
+impl Leased {
+    /// When it is rolled back, if nothing happens until then.
+    pub(super) fn ends_at(&self, idle_timeout: Duration) -> Instant {
+        let idle = self.idle_since + idle_timeout;
+        match self.wanted_since {
+            None => idle,
+            Some(wanted) if self.repeatable => {
+                (self.idle_since + THINKING).min(wanted + TURN + self.spent)
+            }
+            Some(wanted) => idle.min(wanted + idle_timeout),
+        }
+    }
 }
 
 impl Writer {
-    /// Serves the lease at the head of the queue until its transaction is over.
-    pub(super) fn serve_lease(&mut self) {
-        let Some(Work::Lease(lease)) = self.queue.pop_front() else { return };
+    /// Opens the transaction of a session, with everything it did repeated, and runs what it
+    /// wants next.
+    pub(super) fn grant(&mut self, lease: Lease) {
+        let Lease { id, script, command, granted, .. } = lease;
+        if granted.is_closed() {
+            return;
+        }
         let begun = Instant::now();
-        self.serve(lease);
-        self.excuse(begun.elapsed());
-    }
-
-    fn serve(&mut self, lease: Lease) {
-        let Lease { script, granted, commands, .. } = lease;
-        let (mut execution, mut transaction) = match self.grant(&script) {
-            Ok(opened) => opened,
+        match self.repeat(&script, command.interrupt()) {
+            Ok((execution, transaction)) => {
+                self.lease = Some(Leased {
+                    id,
+                    execution,
+                    transaction,
+                    repeatable: true,
+                    idle_since: begun,
+                    wanted_since: None,
+                    spent: Duration::ZERO,
+                });
+                self.spent_on_lease(begun);
+                let _ = granted.send(Ok(()));
+                self.command(id, command);
+            }
             Err(error) => {
                 self.give_back();
+                self.excuse(begun.elapsed());
                 let _ = granted.send(Err(error));
-                return;
-            }
-        };
-        if granted.send(Ok(())).is_err() {
-            return self.give_back();
-        }
-        match self.obey(&mut transaction, &commands) {
-            End::Over => self.give_back(),
-            End::Commit(job) => {
-                let ended = self.store.end_transaction(&mut execution, transaction);
-                self.commit_lease(execution, ended, job);
             }
         }
     }
 
-    /// Opens the transaction and repeats what it did on its snapshot.
-    fn grant(&mut self, script: &[Step]) -> Result<(Execution, Transaction)> {
+    fn repeat(
+        &mut self,
+        script: &[Step],
+        interrupt: &Interrupt,
+    ) -> Result<(Execution, Transaction)> {
         let execution = self.store.begin()?;
         let mut transaction = self.store.begin_transaction()?;
         for step in script {
-            self.run_step(&mut transaction, step, &Interrupt::default())?;
+            self.run_step(&mut transaction, step, interrupt)?;
         }
         Ok((execution, transaction))
     }
 
-    fn obey(
-        &mut self,
-        transaction: &mut Transaction,
-        commands: &std::sync::mpsc::Receiver<Command>,
-    ) -> End {
-        loop {
-            match commands.recv_timeout(self.idle_timeout) {
-                Ok(Command::Run { batch, interrupt, reply }) => {
-                    let outcome = self.store.run_undoable(transaction, &batch, &interrupt);
-                    let lost = self.store.is_lost();
-                    // A client that is gone ends the lease by that.
-                    let _ = reply.send(Ran { outcome, lost });
-                    if lost {
-                        return End::Over;
-                    }
-                }
-                Ok(Command::Describe { sql, reply }) => {
-                    let _ = reply.send(self.store.describe(&sql));
-                }
-                Ok(Command::Commit { script, reply }) => {
-                    return End::Commit(self.committing(script, reply));
-                }
-                Ok(Command::Rollback { reply }) => {
+    /// Does what the session of the open transaction wants. If it is not open, the reply is
+    /// dropped.
+    pub(super) fn command(&mut self, id: LeaseId, command: Command) {
+        let Some(mut lease) = self.lease.take_if(|lease| lease.id == id) else { return };
+        let begun = Instant::now();
+        match command {
+            Command::Run { step, repeatable, interrupt, reply } => {
+                let run =
+                    || self.store.run_undoable(&mut lease.transaction, &step.batch, &interrupt);
+                let outcome = step.during(run);
+                let lost = self.store.is_lost();
+                lease.repeatable &= repeatable && !outcome.as_ref().is_err_and(is_passing);
+                if lost {
                     self.give_back();
-                    let _ = reply.send(Ok(()));
-                    return End::Over;
+                } else {
+                    self.lease = Some(lease);
+                    self.spent_on_lease(begun);
                 }
-                Err(RecvTimeoutError::Timeout) => {
-                    tracing::info!(timeout = ?self.idle_timeout, "an idle transaction was rolled back");
-                    return End::Over;
-                }
-                Err(RecvTimeoutError::Disconnected) => return End::Over,
+                let _ = reply.send(Ran { outcome, lost });
             }
+            Command::Describe { sql, reply } => {
+                let _ = reply.send(self.store.describe(&sql));
+                self.lease = Some(lease);
+                self.spent_on_lease(begun);
+            }
+            Command::Commit { script, reply } => {
+                let job = self.committing(script, reply);
+                self.commit_lease(lease, job);
+            }
+            Command::Rollback { reply } => {
+                self.give_back();
+                let _ = reply.send(Ok(()));
+            }
+        }
+        self.take_held();
+    }
+
+    /// The session is gone.
+    pub(super) fn release(&mut self, id: LeaseId) {
+        if self.lease.take_if(|lease| lease.id == id).is_some() {
+            self.give_back();
+            self.take_held();
         }
     }
 
-    fn commit_lease(&mut self, execution: Execution, ended: Result<()>, mut job: Job) {
-        if let Err(error) = ended {
+    /// Rolls the open transaction back if it has kept others waiting, or was idle, for too
+    /// long.
+    pub(super) fn mind_lease(&mut self) {
+        while self.lease_is_over() {
+            self.lease = None;
+            self.give_back();
+            self.take_held();
+            self.work();
+        }
+    }
+
+    fn lease_is_over(&mut self) -> bool {
+        let wanted = !self.queue.is_empty() || !self.held.is_empty();
+        let now = Instant::now();
+        self.lease.as_mut().is_some_and(|lease| {
+            if wanted {
+                lease.wanted_since.get_or_insert(now);
+            }
+            lease.ends_at(self.idle_timeout) <= now
+        })
+    }
+
+    fn spent_on_lease(&mut self, begun: Instant) {
+        let spent = begun.elapsed();
+        self.excuse(spent);
+        if let Some(lease) = &mut self.lease {
+            lease.spent += spent;
+            lease.idle_since = Instant::now();
+        }
+    }
+
+    fn commit_lease(&mut self, lease: Leased, mut job: Job) {
+        let Leased { mut execution, transaction, .. } = lease;
+        if let Err(error) = self.store.end_transaction(&mut execution, transaction) {
             self.give_back();
             return job.fail(error);
+        }
+        if !self.machine.can_execute() {
+            self.give_back();
+            return self.queue.push_front(Work::Job(job));
         }
         job.n = u32::try_from(execution.shipped.len()).unwrap_or(u32::MAX);
         job.ships = job.n > 0;
@@ -125,9 +205,21 @@ impl Writer {
     }
 }
 
+impl Command {
+    fn interrupt(&self) -> &Interrupt {
+        static NOBODYS: std::sync::LazyLock<Interrupt> =
+            std::sync::LazyLock::new(Interrupt::default);
+        match self {
+            Self::Run { interrupt, .. } => interrupt,
+            Self::Describe { .. } | Self::Commit { .. } | Self::Rollback { .. } => &NOBODYS,
+        }
+    }
+}
+
 impl Step {
     /// A step that no replay can agree with.
     fn irrepeatable() -> Self {
-        Self { batch: ha_core::Batch::default(), shown: Some(super::digest(&Err(Error::Closed))) }
+        let shown = Some(super::digest(&Err(Error::Closed)));
+        Self { shown, ..Self::new(ha_core::Batch::default()) }
     }
 }

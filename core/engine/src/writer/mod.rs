@@ -22,7 +22,8 @@ use crate::shared::Shared;
 use crate::store::{Record, Store};
 
 use group::Group;
-pub(crate) use job::{Command, Job, Lease, Ran, Step, digest};
+pub(crate) use job::{Command, Job, Lease, LeaseId, Ran, Step, digest};
+use lease::Leased;
 pub(crate) use link::{Link, News};
 use stages::Stages;
 use watch::PROBE;
@@ -37,6 +38,10 @@ pub(crate) enum Message {
     Job(Job),
     /// A session wants the writer.
     Lease(Lease),
+    /// A session goes on with the transaction it has there.
+    Command(LeaseId, Command),
+    /// A session no longer needs its transaction there.
+    Release(LeaseId),
     /// An answer of the transport.
     Event(Event),
     /// News of the transport.
@@ -74,6 +79,8 @@ pub(crate) struct Writer {
     queue: VecDeque<Work>,
     /// The group that is executed and not decided.
     open: Option<Group>,
+    /// The session's transaction that is open.
+    lease: Option<Leased>,
     /// Transactions that the log has under that name and this database has not.
     applying: Vec<(AttemptName, Job)>,
     /// The log is being compared with what was applied: what it says meanwhile is held, and
@@ -134,6 +141,7 @@ impl Writer {
             compat_v007: setup.compat_v007,
             queue: VecDeque::new(),
             open: None,
+            lease: None,
             applying: Vec::new(),
             verifying: false,
             held: VecDeque::new(),
@@ -169,6 +177,7 @@ impl Writer {
             self.probe();
             self.expire();
             self.work();
+            self.mind_lease();
             self.publish();
             if self.stopping && self.queue.is_empty() && self.open.is_none() {
                 self.stages.report();
@@ -181,7 +190,8 @@ impl Writer {
         let machine = self.machine.wake_at().filter(|at| *at < Duration::MAX);
         let machine = machine.map(|at| self.started + at);
         let probe = (self.probes && !self.probing).then(|| self.probed + PROBE);
-        match machine.into_iter().chain(self.first_deadline()).chain(probe).min() {
+        let lease = self.lease.as_ref().map(|lease| lease.ends_at(self.idle_timeout));
+        match machine.into_iter().chain(self.first_deadline()).chain(probe).chain(lease).min() {
             Some(at) => self.inbox.recv_timeout(at.saturating_duration_since(Instant::now())),
             None => self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
         }
@@ -200,7 +210,7 @@ impl Writer {
             Message::Event(_)
             | Message::Bounds { .. }
             | Message::News(News::Entry(..) | News::Reconnected(_) | News::Truncated(_))
-                if self.verifying =>
+                if self.verifying || self.lease.is_some() && !self.says_nothing(&message) =>
             {
                 self.held.push_back(message);
             }
@@ -213,6 +223,8 @@ impl Writer {
                 lease.deadline = Instant::now() + self.patience;
                 self.queue.push_back(Work::Lease(lease));
             }
+            Message::Command(id, command) => self.command(id, command),
+            Message::Release(id) => self.release(id),
             Message::Event(event) => self.tell(event),
             Message::News(News::Entry(stored, _permit)) => {
                 self.shared.heard_of(stored.seq);
@@ -294,10 +306,17 @@ impl Writer {
 
     /// Executes what waits, if the machine allows it.
     fn work(&mut self) {
-        while self.machine.can_execute() && self.open.is_none() && !self.verifying {
-            match self.queue.front() {
-                Some(Work::Job(_)) => self.execute_group(),
-                Some(Work::Lease(_)) => self.serve_lease(),
+        while self.machine.can_execute()
+            && self.open.is_none()
+            && self.lease.is_none()
+            && !self.verifying
+        {
+            match self.queue.pop_front() {
+                Some(Work::Lease(lease)) => self.grant(lease),
+                Some(job) => {
+                    self.queue.push_front(job);
+                    self.execute_group();
+                }
                 None => return,
             }
         }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use ha_core::{Bounds, Result, Seq, Stored};
 
-use super::Writer;
+use super::{Message, News, Writer};
 use crate::machine::Event;
 
 /// How often a node that hears nothing asks whether the log is still there.
@@ -55,9 +55,26 @@ impl Writer {
         if let Err(reason) = self.compare(seq, found) {
             self.tell(Event::Failed(reason));
         }
-        while !self.verifying {
+        self.take_held();
+    }
+
+    /// Takes the messages that were held, if nothing holds them any longer.
+    pub(super) fn take_held(&mut self) {
+        while !self.verifying && self.lease.is_none() {
             let Some(message) = self.held.pop_front() else { return };
             self.take(message);
+        }
+    }
+
+    /// Whether a message only says that the log ends where this node stands.
+    pub(super) fn says_nothing(&self, message: &Message) -> bool {
+        let position = self.machine.position();
+        match message {
+            Message::Bounds { result: Ok(bounds), .. } => {
+                bounds.lineage == position.lineage && bounds.last == position.seq
+            }
+            Message::News(News::Entry(stored, _)) => stored.seq <= position.seq,
+            _ => false,
         }
     }
 

@@ -1,6 +1,8 @@
 //! Nodes over the in-memory log, and short words for what tests do with them.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub(crate) mod exact;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,7 +86,13 @@ impl Running {
     /// Returns once the node has applied everything `other` has.
     pub(crate) async fn reach(&self, other: &Self) {
         let target = other.node.status().position.seq;
-        until("the other node's position", || self.node.status().position.seq >= target).await;
+        until("the other node's position", || {
+            let status = self.node.status();
+            let stopped = matches!(status.readiness, Readiness::Stopped(_));
+            assert!(!stopped, "stopped before {target}: {status:?}");
+            status.position.seq >= target
+        })
+        .await;
     }
 
     /// Everything that SQL can see of the database, our own tables left out.
