@@ -4,7 +4,7 @@ mod common;
 
 use common::entries::{any_entry, changes, exact};
 use common::go::GoMessage;
-use common::{Sqlite, delete, entry, insert, meta, update};
+use common::{Sqlite, delete, entry, insert, keyed, meta, update};
 use ha_changes::{
     Applied, ApplyError, Assembler, Change, Entry, Error, Kind, Meta, PartApplier, Progress,
     TransactionMark, decode, decode_part, encode, encode_parts,
@@ -117,8 +117,8 @@ fn v007_skips_a_row_that_continues_and_has_the_rows_beside_it() {
 #[test]
 fn each_part_names_its_entry_and_the_first_has_what_concerns_all() {
     let mut entry = rows(40);
-    let marks =
-        [30, 0, 10].map(|changes| TransactionMark { changes, id: Some(format!("k{changes}")) });
+    let marks = [30, 0, 10]
+        .map(|changes| TransactionMark { changes, id: Some(keyed(format!("k{changes}"))) });
     let with_needs = Meta {
         sqlite: Some("3.54.1".into()),
         functions: vec!["f".into()],
@@ -178,7 +178,7 @@ fn what_does_not_fit_is_refused() {
     };
     too_large(&rows(3), 300);
     too_large(&big("x".repeat(1_000_000).into()), 1000);
-    let marks = (0..100).map(|_| TransactionMark { changes: 0, id: Some("key".repeat(9)) });
+    let marks = (0..100).map(|_| TransactionMark { changes: 0, id: Some(keyed("key".repeat(9))) });
     too_large(
         &Entry { meta: Some(meta(Kind::Transactions(marks.collect()))), ..entry(vec![]) },
         2000,

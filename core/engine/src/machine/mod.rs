@@ -5,6 +5,8 @@
 //! what a client may be told live here.
 
 mod absorb;
+mod barrier;
+mod blocked;
 mod bounds;
 mod event;
 mod phase;
@@ -15,13 +17,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use ha_changes::{Base, Entry, Kind, Meta};
 use ha_core::{
-    AppendError, Appended, AttemptId, AttemptName, Draft, Error, Lineage, RunningHash, Seq,
+    AppendError, Appended, AttemptId, AttemptName, Draft, Error, Lineage, RunningHash, Seq, Stored,
 };
 
 pub use bounds::compare;
-pub use event::{Action, Event, Fate, How};
+pub use event::{Action, Event, Fate, Folded, How};
 
-use phase::{Attempt, Phase, Settling, WaitReason, Waiting};
+use barrier::Reads;
+use phase::{Attempt, Blocked, Phase, Settling, WaitReason, Waiting};
 
 /// How soon the log's end is asked for again after a refusal, and a send is tried again while
 /// the log is out of reach.
@@ -57,7 +60,14 @@ pub struct Identity {
 pub struct Machine {
     identity: Identity,
     position: Position,
+    /// Where the database stands: behind the position by what is folded.
+    ground: Position,
+    /// What the open group stands on and the database has not.
+    folded: Vec<Folded>,
+    /// Applied once the database stands at the position.
+    next: Option<Stored>,
     phase: Phase,
+    reads: Reads,
     attempts: u64,
     now: Duration,
     /// What is appended can be read back; otherwise this database is the only copy.
@@ -77,7 +87,18 @@ impl Machine {
         } else {
             Phase::Idle
         };
-        Self { identity, position, phase, attempts: 0, now: Duration::ZERO, readable: true }
+        Self {
+            identity,
+            position,
+            ground: position,
+            folded: Vec::new(),
+            next: None,
+            phase,
+            reads: Reads::default(),
+            attempts: 0,
+            now: Duration::ZERO,
+            readable: true,
+        }
     }
 
     /// Tells whether what is appended can be read back.
@@ -86,7 +107,8 @@ impl Machine {
         Self { readable, ..self }
     }
 
-    /// Where the node stands.
+    /// Where the node stands. While a group is open this may be further than the database, by
+    /// entries that change nothing.
     #[must_use]
     pub fn position(&self) -> Position {
         self.position
@@ -103,7 +125,7 @@ impl Machine {
     pub fn stopped(&self) -> Option<&str> {
         match &self.phase {
             Phase::Stopped(reason) => Some(reason),
-            Phase::Idle | Phase::Appending(_) | Phase::Settling(_) | Phase::Waiting(_) => None,
+            _ => None,
         }
     }
 
@@ -143,19 +165,31 @@ impl Machine {
             Event::Unreachable(reason) => self.unreachable(reason),
             Event::Stuck(reason) => self.stuck(reason),
             Event::Failed(reason) => self.stop(reason),
+            Event::Recorded => self.recorded(),
+            Event::Asked { read } => self.asked(read),
+            Event::Quiet => self.quiet(),
             Event::Tick => self.tick(),
         }
     }
 
     fn executed(&mut self, id: AttemptId, payload: Bytes, deadline: Duration) -> Vec<Action> {
         debug_assert!(self.can_execute(), "execution only starts when the machine allows it");
+        if self.reads.barrier_is_out() {
+            // It would take the group's place.
+            self.block(deadline, None);
+            return Vec::new();
+        }
         let attempt = Attempt { id, payload, deadline };
         let draft = self.draft(&attempt);
+        self.reads.seat();
         self.phase = Phase::Appending(attempt);
         vec![Action::Append(draft)]
     }
 
     fn acked(&mut self, id: AttemptId, result: Result<Appended, AppendError>) -> Vec<Action> {
+        if let Some(actions) = self.barrier_answered(id, &result) {
+            return actions;
+        }
         match &self.phase {
             Phase::Appending(attempt) if attempt.id == id => {
                 let attempt = attempt.clone();
@@ -179,20 +213,21 @@ impl Machine {
         match result {
             Ok(appended) if appended.last == next => self.commit(&attempt),
             Err(AppendError::Refused { last }) => {
-                self.wait(last.filter(|last| *last > self.position.seq), WaitReason::Behind);
-                vec![Action::Rollback(Fate::Again), Action::AskBounds]
+                let target = last.filter(|last| *last > self.position.seq);
+                self.block(attempt.deadline, target);
+                vec![Action::AskBounds]
             }
             Err(AppendError::NotSent { reason }) => {
                 self.wait(None, WaitReason::Offline(reason));
-                vec![Action::Rollback(Fate::Again)]
+                self.roll_back(Fate::Again)
             }
             Err(AppendError::TooLarge { size, limit }) => {
                 self.phase = Phase::Idle;
-                vec![Action::Rollback(Fate::Failed(too_large(size, limit)))]
+                self.roll_back(Fate::Failed(too_large(size, limit)))
             }
             Err(AppendError::Closed) => {
                 self.phase = Phase::Stopped("the node is stopping".to_owned());
-                vec![Action::Rollback(Fate::Failed(Error::Closed))]
+                self.roll_back(Fate::Failed(Error::Closed))
             }
             // Every other answer proves nothing.
             Ok(_) | Err(_) => self.settle(attempt),
@@ -202,20 +237,25 @@ impl Machine {
     fn commit(&mut self, attempt: &Attempt) -> Vec<Action> {
         let seq = self.position.seq.next();
         let hash = self.position.hash.extend(seq, &attempt.payload);
-        vec![Action::Commit { seq, hash, payload: attempt.payload.clone() }]
+        self.reads.land(seq);
+        vec![Action::Commit {
+            folded: self.folded.clone(),
+            seq,
+            hash,
+            payload: attempt.payload.clone(),
+        }]
     }
 
     fn moved(&mut self, seq: Seq, hash: RunningHash) -> Vec<Action> {
-        self.position.seq = seq;
-        self.position.hash = hash;
+        self.stand_at(Position { seq, hash, ..self.position });
         self.go_on();
-        Vec::new()
+        self.serve()
     }
 
     fn adopted(&mut self, position: Position) -> Vec<Action> {
-        self.position = position;
+        self.stand_at(position);
         self.go_on();
-        Vec::new()
+        self.serve()
     }
 
     /// After the position moved: what was waited for may have come.
@@ -224,9 +264,11 @@ impl Machine {
             Phase::Waiting(Waiting { target: Some(target), .. }) if *target > self.position.seq => {
             }
             Phase::Stopped(_) => {}
-            Phase::Idle | Phase::Appending(_) | Phase::Settling(_) | Phase::Waiting(_) => {
-                self.phase = Phase::Idle;
-            }
+            Phase::Idle
+            | Phase::Appending(_)
+            | Phase::Blocked(_)
+            | Phase::Settling(_)
+            | Phase::Waiting(_) => self.phase = Phase::Idle,
         }
     }
 
@@ -239,21 +281,26 @@ impl Machine {
             | Phase::Settling(Settling { attempt: Attempt { id, .. }, .. }) => {
                 Fate::Applying(self.name(*id))
             }
-            Phase::Idle | Phase::Waiting(_) | Phase::Stopped(_) => return Vec::new(),
+            Phase::Idle | Phase::Blocked(_) | Phase::Waiting(_) | Phase::Stopped(_) => {
+                return Vec::new();
+            }
         };
         self.phase = Phase::Idle;
-        let mut actions = vec![Action::Rollback(fate)];
+        let mut actions = self.roll_back(fate);
         if !self.readable {
             return actions;
         }
         tracing::warn!(seq = %stored.seq, reason, "the local commit failed; applying from the log");
-        actions.extend(self.absorb(stored));
+        actions.extend(self.then(stored));
         actions
     }
 
     /// The entry after the position has to wait, and with it everything.
     fn stuck(&mut self, reason: String) -> Vec<Action> {
         tracing::warn!(reason, "waiting");
+        // What was folded and could not be recorded comes again.
+        self.next = None;
+        self.stand_at(self.ground);
         self.phase = Phase::Waiting(Waiting {
             target: Some(self.position.seq.next()),
             retry_at: self.now + STUCK_RETRY,
@@ -268,6 +315,9 @@ impl Machine {
             Phase::Idle | Phase::Waiting(Waiting { reason: WaitReason::Behind, .. })
         ) {
             self.wait(None, WaitReason::Offline(reason));
+        } else if let Phase::Blocked(_) = self.phase {
+            self.wait(None, WaitReason::Offline(reason));
+            return self.roll_back(Fate::Again);
         }
         Vec::new()
     }
@@ -283,6 +333,7 @@ impl Machine {
                 self.give_up(&attempt, None)
             }
             Phase::Appending(_) => Vec::new(),
+            Phase::Blocked(blocked) => self.blocked_tick(&blocked),
             Phase::Settling(settling) => self.settling_tick(settling),
             Phase::Waiting(waiting) if waiting.retry_at <= self.now => self.waited(&waiting),
             Phase::Waiting(_) => Vec::new(),
@@ -313,9 +364,11 @@ impl Machine {
             Phase::Appending(attempt) | Phase::Settling(Settling { attempt, open: true, .. }) => {
                 Some(Fate::Failed(Error::OutcomeUnknown(self.name(attempt.id))))
             }
+            Phase::Blocked(_) => Some(Fate::Again),
             Phase::Idle | Phase::Settling(_) | Phase::Waiting(_) => None,
         };
         self.phase = Phase::Stopped(reason.clone());
+        self.next = None;
         fate.map(Action::Rollback).into_iter().chain([Action::Stop(reason)]).collect()
     }
 

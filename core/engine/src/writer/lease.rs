@@ -43,7 +43,7 @@ impl Writer {
         match self.obey(&mut transaction, &commands) {
             End::Over => self.give_back(),
             End::Commit(job) => {
-                let ended = self.store.end_transaction(&mut execution, transaction);
+                let ended = self.store.end_transaction(&mut execution, transaction, None);
                 self.commit_lease(execution, ended, job);
             }
         }

@@ -6,6 +6,7 @@ mod lease;
 mod link;
 mod perform;
 mod stages;
+mod strong;
 mod watch;
 
 use std::collections::VecDeque;
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use ha_core::{AttemptName, Bounds, Error, Result, Seq, Stored, Token};
 use ha_sqlite::OpenOptions;
+use tokio::sync::oneshot;
 
 use crate::machine::{Event, Identity, Machine};
 use crate::shared::Shared;
@@ -37,6 +39,8 @@ pub(crate) enum Message {
     Job(Job),
     /// A session wants the writer.
     Lease(Lease),
+    /// A strong read waits until this node has everything that is acknowledged anywhere.
+    Strong(oneshot::Sender<Result<()>>),
     /// An answer of the transport.
     Event(Event),
     /// News of the transport.
@@ -75,6 +79,7 @@ pub(crate) struct Writer {
     open: Option<Group>,
     /// Transactions that the log has under that name and this database has not.
     applying: Vec<(AttemptName, Job)>,
+    strong: strong::Waiting,
     /// The log is being compared with what was applied: what it says meanwhile is held, and
     /// nothing is executed.
     verifying: bool,
@@ -131,6 +136,7 @@ impl Writer {
             queue: VecDeque::new(),
             open: None,
             applying: Vec::new(),
+            strong: strong::Waiting::default(),
             verifying: false,
             held: VecDeque::new(),
             probing: false,
@@ -165,6 +171,7 @@ impl Writer {
             self.probe();
             self.expire();
             self.work();
+            self.tell(Event::Quiet);
             self.publish();
             if self.stopping && self.queue.is_empty() && self.open.is_none() {
                 self.stages.report();
@@ -209,6 +216,7 @@ impl Writer {
                 lease.deadline = Instant::now() + self.patience;
                 self.queue.push_back(Work::Lease(lease));
             }
+            Message::Strong(reader) => self.ask_strong(reader),
             Message::Event(event) => self.tell(event),
             Message::News(News::Entry(stored, _permit)) => {
                 self.shared.heard_of(stored.seq);
@@ -245,6 +253,7 @@ impl Writer {
 
     /// Answers those who have waited long enough.
     fn expire(&mut self) {
+        self.expire_strong();
         let now = Instant::now();
         let stopped = self.machine.stopped().is_some();
         let why = self.why_waiting();
