@@ -70,10 +70,9 @@ async fn a_position_that_is_not_reached_in_time_and_one_of_another_log_are_error
     let answer = read(&a, ReadLevel::session(later), "SELECT 1").await;
     assert!(matches!(answer, Err(Error::NotReady(_))), "{answer:?}");
     let elsewhere = Token { lineage: Lineage([9; 8]), ..here };
-    for level in [
-        ReadLevel::session(elsewhere),
-        ReadLevel { strong: true, ..ReadLevel::session(elsewhere) },
-    ] {
+    for level in
+        [ReadLevel::session(elsewhere), ReadLevel { strong: true, ..ReadLevel::session(elsewhere) }]
+    {
         for sql in ["SELECT 1", "INSERT INTO t VALUES(2)"] {
             let answer = read(&a, level, sql).await;
             let expected = Error::OtherLog { token: elsewhere, lineage: here.lineage };
@@ -98,7 +97,8 @@ async fn a_strong_write_that_changes_nothing_is_confirmed_too() {
     let (_, [a, b]) = nodes("CREATE TABLE t(v)").await;
     for count in 1..=100 {
         a.run("INSERT INTO t VALUES(1)").await;
-        let sql = format!("UPDATE t SET v = 1 WHERE (SELECT count(*) FROM t) < {count} RETURNING 1");
+        let sql =
+            format!("UPDATE t SET v = 1 WHERE (SELECT count(*) FROM t) < {count} RETURNING 1");
         let reply = read(&b, ReadLevel::STRONG, &sql).await.unwrap();
         assert!(reply.results[0].rows.is_empty(), "it saw less than {count} rows");
     }
@@ -202,7 +202,8 @@ async fn strong_reads_and_writes_on_three_nodes_starve_nobody_and_are_linearizab
         support::until("everybody's progress", || !progress.iter().any(behind)).await;
         done.store(true, Ordering::SeqCst);
     };
-    let (writers, readers) = (futures::future::join_all(writers), futures::future::join_all(readers));
+    let (writers, readers) =
+        (futures::future::join_all(writers), futures::future::join_all(readers));
     futures::join!(writers, readers, watch);
     let total: i64 = progress.iter().map(|progress| progress.writes.load(Ordering::SeqCst)).sum();
     equal(&nodes[0], &nodes[1]).await;
