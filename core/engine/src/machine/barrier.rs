@@ -34,6 +34,8 @@ struct Sent {
     id: AttemptId,
     serves: u64,
     at: Duration,
+    /// The position then; a log that has it stores the barrier behind it.
+    after: Seq,
 }
 
 impl Reads {
@@ -109,6 +111,10 @@ impl Machine {
     ) -> Option<Vec<Action>> {
         let sent = self.reads.sent.take_if(|sent| sent.id == id)?;
         let end = match result {
+            Ok(appended) if appended.last <= sent.after => {
+                self.reads.pause_until = self.now + RETRY;
+                return Some(vec![Action::AskBounds]);
+            }
             Ok(appended) => {
                 self.reads.due.push((appended.last, sent.serves));
                 self.reads.pause_until = self.now + self.pause(&sent);
@@ -146,8 +152,9 @@ impl Machine {
             Ok(barrier) => barrier,
             Err(error) => return self.stop(error.to_string()),
         };
-        let (id, serves, at) = (barrier.id, self.reads.arrived, self.now);
-        self.reads.sent = Some(Sent { id, serves, at });
+        let (id, serves) = (barrier.id, self.reads.arrived);
+        let (at, after) = (self.now, self.position.seq);
+        self.reads.sent = Some(Sent { id, serves, at, after });
         vec![Action::Append(Draft { expect: None, attempt: id, parts: vec![barrier.payload] })]
     }
 

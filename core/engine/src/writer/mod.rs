@@ -1,5 +1,6 @@
 //! The writer thread: it owns all writing to SQLite, and drives the machine.
 
+mod encoding;
 mod group;
 mod job;
 mod lease;
@@ -171,7 +172,9 @@ impl Writer {
             self.probe();
             self.expire();
             self.work();
-            self.tell(Event::Quiet);
+            if !self.verifying {
+                self.tell(Event::Quiet);
+            }
             self.publish();
             if self.stopping && self.queue.is_empty() && self.open.is_none() {
                 self.stages.report();

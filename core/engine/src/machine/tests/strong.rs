@@ -123,6 +123,15 @@ fn a_barrier_without_an_answer_is_sent_again_later_under_another_name() {
 }
 
 #[test]
+fn a_log_that_has_lost_entries_confirms_nothing() {
+    let mut machine = idle();
+    ask(&mut machine, 1);
+    let barrier = barrier(&mut machine);
+    let actions = machine.on(Duration::ZERO, acked(barrier.attempt, Ok(3)));
+    assert!(matches!(actions[..], [Action::AskBounds]), "{actions:?}");
+}
+
+#[test]
 fn barriers_leave_a_pause_for_others_writes() {
     let round_trip = Duration::from_millis(8);
     let pauses = (1..20).map(|boot| {
