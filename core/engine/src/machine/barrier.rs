@@ -22,7 +22,7 @@ pub(super) struct Reads {
     /// By the open group, once it is acknowledged.
     riding: u64,
     sent: Option<Sent>,
-    /// Once the database stands at the sequence.
+    /// Once the node stands at the sequence.
     due: Vec<(Seq, u64)>,
     /// No barrier is sent before.
     pause_until: Duration,
@@ -98,9 +98,10 @@ impl Machine {
         Vec::new()
     }
 
-    /// The database has come further, or an answer came.
+    /// The position has moved, or an answer came. What is folded changes nothing that a read
+    /// could see, so that nobody waits until it is in the database.
     pub(super) fn serve(&mut self) -> Vec<Action> {
-        self.reads.serve(self.ground.seq).into_iter().collect()
+        self.reads.serve(self.position.seq).into_iter().collect()
     }
 
     /// Whether the answer is to the barrier; if so, what follows.

@@ -24,7 +24,7 @@ impl Machine {
         if let Ok(How::Nothing(reason)) = self.meaning(&stored) {
             self.fold(stored, reason);
             self.block(deadline, target.or(Some(self.position.seq)));
-            return Vec::new();
+            return self.serve();
         }
         self.phase = Phase::Idle;
         let mut actions = self.roll_back(Fate::Again);

@@ -102,7 +102,8 @@ fn a_group_does_not_race_the_own_barrier() {
     assert!(machine.on(Duration::ZERO, Event::Quiet).is_empty());
     machine.on(Duration::ZERO, acked(barrier.attempt, Ok(4)));
     assert!(machine.on(Duration::ZERO, Event::Quiet).is_empty(), "the barrier is in the way");
-    machine.on(Duration::ZERO, delivered(4, &barrier.parts[0]));
+    let actions = machine.on(Duration::ZERO, delivered(4, &barrier.parts[0]));
+    assert_eq!(served(&actions), Some(1), "the read does not wait for the group");
     let actions = machine.on(Duration::ZERO, Event::Quiet);
     assert!(matches!(actions[..], [Action::Offer]), "{actions:?}");
 }
