@@ -3,7 +3,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::{AttemptName, Batch, ByteStream, Description, Limits, Reply, Result, Seq, Token};
+use crate::{
+    AttemptName, Batch, ByteStream, Description, Limits, ReadLevel, Reply, Result, Seq, Token,
+};
 
 /// A node, as its front-ends see it.
 #[async_trait]
@@ -87,6 +89,8 @@ pub struct TransactionOptions {
     pub read_only: bool,
     /// Bounds for each call in it that does not bring its own.
     pub limits: Limits,
+    /// How new the state is that its first statement sees.
+    pub reads: ReadLevel,
 }
 
 /// Whether a session has a transaction.

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::{AttemptName, Seq};
+use crate::{AttemptName, Lineage, Seq, Token};
 
 /// The result of most calls in `ha`.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -37,6 +37,19 @@ pub enum Error {
     /// nowhere; the name can be asked for later.
     #[error("the outcome of the transaction is unknown; ask for {0} later")]
     OutcomeUnknown(AttemptName),
+    /// A position that the client gave belongs to another log than the node follows.
+    #[error(
+        "position {token} belongs to another log, this node follows {lineage}: the database was begun anew; read without it"
+    )]
+    OtherLog {
+        /// What the client gave.
+        token: Token,
+        /// The node's log.
+        lineage: Lineage,
+    },
+    /// An idempotency key was used before, for another request. Nothing was executed.
+    #[error("idempotency key {0:?} was used for another request")]
+    KeyReused(String),
     /// The write was not handed to the log. Nothing was stored.
     #[error("the write was not stored: {0}")]
     NotSent(String),

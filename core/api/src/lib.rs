@@ -7,6 +7,7 @@
 mod engine;
 mod error;
 mod frontend;
+mod level;
 mod position;
 pub mod sql;
 mod statement;
@@ -19,6 +20,7 @@ pub use engine::{
 };
 pub use error::{Error, Result};
 pub use frontend::{Frontend, Shutdown, ShutdownTrigger};
+pub use level::{IdempotencyKey, ReadLevel};
 pub use position::{AttemptId, AttemptName, Lineage, RunningHash, Seq, Token};
 pub use statement::{
     Batch, Column, Description, Limits, ParamDescription, Params, Reply, ResultSet, Statement,

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::{Token, Value};
+use crate::{IdempotencyKey, ReadLevel, Token, Value};
 
 /// A string of SQL and what its parameters are bound to. The string may hold several
 /// statements; all run, and the result is the last one's.
@@ -45,6 +45,16 @@ pub struct Batch {
     pub statements: Vec<Statement>,
     /// What it may use.
     pub limits: Limits,
+    /// How new the state is that it sees. In an open transaction that of its
+    /// [`crate::TransactionOptions`] counts instead.
+    pub reads: ReadLevel,
+    /// If it writes, it does so at most once under this key, on all nodes together. Refused in
+    /// an open transaction.
+    ///
+    /// A repetition is answered as the first time, without rows: [`ResultSet::changes`] and
+    /// [`ResultSet::last_insert_rowid`] of each string, and the position. A batch that failed is
+    /// not remembered, and one that only reads ignores the key.
+    pub key: Option<IdempotencyKey>,
 }
 
 /// What one call may use. `None` means no limit of that kind.

@@ -70,8 +70,19 @@ pub enum Kind {
 pub struct TransactionMark {
     /// How many of the entry's changes belong to it, after those of the marks before.
     pub changes: usize,
-    /// The idempotency key that the client gave.
-    pub id: Option<String>,
+    /// What the idempotency key that the client gave stands for.
+    pub id: Option<Keyed>,
+}
+
+/// A client's idempotency key, and what a repetition of its request is answered from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keyed {
+    /// The key.
+    pub key: String,
+    /// A digest of the request: the same key stands for no other.
+    pub request: [u8; 32],
+    /// Of each of its results, the rows changed and the last rowid inserted.
+    pub counts: Vec<(u64, i64)>,
 }
 
 /// The snapshot that a log begins with.

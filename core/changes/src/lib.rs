@@ -30,7 +30,7 @@ pub use change::{Change, RowChange, RowOp, Table, TableColumn};
 pub use database::{Database, DatabaseError};
 pub use decode::{decode, decode_part};
 pub use encode::{MAX_PARTS, encode, encode_for, encode_parts, encode_parts_for};
-pub use entry::{Base, BaseSnapshot, Entry, FORMAT_VERSION, Kind, Meta, TransactionMark};
+pub use entry::{Base, BaseSnapshot, Entry, FORMAT_VERSION, Keyed, Kind, Meta, TransactionMark};
 pub use error::Error;
 pub use form::{Form, Trigger, Triggers};
 pub use names::{quote_identifier, sequence_sql};

@@ -5,7 +5,7 @@ mod common;
 use common::entries::{any_entry, changes, exact};
 use common::go::{GoMessage, GoNode};
 use common::parts::{big, decoded, rows};
-use common::{Sqlite, entry, insert, meta};
+use common::{Sqlite, entry, insert, keyed, meta};
 use ha_changes::{
     Assembler, Change, Entry, Error, Kind, Meta, Progress, TransactionMark, decode, decode_part,
     encode, encode_parts,
@@ -95,8 +95,8 @@ fn v007_skips_a_row_that_continues_and_has_the_rows_beside_it() {
 #[test]
 fn each_part_names_its_entry_and_the_first_has_what_concerns_all() {
     let mut entry = rows(40);
-    let marks =
-        [30, 0, 10].map(|changes| TransactionMark { changes, id: Some(format!("k{changes}")) });
+    let marks = [30, 0, 10]
+        .map(|changes| TransactionMark { changes, id: Some(keyed(format!("k{changes}"))) });
     let with_needs = Meta {
         sqlite: Some("3.54.1".into()),
         functions: vec!["f".into()],
@@ -155,7 +155,7 @@ fn what_does_not_fit_is_refused() {
         assert_eq!(encode_parts(entry, max_part_bytes), Err(Error::TooLarge { max_part_bytes }));
     };
     too_large(&rows(3), 300);
-    let marks = (0..100).map(|_| TransactionMark { changes: 0, id: Some("key".repeat(9)) });
+    let marks = (0..100).map(|_| TransactionMark { changes: 0, id: Some(keyed("key".repeat(9))) });
     too_large(
         &Entry { meta: Some(meta(Kind::Transactions(marks.collect()))), ..entry(vec![]) },
         2000,

@@ -216,10 +216,12 @@ fn prepare(path: &Path, open: &OpenOptions, record: Record, entry: Option<&[u8]>
         return Ok(());
     }
     // What it kept of another log decides nothing in this one.
-    conn.execute_batch("BEGIN IMMEDIATE; DELETE FROM _ha_entries; DELETE FROM _ha_skipped")
-        .and_then(|()| store::write_record(&conn, &record, entry))
-        .and_then(|()| conn.execute_batch("COMMIT"))
-        .map_err(error)
+    conn.execute_batch(
+        "BEGIN IMMEDIATE; DELETE FROM _ha_entries; DELETE FROM _ha_keys; DELETE FROM _ha_skipped",
+    )
+    .and_then(|()| store::write_record(&conn, &record, entry))
+    .and_then(|()| conn.execute_batch("COMMIT"))
+    .map_err(error)
 }
 
 async fn blocking<T: Send + 'static>(

@@ -81,6 +81,25 @@ impl Shared {
         }
     }
 
+    /// Returns once the node has reached the position.
+    pub(crate) async fn reached(&self, wanted: Token, patience: Duration) -> Result<()> {
+        let mut record = self.record.subscribe();
+        let there = |record: &Record| {
+            let at = record.position;
+            at.lineage != wanted.lineage || at.seq >= wanted.seq
+        };
+        let waited = tokio::time::timeout(patience, record.wait_for(there)).await;
+        let lineage = self.token().lineage;
+        match waited {
+            _ if lineage != wanted.lineage => Err(Error::OtherLog { token: wanted, lineage }),
+            Ok(_) => Ok(()),
+            Err(_) => Err(Error::NotReady(format!(
+                "it is at {} and has not reached {wanted} within {patience:?}",
+                self.token()
+            ))),
+        }
+    }
+
     pub(crate) fn token(&self) -> Token {
         let Record { position, transactions } = *self.record.borrow();
         Token { lineage: position.lineage, seq: position.seq, n: transactions }

@@ -83,6 +83,7 @@ async fn a_neighbour_that_runs_out_of_time_hurts_nobody() {
     batches[1] = Batch {
         statements: vec![Statement::new(format!("INSERT INTO t {ENDLESS}"))],
         limits: Limits { time, ..Limits::default() },
+        ..Batch::default()
     };
     let replies = together(&a, batches).await;
     assert!(replies[0].is_ok() && replies[2].is_ok(), "{replies:?}");

@@ -137,7 +137,8 @@ async fn no_way_out_works_alone_or_among_others_or_in_a_transaction() {
 async fn time_is_limited_on_every_path() {
     let (a, b) = two("CREATE TABLE t(v)").await;
     let limits = Limits { time: Some(Duration::from_millis(30)), ..Limits::default() };
-    let limited = |sql: String| Batch { statements: vec![Statement::new(sql)], limits };
+    let limited =
+        |sql: String| Batch { statements: vec![Statement::new(sql)], limits, ..Batch::default() };
     for sql in [format!("SELECT max(i) FROM ({ENDLESS})"), format!("INSERT INTO t {ENDLESS}")] {
         let result = a.session().await.run(limited(sql.clone())).await;
         assert!(matches!(result, Err(Error::Timeout(_))), "{sql}: {result:?}");
@@ -171,7 +172,8 @@ async fn rows_and_bytes_are_limited_on_every_path() {
         ),
     ];
     for (limits, sql, expected) in cases {
-        let limited = Batch { statements: vec![Statement::new(sql.clone())], limits };
+        let limited =
+            Batch { statements: vec![Statement::new(sql.clone())], limits, ..Batch::default() };
         match a.session().await.run(limited).await {
             Err(Error::TooLarge { limit, .. }) => assert_eq!(limit, expected, "{sql}"),
             other => panic!("{sql}: {other:?}"),

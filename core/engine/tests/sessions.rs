@@ -363,6 +363,7 @@ async fn a_transactions_limits_hold_for_its_calls() {
     let own = Batch {
         statements: vec![Statement::new(three)],
         limits: Limits { rows: Some(9), ..Limits::default() },
+        ..Batch::default()
     };
     assert_eq!(session.run(own).await.unwrap().results[0].rows.len(), 3);
 }

@@ -142,6 +142,8 @@ impl Failure {
 fn engine_status(error: &Error, style: Style) -> StatusCode {
     match error {
         Error::Conflict => StatusCode::CONFLICT,
+        Error::OtherLog { .. } => StatusCode::PRECONDITION_FAILED,
+        Error::KeyReused(_) => StatusCode::UNPROCESSABLE_ENTITY,
         Error::OutcomeUnknown(_) => StatusCode::GATEWAY_TIMEOUT,
         Error::Timeout(_) => StatusCode::REQUEST_TIMEOUT,
         Error::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -174,18 +176,24 @@ struct Problem {
 
 #[cfg(test)]
 mod tests {
+    use ha_core::Lineage;
+
     use super::*;
 
     #[test]
     fn each_kind_of_error_has_its_status() {
         let sql = Error::Sql { code: 1, message: "m".to_owned(), offset: None };
         let too_large = Error::TooLarge { what: "w".into(), limit: 1, hint: "h".into() };
+        let (token, lineage) = ("00000000000000aa-7.1".parse().unwrap(), Lineage([1; 8]));
+        let other_log = Error::OtherLog { token, lineage };
         let cases = [
             (sql, 500, 400),
             (Error::invalid("x"), 500, 400),
             (Error::NotAllowed("x".to_owned()), 500, 403),
             (Error::Unsupported("x".to_owned()), 500, 501),
             (Error::Conflict, 409, 409),
+            (Error::KeyReused("k".to_owned()), 422, 422),
+            (other_log, 412, 412),
             (Error::NotSent("x".to_owned()), 503, 503),
             (Error::NotReady("x".to_owned()), 503, 503),
             (Error::ReadOnly("x".to_owned()), 503, 503),

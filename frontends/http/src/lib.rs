@@ -18,6 +18,16 @@
 //! made in `X-Ha-Position`; one that leaves the outcome open names the transaction in
 //! `X-Ha-Transaction`.
 //!
+//! # Terms
+//!
+//! A request says how new the state must be: `X-Ha-Min-Position: <token>`, not before a position
+//! that any node told (412 if it is one of another log, 503 if the node does not reach it in
+//! time); `X-Ha-Read: strong`, everything that any node had acknowledged (503 if the log does
+//! not answer). Both exist as query parameters, `min_position` and `read`. Under
+//! `Idempotency-Key` the writes of a request happen once, on whichever nodes it is repeated; a
+//! repetition is answered with the first time's position and counts, without rows, and the same
+//! key with other statements is 422.
+//!
 //! # Values
 //!
 //! INTEGER is exact, REAL is written as Go writes it, infinities are the strings
@@ -39,6 +49,7 @@ mod reply;
 mod request;
 mod routes;
 mod server;
+mod terms;
 mod timestamp;
 mod wire;
 

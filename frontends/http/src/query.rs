@@ -9,6 +9,7 @@ use tokio::task;
 
 use crate::failure::Failure;
 use crate::routes::App;
+use crate::terms::Terms;
 use crate::{body, reply, request};
 
 /// Carries the position that was read or made.
@@ -21,6 +22,9 @@ const SHORT_WORK: usize = 256 << 10;
 /// server does when the client is gone, interrupts it.
 pub(crate) async fn execute(app: &App, request: Request) -> Result<Response<Body>, Failure> {
     let options = &app.options;
+    let (head, body) = request.into_parts();
+    let terms = Terms::of(&head)?;
+    let request = Request::from_parts(head, body);
     let body = body::read(request, options.body_limit, options.read_timeout).await?;
     let statements = work(body.len(), move || request::decode(&body)).await??;
     if statements.is_empty() {
@@ -28,7 +32,8 @@ pub(crate) async fn execute(app: &App, request: Request) -> Result<Response<Body
     }
     check_count(statements.len(), options.limits.rows)?;
     let mut session = app.engine.session(SessionOptions::default()).await?;
-    let reply = session.run(Batch { statements, limits: options.limits }).await?;
+    let Terms { reads, key } = terms;
+    let reply = session.run(Batch { statements, limits: options.limits, reads, key }).await?;
     drop(session);
     let encoded = work(size(&reply.results), move || reply::encode(&reply.results)).await?;
     Ok(with_position(json(encoded), reply.position))

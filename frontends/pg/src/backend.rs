@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use ha_core::{Batch, Column, Error, ResultSet, Session, Statement, Value};
+use ha_core::{Batch, Column, Error, ResultSet, Session, Statement, Token, Value};
 use pgwire::api::Type;
 use pgwire::error::ErrorInfo;
 
@@ -22,6 +22,8 @@ pub(crate) struct Backend {
     pub(crate) notices: Vec<ErrorInfo>,
     /// The settings as they were at BEGIN, for ROLLBACK.
     pub(crate) saved: Option<Settings>,
+    /// The newest position that the session has read or made.
+    pub(crate) position: Option<Token>,
     pub(crate) options: Arc<Options>,
 }
 
@@ -40,8 +42,17 @@ impl Backend {
         identity: Identity,
         options: Arc<Options>,
     ) -> Self {
-        let (transaction, notices, saved) = (Transaction::None, Vec::new(), None);
-        Self { session, settings, identity, transaction, notices, options, saved }
+        let (transaction, notices) = (Transaction::None, Vec::new());
+        Self {
+            session,
+            settings,
+            identity,
+            transaction,
+            notices,
+            saved: None,
+            position: None,
+            options,
+        }
     }
 
     /// Does what a statement asks for. Unless `alone` is set, an implicit transaction is opened
@@ -138,11 +149,17 @@ impl Backend {
     ) -> ha_core::Result<ResultSet> {
         let limits = self.options.limits(self.settings.statement_timeout());
         let statements = vec![Statement::with(sql, params)];
-        let mut reply = self.session.run(Batch { statements, limits }).await?;
+        let reads = self.settings.reads();
+        let batch = Batch { statements, limits, reads, ..Batch::default() };
+        let mut reply = self.session.run(batch).await?;
+        self.position = Some(reply.position);
         Ok(reply.results.pop().unwrap_or_default())
     }
 
-    fn show(&self, name: Option<&str>) -> Outcome<Answer> {
+    fn show(&mut self, name: Option<&str>) -> Outcome<Answer> {
+        if let Some(position) = self.position {
+            self.settings.note_position(position);
+        }
         let rows = match name {
             Some(name) => vec![vec![self.settings.get(name)?.1.into()]],
             None => self

@@ -108,6 +108,8 @@ fn sqlstate(error: &Error) -> String {
         Error::Invalid(_) => "22023",
         Error::NotAllowed(_) => "42501",
         Error::Unsupported(_) => "0A000",
+        Error::OtherLog { .. } => "55000",
+        Error::KeyReused(_) => "22023",
         Error::Conflict => "40001",
         Error::OutcomeUnknown(_) => "08007",
         Error::NotSent(_) => "08006",

@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use ha_core::{ReadLevel, Token};
+
 use crate::Options;
 use crate::error::{Failure, Outcome};
 
@@ -20,6 +22,10 @@ enum Kind {
     Internal,
     /// A duration in milliseconds.
     Milliseconds,
+    /// A position in the log, or nothing.
+    Position,
+    /// How new the state is that is read.
+    Level,
 }
 
 /// The settings that exist, as <https://www.postgresql.org/docs/15/runtime-config.html> and
@@ -33,6 +39,9 @@ const KNOWN: &[(&str, &str, Kind)] = &[
     ("default_transaction_isolation", "serializable", Kind::Internal),
     ("default_transaction_read_only", "off", Kind::Fixed),
     ("extra_float_digits", "1", Kind::Free),
+    ("ha.min_position", "", Kind::Position),
+    ("ha.position", "", Kind::Internal),
+    ("ha.read", "local", Kind::Level),
     ("idle_in_transaction_session_timeout", "0", Kind::Free),
     ("in_hot_standby", "off", Kind::Fixed),
     ("integer_datetimes", "on", Kind::Fixed),
@@ -107,12 +116,13 @@ impl Settings {
         self.values.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// Changes a setting; no value is its default. Any name with a dot in it exists.
+    /// Changes a setting; no value is its default. Any name with a dot in it exists, those with
+    /// our own prefix apart.
     pub(crate) fn set(&mut self, name: &str, value: Option<&str>, local: bool) -> Outcome<()> {
         let known = KNOWN.iter().find(|(known, _, _)| known.eq_ignore_ascii_case(name));
         let (name, kind) = match known {
             Some((name, _, kind)) => (*name, *kind),
-            None if name.contains('.') => (name, Kind::Free),
+            None if name.contains('.') && !is_ours(name) => (name, Kind::Free),
             None => return Err(unknown(name)),
         };
         let default = self.defaults.get(name).cloned().unwrap_or_default();
@@ -146,6 +156,20 @@ impl Settings {
         parse_milliseconds(text).filter(|time| *time > 0).map(Duration::from_millis)
     }
 
+    /// `ha.read` and `ha.min_position`.
+    pub(crate) fn reads(&self) -> ReadLevel {
+        let value = |name: &str| self.values.get(name).map(String::as_str);
+        let min_position = value("ha.min_position").and_then(|token| token.parse().ok());
+        ReadLevel { min_position, strong: value("ha.read") == Some("strong") }
+    }
+
+    /// Notes the position that `ha.position` shows.
+    pub(crate) fn note_position(&mut self, position: Token) {
+        for values in [&mut self.values, &mut self.defaults] {
+            values.insert("ha.position".into(), position.to_string());
+        }
+    }
+
     /// The settings whose values the client is told.
     pub(crate) fn reported(&self) -> impl Iterator<Item = (&str, &str)> {
         let reported = |name: &str| {
@@ -154,6 +178,10 @@ impl Settings {
         };
         self.all().filter(move |(name, _)| reported(name))
     }
+}
+
+fn is_ours(name: &str) -> bool {
+    name.get(..3).is_some_and(|prefix| prefix.eq_ignore_ascii_case("ha."))
 }
 
 fn unknown(name: &str) -> Failure {
@@ -181,6 +209,13 @@ fn checked(name: &str, kind: Kind, value: &str, current: &str) -> Outcome<String
         }
         (_, Kind::Milliseconds) => {
             parse_milliseconds(value).map(|time| milliseconds(time.into())).ok_or_else(invalid)
+        }
+        (_, Kind::Level) => {
+            let level = value.to_ascii_lowercase();
+            matches!(&*level, "local" | "strong").then_some(level).ok_or_else(invalid)
+        }
+        (_, Kind::Position) if !value.is_empty() => {
+            value.parse::<Token>().map(|token| token.to_string()).map_err(|_| invalid())
         }
         (_, Kind::Fixed | Kind::Internal) if !value.eq_ignore_ascii_case(current) => {
             Err(Failure::error("55P02", format!("parameter \"{name}\" cannot be changed")))
@@ -249,6 +284,31 @@ mod tests {
         settings.set("my.own", Some("x"), false).unwrap();
         assert_eq!(settings.get("my.own").unwrap().1, "x");
         settings.set("client_encoding", Some("'utf-8'"), false).unwrap();
+    }
+
+    #[test]
+    fn levels_are_checked_and_kept() {
+        let mut settings = Settings::new(&Options::default());
+        assert_eq!(settings.reads(), ReadLevel::LOCAL);
+        let token: Token = "00000000000000aa-7.1".parse().unwrap();
+        settings.set("ha.read", Some("STRONG"), false).unwrap();
+        settings.set("ha.min_position", Some("00000000000000aa-7.1"), false).unwrap();
+        let both = ReadLevel { strong: true, min_position: Some(token) };
+        assert_eq!(settings.reads(), both);
+        settings.note_position(token);
+        for (name, value, expected) in [
+            ("ha.read", "session", "22023"),
+            ("ha.min_position", "7", "22023"),
+            ("ha.position", "", "55P02"),
+            ("HA.reed", "strong", "42704"),
+        ] {
+            assert_eq!(code(settings.set(name, Some(value), false).unwrap_err()), expected);
+        }
+        settings.set("ha.min_position", Some(""), false).unwrap();
+        settings.set("ha.read", None, false).unwrap();
+        assert_eq!(settings.reads(), ReadLevel::LOCAL);
+        settings.reset_all();
+        assert_eq!(settings.get("ha.position").unwrap().1, "00000000000000aa-7.1");
     }
 
     #[test]

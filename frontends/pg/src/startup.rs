@@ -81,6 +81,7 @@ pub(crate) async fn login(
     };
     settings.start(&startup.parameters)?;
     let session = engine.session(SessionOptions::default()).await.map_err(Failure::from)?;
+    settings.note_position(engine.status().position);
     let socket = wire.socket();
     socket.session_extensions().insert(settings.clone());
     authentication.driver().complete_authentication(socket, last).await?;

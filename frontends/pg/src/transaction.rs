@@ -59,7 +59,8 @@ impl Backend {
     /// Opens one.
     pub(crate) async fn open(&mut self, read_only: bool) -> Outcome<()> {
         let limits = self.options.limits(self.settings.statement_timeout());
-        self.session.begin(TransactionOptions { read_only, limits }).await?;
+        let reads = self.settings.reads();
+        self.session.begin(TransactionOptions { read_only, limits, reads }).await?;
         self.saved = Some(self.settings.clone());
         Ok(())
     }
@@ -104,7 +105,8 @@ impl Backend {
             (Err(_), Some(saved)) => self.settings = saved,
             _ => self.settings.end_transaction(),
         }
-        result.map(|_| ()).map_err(Failure::from)
+        self.position = Some(result.map_err(Failure::from)?);
+        Ok(())
     }
 
     /// ROLLBACK.

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::decode::scalar::{Args, Digest, Parsed, Plain, Text};
-use crate::{Base, BaseSnapshot, Kind, Meta, TransactionMark};
+use crate::{Base, BaseSnapshot, Keyed, Kind, Meta, TransactionMark};
 
 #[derive(Deserialize)]
 pub(super) struct WireEntry<'a> {
@@ -104,6 +104,9 @@ struct WireBase {
 struct WireMark {
     changes: usize,
     id: Option<String>,
+    request: Option<Digest>,
+    #[serde(default)]
+    counts: Vec<(u64, i64)>,
 }
 
 #[derive(Deserialize)]
@@ -149,7 +152,9 @@ impl From<WireBase> for Base {
 
 impl From<WireMark> for TransactionMark {
     fn from(wire: WireMark) -> Self {
-        Self { changes: wire.changes, id: wire.id }
+        let WireMark { changes, id, request, counts } = wire;
+        let id = id.zip(request).map(|(key, request)| Keyed { key, request: request.0, counts });
+        Self { changes, id }
     }
 }
 

@@ -51,7 +51,17 @@ fn write_mark(out: &mut Writer, mark: &TransactionMark) {
     out.integer(mark.changes);
     if let Some(id) = &mark.id {
         out.raw(",\"id\":");
-        out.string(id);
+        out.string(&id.key);
+        out.raw(",\"request\":");
+        out.string(&hex::encode(id.request));
+        out.raw(",\"counts\":");
+        out.list(&id.counts, |out, (changes, rowid)| {
+            out.raw("[");
+            out.integer(*changes);
+            out.raw(",");
+            out.integer(*rowid);
+            out.raw("]");
+        });
     }
     out.raw("}");
 }

@@ -12,7 +12,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
-use super::value;
+use super::{keyed, value};
 
 fn name() -> impl Strategy<Value = String> {
     prop_oneof!["[a-z]{1,8}", "[ -~]{1,8}", "[^\\x00]{1,8}", Just("order".to_owned())]
@@ -85,7 +85,7 @@ fn any_meta(changes: usize) -> impl Strategy<Value = Meta> {
                         Kind::Base(BaseSnapshot { source, digest, bytes: counter, seq, hash })
                     }
                     _ => Kind::Transactions(vec![
-                        TransactionMark { changes, id: key },
+                        TransactionMark { changes, id: key.map(keyed) },
                         TransactionMark::default(),
                     ]),
                 },

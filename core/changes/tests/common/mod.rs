@@ -10,8 +10,9 @@ pub mod parts;
 use std::sync::Arc;
 
 use ha_changes::{
-    Applied, ApplyError, Base, Change, Database, DatabaseError, Entry, FORMAT_VERSION, Kind, Meta,
-    RowChange, RowOp, Table, TableColumn, TransactionMark, apply, decode, encode, quote_identifier,
+    Applied, ApplyError, Base, Change, Database, DatabaseError, Entry, FORMAT_VERSION, Keyed, Kind,
+    Meta, RowChange, RowOp, Table, TableColumn, TransactionMark, apply, decode, encode,
+    quote_identifier,
 };
 use ha_core::{AttemptId, Lineage, RunningHash, Seq, Value};
 use proptest::collection::vec;
@@ -216,4 +217,9 @@ pub fn value() -> impl Strategy<Value = Value> {
 #[macro_export]
 macro_rules! row {
     ($($value:expr),* $(,)?) => { vec![$(ha_core::Value::from($value)),*] };
+}
+
+/// A key as a transaction carries it.
+pub fn keyed(key: String) -> Keyed {
+    Keyed { key, request: [7; 32], counts: vec![(1, -5), (u64::MAX, i64::MIN)] }
 }

@@ -3,7 +3,7 @@
 use ha_changes::{Error as FormatError, Kind, Meta};
 use ha_core::Stored;
 
-use super::{Action, Fate, How, Machine, Phase, Settling, WaitReason, Waiting};
+use super::{Action, How, Machine, Phase, Settling, WaitReason, Waiting};
 
 impl Machine {
     pub(super) fn delivered(&mut self, stored: Stored) -> Vec<Action> {
@@ -19,12 +19,9 @@ impl Machine {
                 if attempt.payload == stored.payload {
                     return self.commit(&attempt);
                 }
-                // The place is taken, so the attempt can never be stored.
-                self.phase = Phase::Idle;
-                let mut actions = vec![Action::Rollback(Fate::Again)];
-                actions.extend(self.absorb(stored));
-                actions
+                self.taken(attempt.deadline, None, stored)
             }
+            Phase::Blocked(blocked) => self.taken(blocked.deadline, blocked.target, stored),
             Phase::Idle | Phase::Settling(_) | Phase::Waiting(_) | Phase::Stopped(_) => {
                 self.absorb(stored)
             }
@@ -42,7 +39,7 @@ impl Machine {
         vec![Action::Apply { seq, hash, payload, how }]
     }
 
-    fn meaning(&self, stored: &Stored) -> Result<How, String> {
+    pub(super) fn meaning(&self, stored: &Stored) -> Result<How, String> {
         let entry = match ha_changes::decode(&stored.payload) {
             Ok(entry) => entry,
             // v0.0.7 skips what it cannot read, and so must every node.
@@ -61,13 +58,14 @@ impl Machine {
         if let Kind::Base(base) = &meta.kind {
             return Ok(How::Base(*base));
         }
+        // It changes nothing wherever it stands: a barrier is appended without a condition.
+        if meta.kind == Kind::Noop {
+            return Ok(How::Nothing(None));
+        }
         if !self.follows(meta) {
             return Ok(How::Nothing(Some("it was made on another state".to_owned())));
         }
-        match meta.kind {
-            Kind::Transactions(_) => Ok(How::Ours(Box::new(entry))),
-            Kind::Noop | Kind::Base(_) => Ok(How::Nothing(None)),
-        }
+        Ok(How::Ours(Box::new(entry)))
     }
 
     /// Whether the entry names exactly this position as its base. Otherwise it is void, on

@@ -2,13 +2,14 @@
 
 use ha_core::{Bounds, Seq};
 
-use super::{Action, Machine, Phase, Position, Waiting};
+use super::{Action, Blocked, Machine, Phase, Position, Waiting};
 
 impl Machine {
     /// Compares the log with the position, after a reconnect or when the end was asked for.
     pub(super) fn bounds(&mut self, bounds: Bounds) -> Vec<Action> {
         if self.position.seq == Seq::ZERO {
             self.position.lineage = bounds.lineage;
+            self.ground.lineage = bounds.lineage;
         }
         // The position may have moved since somebody looked: that the log ends before it is
         // not told by these bounds, only by a read.
@@ -18,6 +19,9 @@ impl Machine {
         }
         if bounds.last < self.position.seq {
             return vec![Action::Verify(self.position.seq)];
+        }
+        if let Phase::Blocked(Blocked { target, .. }) = &mut self.phase {
+            *target = Some(bounds.last);
         }
         if let Phase::Waiting(Waiting { target, .. }) = &mut self.phase {
             // What a refusal counted may have been a proposal that was lost: the log's own

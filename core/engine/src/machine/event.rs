@@ -61,8 +61,26 @@ pub enum Event {
     Stuck(String),
     /// Something that this node cannot get over by itself.
     Failed(String),
+    /// The entries of [`Action::Record`] and the position are written.
+    Recorded,
+    /// A strong read has arrived; reads are numbered from 1, in the order of arrival.
+    Asked {
+        /// Its number.
+        read: u64,
+    },
+    /// Everything that had arrived was told, and every group that may be executed is.
+    Quiet,
     /// Time has passed.
     Tick,
+}
+
+/// An entry that changes no state, on which an open group stands already.
+#[derive(Debug, Clone)]
+pub struct Folded {
+    /// The entry.
+    pub stored: Stored,
+    /// Why it changes no state, if it should have.
+    pub reason: Option<String>,
 }
 
 /// What to do.
@@ -80,6 +98,8 @@ pub enum Action {
     /// Commit the open group as this entry, answer its clients, and tell [`Event::Moved`] or
     /// [`Event::CommitFailed`].
     Commit {
+        /// The entries between the database's position and this one.
+        folded: Vec<Folded>,
         /// The entry's place.
         seq: Seq,
         /// The hash after it.
@@ -87,8 +107,20 @@ pub enum Action {
         /// Its bytes.
         payload: Bytes,
     },
+    /// Encode the open group for the position and tell [`Event::Executed`].
+    Offer,
     /// Roll the open group back.
     Rollback(Fate),
+    /// Write these and the position after them, and tell [`Event::Recorded`], or
+    /// [`Event::Stuck`] or [`Event::Failed`]. Nothing is open.
+    Record {
+        /// The entries.
+        folded: Vec<Folded>,
+        /// Where the database stands then.
+        position: Position,
+    },
+    /// Strong reads up to this number may open their snapshots.
+    Serve(u64),
     /// Apply an entry and tell [`Event::Moved`], [`Event::Adopted`] or [`Event::Failed`].
     Apply {
         /// Its place.

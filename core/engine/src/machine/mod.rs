@@ -5,6 +5,9 @@
 //! what a client may be told live here.
 
 mod absorb;
+mod append;
+mod barrier;
+mod blocked;
 mod bounds;
 mod event;
 mod phase;
@@ -12,16 +15,14 @@ mod settle;
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use ha_changes::{Base, Entry, Kind, Meta};
-use ha_core::{
-    AppendError, Appended, AttemptId, AttemptName, Draft, Error, Lineage, RunningHash, Seq,
-};
+use ha_core::{AttemptId, Error, Lineage, RunningHash, Seq, Stored};
 
 pub use bounds::compare;
-pub use event::{Action, Event, Fate, How};
+pub use event::{Action, Event, Fate, Folded, How};
 
-use phase::{Attempt, Phase, Settling, WaitReason, Waiting};
+use barrier::Reads;
+use phase::{Attempt, Blocked, Phase, Settling, WaitReason, Waiting};
 
 /// How soon the log's end is asked for again after a refusal, and a send is tried again while
 /// the log is out of reach.
@@ -57,7 +58,14 @@ pub struct Identity {
 pub struct Machine {
     identity: Identity,
     position: Position,
+    /// Where the database stands: behind the position by what is folded.
+    ground: Position,
+    /// What the open group stands on and the database has not.
+    folded: Vec<Folded>,
+    /// Applied once the database stands at the position.
+    next: Option<Stored>,
     phase: Phase,
+    reads: Reads,
     attempts: u64,
     now: Duration,
     /// What is appended can be read back; otherwise this database is the only copy.
@@ -77,7 +85,18 @@ impl Machine {
         } else {
             Phase::Idle
         };
-        Self { identity, position, phase, attempts: 0, now: Duration::ZERO, readable: true }
+        Self {
+            identity,
+            position,
+            ground: position,
+            folded: Vec::new(),
+            next: None,
+            phase,
+            reads: Reads::default(),
+            attempts: 0,
+            now: Duration::ZERO,
+            readable: true,
+        }
     }
 
     /// Tells whether what is appended can be read back.
@@ -86,7 +105,8 @@ impl Machine {
         Self { readable, ..self }
     }
 
-    /// Where the node stands.
+    /// Where the node stands. While a group is open this may be further than the database, by
+    /// entries that change nothing.
     #[must_use]
     pub fn position(&self) -> Position {
         self.position
@@ -103,7 +123,7 @@ impl Machine {
     pub fn stopped(&self) -> Option<&str> {
         match &self.phase {
             Phase::Stopped(reason) => Some(reason),
-            Phase::Idle | Phase::Appending(_) | Phase::Settling(_) | Phase::Waiting(_) => None,
+            _ => None,
         }
     }
 
@@ -143,79 +163,23 @@ impl Machine {
             Event::Unreachable(reason) => self.unreachable(reason),
             Event::Stuck(reason) => self.stuck(reason),
             Event::Failed(reason) => self.stop(reason),
+            Event::Recorded => self.recorded(),
+            Event::Asked { read } => self.asked(read),
+            Event::Quiet => self.quiet(),
             Event::Tick => self.tick(),
         }
     }
 
-    fn executed(&mut self, id: AttemptId, payload: Bytes, deadline: Duration) -> Vec<Action> {
-        debug_assert!(self.can_execute(), "execution only starts when the machine allows it");
-        let attempt = Attempt { id, payload, deadline };
-        let draft = self.draft(&attempt);
-        self.phase = Phase::Appending(attempt);
-        vec![Action::Append(draft)]
-    }
-
-    fn acked(&mut self, id: AttemptId, result: Result<Appended, AppendError>) -> Vec<Action> {
-        match &self.phase {
-            Phase::Appending(attempt) if attempt.id == id => {
-                let attempt = attempt.clone();
-                self.first_answer(attempt, result)
-            }
-            Phase::Settling(settling) if settling.attempt.id == id => {
-                let settling = settling.clone();
-                self.later_answer(settling, &result)
-            }
-            // The answer to an attempt that something else has decided since.
-            _ => Vec::new(),
-        }
-    }
-
-    fn first_answer(
-        &mut self,
-        attempt: Attempt,
-        result: Result<Appended, AppendError>,
-    ) -> Vec<Action> {
-        let next = self.position.seq.next();
-        match result {
-            Ok(appended) if appended.last == next => self.commit(&attempt),
-            Err(AppendError::Refused { last }) => {
-                self.wait(last.filter(|last| *last > self.position.seq), WaitReason::Behind);
-                vec![Action::Rollback(Fate::Again), Action::AskBounds]
-            }
-            Err(AppendError::NotSent { reason }) => {
-                self.wait(None, WaitReason::Offline(reason));
-                vec![Action::Rollback(Fate::Again)]
-            }
-            Err(AppendError::TooLarge { size, limit }) => {
-                self.phase = Phase::Idle;
-                vec![Action::Rollback(Fate::Failed(too_large(size, limit)))]
-            }
-            Err(AppendError::Closed) => {
-                self.phase = Phase::Stopped("the node is stopping".to_owned());
-                vec![Action::Rollback(Fate::Failed(Error::Closed))]
-            }
-            // Every other answer proves nothing.
-            Ok(_) | Err(_) => self.settle(attempt),
-        }
-    }
-
-    fn commit(&mut self, attempt: &Attempt) -> Vec<Action> {
-        let seq = self.position.seq.next();
-        let hash = self.position.hash.extend(seq, &attempt.payload);
-        vec![Action::Commit { seq, hash, payload: attempt.payload.clone() }]
-    }
-
     fn moved(&mut self, seq: Seq, hash: RunningHash) -> Vec<Action> {
-        self.position.seq = seq;
-        self.position.hash = hash;
+        self.stand_at(Position { seq, hash, ..self.position });
         self.go_on();
-        Vec::new()
+        self.serve()
     }
 
     fn adopted(&mut self, position: Position) -> Vec<Action> {
-        self.position = position;
+        self.stand_at(position);
         self.go_on();
-        Vec::new()
+        self.serve()
     }
 
     /// After the position moved: what was waited for may have come.
@@ -224,36 +188,20 @@ impl Machine {
             Phase::Waiting(Waiting { target: Some(target), .. }) if *target > self.position.seq => {
             }
             Phase::Stopped(_) => {}
-            Phase::Idle | Phase::Appending(_) | Phase::Settling(_) | Phase::Waiting(_) => {
-                self.phase = Phase::Idle;
-            }
+            Phase::Idle
+            | Phase::Appending(_)
+            | Phase::Blocked(_)
+            | Phase::Settling(_)
+            | Phase::Waiting(_) => self.phase = Phase::Idle,
         }
-    }
-
-    fn commit_failed(&mut self, stored: ha_core::Stored, reason: &str) -> Vec<Action> {
-        // The log has the entry, so it is committed whatever the disk says: the execution is
-        // dropped and the entry is applied like anybody's.
-        let fate = match &self.phase {
-            _ if !self.readable => Fate::Failed(Error::NotSent(reason.to_owned())),
-            Phase::Appending(Attempt { id, .. })
-            | Phase::Settling(Settling { attempt: Attempt { id, .. }, .. }) => {
-                Fate::Applying(self.name(*id))
-            }
-            Phase::Idle | Phase::Waiting(_) | Phase::Stopped(_) => return Vec::new(),
-        };
-        self.phase = Phase::Idle;
-        let mut actions = vec![Action::Rollback(fate)];
-        if !self.readable {
-            return actions;
-        }
-        tracing::warn!(seq = %stored.seq, reason, "the local commit failed; applying from the log");
-        actions.extend(self.absorb(stored));
-        actions
     }
 
     /// The entry after the position has to wait, and with it everything.
     fn stuck(&mut self, reason: String) -> Vec<Action> {
         tracing::warn!(reason, "waiting");
+        // What was folded and could not be recorded comes again.
+        self.next = None;
+        self.stand_at(self.ground);
         self.phase = Phase::Waiting(Waiting {
             target: Some(self.position.seq.next()),
             retry_at: self.now + STUCK_RETRY,
@@ -268,6 +216,9 @@ impl Machine {
             Phase::Idle | Phase::Waiting(Waiting { reason: WaitReason::Behind, .. })
         ) {
             self.wait(None, WaitReason::Offline(reason));
+        } else if let Phase::Blocked(_) = self.phase {
+            self.wait(None, WaitReason::Offline(reason));
+            return self.roll_back(Fate::Again);
         }
         Vec::new()
     }
@@ -283,6 +234,7 @@ impl Machine {
                 self.give_up(&attempt, None)
             }
             Phase::Appending(_) => Vec::new(),
+            Phase::Blocked(blocked) => self.blocked_tick(&blocked),
             Phase::Settling(settling) => self.settling_tick(settling),
             Phase::Waiting(waiting) if waiting.retry_at <= self.now => self.waited(&waiting),
             Phase::Waiting(_) => Vec::new(),
@@ -313,22 +265,12 @@ impl Machine {
             Phase::Appending(attempt) | Phase::Settling(Settling { attempt, open: true, .. }) => {
                 Some(Fate::Failed(Error::OutcomeUnknown(self.name(attempt.id))))
             }
+            Phase::Blocked(_) => Some(Fate::Again),
             Phase::Idle | Phase::Settling(_) | Phase::Waiting(_) => None,
         };
         self.phase = Phase::Stopped(reason.clone());
+        self.next = None;
         fate.map(Action::Rollback).into_iter().chain([Action::Stop(reason)]).collect()
-    }
-
-    fn draft(&self, attempt: &Attempt) -> Draft {
-        Draft {
-            expect: Some(self.position.seq),
-            attempt: attempt.id,
-            parts: vec![attempt.payload.clone()],
-        }
-    }
-
-    fn name(&self, attempt: AttemptId) -> AttemptName {
-        AttemptName { lineage: self.position.lineage, base: self.position.seq, attempt }
     }
 
     fn noop(&mut self) -> Result<Attempt, ha_changes::Error> {
@@ -343,14 +285,6 @@ impl Machine {
         };
         let payload = ha_changes::encode(&entry)?.into();
         Ok(Attempt { id, payload, deadline: Duration::MAX })
-    }
-}
-
-fn too_large(size: usize, limit: usize) -> Error {
-    Error::TooLarge {
-        what: format!("the transaction takes {size} bytes in the log, which"),
-        limit: limit as u64,
-        hint: "write less in one transaction, or raise max_payload of the NATS server".to_owned(),
     }
 }
 

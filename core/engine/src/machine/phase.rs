@@ -13,6 +13,9 @@ pub(super) enum Phase {
     Idle,
     /// A group is executed on the position and was handed to the log once.
     Appending(Attempt),
+    /// A group is executed and the log has nothing of it for sure. It is offered again once the
+    /// entries in the way are known to change no state.
+    Blocked(Blocked),
     /// Nobody knows whether the entry after the position is the attempt's.
     Settling(Settling),
     /// Writes wait: for entries that others appended, or for the log to be reachable.
@@ -26,6 +29,15 @@ pub(super) struct Attempt {
     pub(super) id: AttemptId,
     pub(super) payload: Bytes,
     pub(super) deadline: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Blocked {
+    pub(super) deadline: Duration,
+    /// Where the log ends, as far as it is known.
+    pub(super) target: Option<Seq>,
+    /// When the log's end is asked for again.
+    pub(super) retry_at: Duration,
 }
 
 #[derive(Debug, Clone)]
@@ -69,7 +81,9 @@ impl Machine {
             Phase::Waiting(Waiting { reason: WaitReason::Stuck(reason), .. }) => {
                 Error::NotReady(reason.clone())
             }
-            Phase::Idle | Phase::Appending(_) | Phase::Waiting(_) => Error::Conflict,
+            Phase::Idle | Phase::Appending(_) | Phase::Blocked(_) | Phase::Waiting(_) => {
+                Error::Conflict
+            }
         }
     }
 
@@ -79,6 +93,7 @@ impl Machine {
         match &self.phase {
             Phase::Idle
             | Phase::Appending(_)
+            | Phase::Blocked(_)
             | Phase::Stopped(_)
             | Phase::Waiting(Waiting { reason: WaitReason::Behind, .. }) => None,
             Phase::Settling(_) => Some("the outcome of a write is being settled".to_owned()),
@@ -92,9 +107,14 @@ impl Machine {
     /// When [`super::Event::Tick`] is due.
     #[must_use]
     pub fn wake_at(&self) -> Option<Duration> {
+        self.phase_wakes_at().into_iter().chain(self.barrier_wakes_at()).min()
+    }
+
+    fn phase_wakes_at(&self) -> Option<Duration> {
         match &self.phase {
             Phase::Idle | Phase::Stopped(_) => None,
             Phase::Appending(attempt) => Some(attempt.deadline),
+            Phase::Blocked(blocked) => Some(blocked.retry_at.min(blocked.deadline)),
             Phase::Settling(Settling { attempt, open: true, retry_at }) => {
                 Some(retry_at.map_or(attempt.deadline, |at| at.min(attempt.deadline)))
             }

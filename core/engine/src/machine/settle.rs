@@ -68,14 +68,14 @@ impl Machine {
         attempt: &Attempt,
         retry_at: Option<std::time::Duration>,
     ) -> Vec<Action> {
-        let unknown = Action::Rollback(Fate::Unknown(self.name(attempt.id)));
         let noop = match self.noop() {
             Ok(noop) => noop,
             Err(error) => return self.stop(error.to_string()),
         };
+        let unknown = self.roll_back(Fate::Unknown(self.name(attempt.id)));
         let retry_at = Some(retry_at.unwrap_or(self.now));
         self.phase = Phase::Settling(Settling { attempt: noop, open: false, retry_at });
-        vec![unknown]
+        unknown
     }
 
     /// The settling attempt stands at the next place.

@@ -1,9 +1,11 @@
 //! Each rule of the machine, and random schedules of several machines on one log.
 
 mod appending;
+mod blocked;
 mod folding;
 mod settling;
 mod simulation;
+mod strong;
 
 use std::time::Duration;
 
@@ -14,7 +16,7 @@ use ha_core::{
     Stored,
 };
 
-use super::{Action, Event, Fate, How, Identity, Machine, Position};
+use super::{Action, Event, Fate, Folded, How, Identity, Machine, Position};
 
 const LINEAGE: Lineage = Lineage([7; 8]);
 const DEADLINE: Duration = Duration::from_secs(5);

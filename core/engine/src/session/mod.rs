@@ -8,7 +8,7 @@ use std::sync::mpsc::Sender;
 
 use async_trait::async_trait;
 use ha_core::{
-    Batch, Canceller, Description, Error, Reply, Result, Session, SessionOptions, Token,
+    Batch, Canceller, Description, Error, ReadLevel, Reply, Result, Session, SessionOptions, Token,
     TransactionOptions, TransactionState,
 };
 use ha_sqlite::Interrupt;
@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use crate::options::NodeOptions;
 use crate::readers::{Read, Readers, surely_writes};
 use crate::shared::Shared;
-use crate::writer::{Job, Message, Step};
+use crate::writer::{Job, Message};
 
 use transaction::Transaction;
 
@@ -50,10 +50,11 @@ impl NodeSession {
     }
 
     async fn run_alone(&mut self, batch: Batch, interrupt: &Interrupt) -> Result<Reply> {
-        self.node.serving().await?;
+        self.node.session_read(batch.reads).await?;
         if surely_writes(&batch) {
             return self.write(batch, interrupt).await;
         }
+        self.node.strong_read(batch.reads).await?;
         let mut lent = self.node.readers.lend().await?;
         let stop = interrupt.clone();
         let (read, batch) = blocking(move || {
@@ -70,7 +71,7 @@ impl NodeSession {
     async fn write(&mut self, batch: Batch, interrupt: &Interrupt) -> Result<Reply> {
         self.node.refuse_read_only(self.options.read_only)?;
         let (reply, answer) = oneshot::channel();
-        let job = Job::new(vec![Step::new(batch)], interrupt.clone(), reply);
+        let job = Job::alone(batch, interrupt.clone(), reply);
         self.node.send(Message::Job(job))?;
         answer.await.map_err(|_| Error::Closed)?
     }
@@ -147,6 +148,35 @@ impl Surroundings {
     /// Returns once the node's state is worth reading.
     async fn serving(&self) -> Result<()> {
         self.shared.serving(self.options.replication_timeout).await
+    }
+
+    /// Returns once a read may open its snapshot.
+    async fn fresh(&self, level: ReadLevel) -> Result<()> {
+        self.session_read(level).await?;
+        self.strong_read(level).await
+    }
+
+    /// Returns once the node has reached the position that the client knows.
+    async fn session_read(&self, level: ReadLevel) -> Result<()> {
+        self.serving().await?;
+        let Some(token) = level.min_position else { return Ok(()) };
+        self.shared.reached(token, self.options.replication_timeout).await
+    }
+
+    /// Returns once the node has everything that was acknowledged anywhere before.
+    async fn strong_read(&self, level: ReadLevel) -> Result<()> {
+        if !level.strong {
+            return Ok(());
+        }
+        let (reader, confirmed) = oneshot::channel();
+        self.send(Message::Strong(reader))?;
+        let patience = self.options.replication_timeout;
+        match tokio::time::timeout(patience, confirmed).await {
+            Ok(answer) => answer.map_err(|_| Error::Closed)?,
+            Err(_) => Err(Error::NotReady(format!(
+                "the log has not confirmed within {patience:?} that this state is the newest"
+            ))),
+        }
     }
 
     async fn describe(&self, sql: String) -> Result<Description> {

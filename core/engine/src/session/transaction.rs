@@ -74,6 +74,14 @@ impl Transaction {
         mut batch: Batch,
         interrupt: &Interrupt,
     ) -> Result<Reply> {
+        if batch.key.is_some() {
+            return Err(Error::invalid(
+                "an idempotency key is for a request that is a transaction of its own",
+            ));
+        }
+        if matches!(self.stage, Stage::Fresh) {
+            node.fresh(self.options.reads).await?;
+        }
         let defaults = self.options.limits;
         batch.limits.time = batch.limits.time.or(defaults.time);
         batch.limits.rows = batch.limits.rows.or(defaults.rows);

@@ -10,7 +10,8 @@ use rusqlite::backup::Backup;
 use rusqlite::{Connection, params_from_iter};
 
 use super::record::{self, Record};
-use super::{Store, tables::Tables};
+use super::{Store, keys, tables::Tables};
+use crate::machine::Folded;
 
 /// What became of an entry that was to be applied.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,6 +37,7 @@ impl Store {
             let schema = target.schema;
             match outcome {
                 Ok(_) => {
+                    keys::write(&store.apply, record.position.seq, entry).map_err(error)?;
                     store.move_to(record, Some(payload))?;
                     Ok((Verdict::Applied, schema))
                 }
@@ -69,11 +71,19 @@ impl Store {
             store.move_to(record, Some(payload))?;
             Ok((Verdict::Applied, false))
         })
-        .map_err(|failure| match failure {
-            Failure::Skip(reason) => Error::Corrupt(reason),
-            Failure::Stop(error) => error,
-        })?;
+        .map_err(Failure::into_error)?;
         Ok(reason.map_or(Verdict::Applied, Verdict::Skipped))
+    }
+
+    /// Moves to `record` past entries that change no state.
+    pub(crate) fn record_folded(&mut self, folded: &[Folded], record: Record) -> Result<()> {
+        self.in_apply(|store| {
+            record::write_folded(&store.apply, folded).map_err(error)?;
+            store.move_to(record, None)?;
+            Ok((Verdict::Applied, false))
+        })
+        .map(drop)
+        .map_err(Failure::into_error)
     }
 
     /// Makes the database what the file `snapshot` is, standing at `record`, all at once. The
@@ -151,6 +161,15 @@ pub(crate) fn transactions(entry: &Entry) -> u32 {
 enum Failure {
     Skip(String),
     Stop(Error),
+}
+
+impl Failure {
+    fn into_error(self) -> Error {
+        match self {
+            Self::Skip(reason) => Error::Corrupt(reason),
+            Self::Stop(error) => error,
+        }
+    }
 }
 
 impl From<Error> for Failure {

@@ -1,15 +1,16 @@
 //! Executing clients' transactions: each a savepoint of one SQLite transaction, with the
 //! changes that travel in the log.
 
-use ha_changes::Change;
+use ha_changes::{Change, Entry, Keyed};
 use ha_core::{Batch, Description, Error, Result, ResultSet, Statement};
 use ha_sqlite::{Interrupt, Savepoint, SavepointOp, StopReason, deferred_foreign_keys, error};
 
-use super::Store;
 use super::plan::{Plan, describe};
 use super::record::{self, Record};
 use super::rows::{Binder, Budget, collect};
 use super::sequences::Sequence;
+use super::{Store, keys};
+use crate::machine::Folded;
 
 /// SQLite's primary result code for an interrupted statement.
 const INTERRUPT: i32 = 9;
@@ -20,8 +21,26 @@ const FOREIGN_KEY: i32 = 787;
 /// [`Store::roll_back`].
 #[derive(Debug, Default)]
 pub(crate) struct Execution {
-    /// The changes of each transaction that ships some, in order.
-    pub(crate) shipped: Vec<Vec<Change>>,
+    /// The transactions that ship something, in order.
+    pub(crate) shipped: Vec<Shipped>,
+}
+
+/// What of a transaction travels.
+#[derive(Debug)]
+pub(crate) struct Shipped {
+    pub(crate) changes: Vec<Change>,
+    /// Its client's key.
+    pub(crate) keyed: Option<Keyed>,
+}
+
+impl Execution {
+    /// The transaction under a key, and its number.
+    pub(super) fn keyed(&self, key: &str) -> Option<(u32, &Keyed)> {
+        let mut keyed = (1..).zip(&self.shipped);
+        keyed.find_map(|(n, shipped)| {
+            shipped.keyed.as_ref().filter(|keyed| keyed.key == key).map(|keyed| (n, keyed))
+        })
+    }
 }
 
 /// One client's transaction while it is executed.
@@ -101,19 +120,22 @@ impl Store {
         describe(&self.exec, &self.guard, sql)
     }
 
-    /// Ends a client's transaction. It ships nothing if it changed nothing, and is then
-    /// taken back whole; an error takes it back as well.
+    /// Ends a client's transaction. It ships nothing if it changed nothing and has no key, and
+    /// is then taken back whole; an error takes it back as well.
     pub(crate) fn end_transaction(
         &mut self,
         execution: &mut Execution,
         mut transaction: Transaction,
+        keyed: Option<Keyed>,
     ) -> Result<()> {
         match self.complete(&mut transaction) {
-            Ok(()) if transaction.changes.is_empty() => self.abandon_transaction(),
+            Ok(()) if transaction.changes.is_empty() && keyed.is_none() => {
+                self.abandon_transaction()
+            }
             Ok(()) => {
                 self.control("RELEASE _ha_tx")?;
                 self.sequences = transaction.sequences;
-                execution.shipped.push(transaction.changes);
+                execution.shipped.push(Shipped { changes: transaction.changes, keyed });
                 Ok(())
             }
             Err(failure) => {
@@ -147,12 +169,23 @@ impl Store {
 
     /// Writes the group's place in the log into its transaction, while the log is being
     /// asked.
-    pub(crate) fn stage(&mut self, record: &Record, payload: &[u8]) -> Result<()> {
+    pub(crate) fn stage(
+        &mut self,
+        folded: &[Folded],
+        record: &Record,
+        entry: &Entry,
+        payload: &[u8],
+    ) -> Result<()> {
         if self.is_lost() {
             // Outside the group's transaction the place would be written without the rows.
             return Err(Error::Corrupt("SQLite took the group's transaction back".to_owned()));
         }
-        self.guard.trusted(|| record::write(&self.exec, record, Some(payload))).map_err(error)?;
+        let write = || {
+            record::write_folded(&self.exec, folded)?;
+            keys::write(&self.exec, record.position.seq, entry)?;
+            record::write(&self.exec, record, Some(payload))
+        };
+        self.guard.trusted(write).map_err(error)?;
         if record::prune_is_due(self.kept_bytes, payload.len()) {
             self.kept_bytes = self.guard.trusted(|| record::prune(&self.exec)).map_err(error)?;
         } else {

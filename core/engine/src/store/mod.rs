@@ -3,6 +3,7 @@
 
 mod applier;
 mod execution;
+mod keys;
 mod plan;
 mod record;
 mod rows;
@@ -23,7 +24,8 @@ use sequences::Sequence;
 use tables::Tables;
 
 pub(crate) use applier::{Verdict, transactions};
-pub(crate) use execution::{Execution, Transaction};
+pub(crate) use execution::{Execution, Shipped, Transaction};
+pub(crate) use keys::{Answered, Request};
 pub(crate) use plan::{check, describe, no_transaction_control};
 pub(crate) use record::{
     Record, create, entry, is_empty, read as read_record, write as write_record,

@@ -3,7 +3,8 @@
 use ha_core::{Error, Lineage, Result, RunningHash, Seq};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::machine::Position;
+use super::keys;
+use crate::machine::{Folded, Position};
 
 /// The version of these tables. A file with a newer one is refused.
 const FORMAT: i64 = 1;
@@ -20,6 +21,7 @@ CREATE TABLE IF NOT EXISTS _ha_entries(seq INTEGER PRIMARY KEY, payload BLOB NOT
 CREATE TABLE IF NOT EXISTS _ha_keys(
   key TEXT PRIMARY KEY, request BLOB NOT NULL, seq INTEGER NOT NULL, transaction_no INTEGER NOT NULL,
   reply BLOB NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS _ha_keys_by_seq ON _ha_keys(seq);
 CREATE TABLE IF NOT EXISTS _ha_skipped(seq INTEGER PRIMARY KEY, reason TEXT NOT NULL);";
 
 /// The position that a file records.
@@ -84,12 +86,19 @@ pub(crate) fn write(
     conn.prepare_cached("REPLACE INTO _ha_position VALUES(1, ?1, ?2, ?3, ?4, ?5)")?.execute(
         params![FORMAT, position.lineage.0, sql(position.seq), transactions, position.hash.0],
     )?;
+    keys::prune(conn, position.seq)?;
     let Some(payload) = payload else { return Ok(()) };
-    conn.prepare_cached("REPLACE INTO _ha_entries VALUES(?1, ?2)")?
-        .execute(params![sql(position.seq), payload])?;
+    keep(conn, position.seq, payload)?;
     conn.prepare_cached("DELETE FROM _ha_entries WHERE seq <= ?1")?
         .execute([sql(position.seq).saturating_sub(KEPT_ENTRIES)])?;
     Ok(())
+}
+
+/// Keeps the entry at `seq`.
+pub(super) fn keep(conn: &Connection, seq: Seq, payload: &[u8]) -> rusqlite::Result<()> {
+    conn.prepare_cached("REPLACE INTO _ha_entries VALUES(?1, ?2)")?
+        .execute(params![sql(seq), payload])
+        .map(drop)
 }
 
 /// Drops the oldest kept entries above the limit of bytes; returns the bytes that are left.
@@ -121,6 +130,17 @@ pub(crate) fn entry(conn: &Connection, seq: Seq) -> rusqlite::Result<Option<Vec<
         .optional()
 }
 
+/// Keeps entries that change nothing, in the open transaction.
+pub(super) fn write_folded(conn: &Connection, folded: &[Folded]) -> rusqlite::Result<()> {
+    for Folded { stored, reason } in folded {
+        if let Some(reason) = reason {
+            note_skipped(conn, stored.seq, reason)?;
+        }
+        keep(conn, stored.seq, &stored.payload)?;
+    }
+    Ok(())
+}
+
 /// Notes an entry that every node skips.
 pub(crate) fn note_skipped(conn: &Connection, seq: Seq, reason: &str) -> rusqlite::Result<()> {
     conn.prepare_cached("REPLACE INTO _ha_skipped VALUES(?1, ?2)")?
@@ -129,7 +149,7 @@ pub(crate) fn note_skipped(conn: &Connection, seq: Seq, reason: &str) -> rusqlit
 }
 
 /// A sequence as SQLite's integer; the log would take longer than the sun to get beyond.
-fn sql(seq: Seq) -> i64 {
+pub(super) fn sql(seq: Seq) -> i64 {
     i64::try_from(seq.0).unwrap_or(i64::MAX)
 }
 

@@ -1,14 +1,15 @@
 //! Executing waiting transactions as one entry of the log.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use ha_changes::{Change, Entry, Form, Kind, RowOp, TransactionMark};
-use ha_core::{AttemptId, Error, Result, ResultSet, RunningHash, Seq, Value};
+use ha_changes::Entry;
+use ha_core::{Error, Result, ResultSet, RunningHash, Seq};
 use ha_sqlite::Interrupt;
 
+use super::encoding::estimate;
 use super::{Job, Step, Work, Writer};
-use crate::machine::{Event, Position};
-use crate::store::{Execution, Record, Transaction};
+use crate::machine::{Event, Folded, Position};
+use crate::store::{Answered, Execution, Record, Transaction, transactions};
 
 /// How many transactions one entry may hold.
 const GROUP: usize = 512;
@@ -17,7 +18,8 @@ const GROUP: usize = 512;
 #[derive(Debug)]
 pub(super) struct Group {
     pub(super) jobs: Vec<Job>,
-    transactions: u32,
+    /// Without the base that it is encoded with.
+    entry: Entry,
     staged: Option<Record>,
 }
 
@@ -43,11 +45,13 @@ impl Writer {
 
     /// Offers an executed group to the log; one that ships nothing is answered at once.
     pub(super) fn offer(&mut self, execution: Execution, mut jobs: Vec<Job>) {
-        if execution.shipped.is_empty() {
+        if execution.shipped.is_empty() && !jobs.iter().any(|job| job.strong) {
             let rolled_back = self.store.roll_back();
             let token = self.token();
             for mut job in jobs {
-                job.n = token.n;
+                if job.done_at.is_none() {
+                    job.n = token.n;
+                }
                 job.finish(token);
             }
             if let Err(error) = rolled_back {
@@ -56,8 +60,8 @@ impl Writer {
             return;
         }
         let begun = Instant::now();
-        let transactions = u32::try_from(execution.shipped.len()).unwrap_or(u32::MAX);
-        let (id, payload) = match self.encode(execution) {
+        let mut entry = self.entry(execution);
+        let (id, payload) = match self.encode(&mut entry) {
             Ok(encoded) => encoded,
             Err(error) => {
                 let _ = self.store.roll_back();
@@ -68,12 +72,32 @@ impl Writer {
         if payload.len() > self.max_entry {
             return self.too_large(payload.len(), jobs);
         }
-        let deadline = jobs.iter().map(|job| job.deadline).min().unwrap_or_else(Instant::now);
-        let deadline = deadline.saturating_duration_since(self.started);
+        let group = Group { jobs, entry, staged: None };
+        let deadline = self.deadline(&group);
         self.stages.offered(begun.elapsed());
-        self.open = Some(Group { jobs, transactions, staged: None });
+        self.open = Some(group);
         self.tell(Event::Executed { id, payload: payload.clone().into(), deadline });
         self.stage_early(&payload);
+    }
+
+    /// The open group as an entry on the position, which entries without changes have moved.
+    pub(super) fn offer_again(&mut self) -> Event {
+        let Some(mut group) = self.open.take() else {
+            return Event::Failed("there is no group to offer".to_owned());
+        };
+        let deadline = self.deadline(&group);
+        let encoded = self.encode(&mut group.entry);
+        self.open = Some(group);
+        match encoded {
+            Ok((id, payload)) => Event::Executed { id, payload: payload.into(), deadline },
+            Err(error) => Event::Failed(error.to_string()),
+        }
+    }
+
+    /// When the first of the group's clients must be answered.
+    fn deadline(&self, group: &Group) -> Duration {
+        let deadline = group.jobs.iter().map(|job| job.deadline).min();
+        deadline.unwrap_or_else(Instant::now).saturating_duration_since(self.started)
     }
 
     /// Writes the place that the open group will have if the log takes it. Done while the log
@@ -82,7 +106,7 @@ impl Writer {
         let Some(mut group) = self.open.take() else { return };
         let Position { seq, hash, .. } = self.machine.position();
         let next = seq.next();
-        if let Err(error) = self.stage(&mut group, next, hash.extend(next, payload), payload) {
+        if let Err(error) = self.stage(&mut group, &[], next, hash.extend(next, payload), payload) {
             tracing::warn!(%error, "the group's place could not be written");
         }
         self.open = Some(group);
@@ -91,15 +115,16 @@ impl Writer {
     pub(super) fn stage(
         &mut self,
         group: &mut Group,
+        folded: &[Folded],
         seq: Seq,
         hash: RunningHash,
         payload: &[u8],
     ) -> Result<Record> {
         let lineage = self.machine.position().lineage;
-        let record =
-            Record { position: Position { lineage, seq, hash }, transactions: group.transactions };
+        let position = Position { lineage, seq, hash };
+        let record = Record { position, transactions: transactions(&group.entry) };
         if group.staged != Some(record) {
-            self.store.stage(&record, payload)?;
+            self.store.stage(folded, &record, &group.entry, payload)?;
             group.staged = Some(record);
         }
         Ok(record)
@@ -151,13 +176,11 @@ impl Writer {
         let mut index = 0;
         while index < jobs.len() && size < self.max_entry / 2 {
             let shipped = execution.shipped.len();
-            let outcome = self.execute_job(execution, &jobs[index]);
+            let outcome = self.execute_job(execution, &mut jobs[index]);
             if self.store.is_lost() {
                 return Ok(Some((index, outcome.err().unwrap_or(Error::Interrupted))));
             }
-            size += execution.shipped[shipped..].iter().map(|tx| estimate(tx)).sum::<usize>();
-            jobs[index].ships = execution.shipped.len() > shipped;
-            jobs[index].n = u32::try_from(execution.shipped.len()).unwrap_or(u32::MAX);
+            size += execution.shipped[shipped..].iter().map(estimate).sum::<usize>();
             jobs[index].outcome = Some(outcome);
             index += 1;
         }
@@ -167,7 +190,24 @@ impl Writer {
         Ok(None)
     }
 
-    fn execute_job(&mut self, execution: &mut Execution, job: &Job) -> Result<Vec<ResultSet>> {
+    /// Executes a job, or finds what it came to when it was executed before.
+    fn execute_job(&mut self, execution: &mut Execution, job: &mut Job) -> Result<Vec<ResultSet>> {
+        (job.done_at, job.ships) = (None, false);
+        if let Some(request) = &job.request
+            && let Some(Answered { results, seq, n }) = self.store.answered(execution, request)?
+        {
+            // What stands in the open group shares its fate.
+            (job.done_at, job.n, job.ships) = (seq, n, seq.is_none());
+            return Ok(results);
+        }
+        let before = execution.shipped.len();
+        let results = self.execute_steps(execution, job);
+        job.ships = execution.shipped.len() > before;
+        job.n = u32::try_from(execution.shipped.len()).unwrap_or(u32::MAX);
+        results
+    }
+
+    fn execute_steps(&mut self, execution: &mut Execution, job: &Job) -> Result<Vec<ResultSet>> {
         let mut transaction = self.store.begin_transaction()?;
         let mut last = Vec::new();
         for step in &job.steps {
@@ -179,7 +219,8 @@ impl Writer {
                 }
             }
         }
-        self.store.end_transaction(execution, transaction)?;
+        let keyed = job.request.as_ref().map(|request| request.answered(&last));
+        self.store.end_transaction(execution, transaction, keyed)?;
         Ok(last)
     }
 
@@ -227,54 +268,4 @@ impl Writer {
         }
         self.alone = jobs_again;
     }
-
-    fn encode(&mut self, execution: Execution) -> Result<(AttemptId, Vec<u8>)> {
-        let marks = execution
-            .shipped
-            .iter()
-            .map(|changes| TransactionMark { changes: changes.len(), id: None })
-            .collect();
-        let mut meta = self.machine.next_meta(Kind::Transactions(marks));
-        let id = meta.id;
-        let changes: Vec<Change> = execution.shipped.into_iter().flatten().collect();
-        if changes.iter().any(|change| matches!(change, Change::Sql(_))) {
-            meta.sqlite = Some(rusqlite::version().to_owned());
-        }
-        let entry = Entry {
-            node: self.identity.node.clone(),
-            process_id: self.identity.process_id,
-            timestamp_ns: now_ns(),
-            meta: Some(meta),
-            changes,
-        };
-        let form =
-            if self.compat_v007 { Form::V007Exact(self.store.triggers()) } else { Form::Own };
-        let payload = ha_changes::encode_for(&entry, form)
-            .map_err(|error| Error::Corrupt(error.to_string()))?;
-        Ok((id, payload))
-    }
-}
-
-/// The wall clock, for information only.
-fn now_ns() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
-}
-
-/// About how many bytes the changes take in an entry; rather too few.
-fn estimate(changes: &[Change]) -> usize {
-    let values = |values: &[Value]| values.iter().map(Value::size).sum::<usize>();
-    changes
-        .iter()
-        .map(|change| match change {
-            Change::Sql(sql) | Change::SqlWith(sql, _) => sql.len() + 64,
-            Change::Row(row) => {
-                200 + match &row.op {
-                    RowOp::Insert { new, .. } => values(new),
-                    RowOp::Update { old, new, .. } => values(old) + values(new),
-                    RowOp::Delete { old, .. } => values(old),
-                }
-            }
-        })
-        .sum()
 }

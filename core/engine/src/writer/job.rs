@@ -1,9 +1,13 @@
 use std::time::Instant;
 
-use ha_core::{AttemptName, Batch, Description, Error, Reply, Result, ResultSet, Token, Value};
+use ha_core::{
+    AttemptName, Batch, Description, Error, Reply, Result, ResultSet, Seq, Token, Value,
+};
 use ha_sqlite::{Interrupt, Moment};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::oneshot;
+
+use crate::store::Request;
 
 /// A digest of everything a client was shown by a call.
 pub(crate) type Digest = [u8; 32];
@@ -24,6 +28,12 @@ pub(crate) struct Job {
     /// Its place among the transactions of the entry, from 1; of those before it, if it ships
     /// nothing.
     pub(crate) n: u32,
+    /// Under this it happens once.
+    pub(crate) request: Option<Request>,
+    /// It was executed before, in this entry.
+    pub(crate) done_at: Option<Seq>,
+    /// What it sees must be confirmed by the log, even if it changes nothing.
+    pub(crate) strong: bool,
 }
 
 /// A part of a transaction that was or is to be executed.
@@ -85,7 +95,28 @@ impl Job {
         reply: oneshot::Sender<Result<Reply>>,
     ) -> Self {
         let deadline = Instant::now();
-        Self { steps, deadline, interrupt, reply, outcome: None, ships: false, n: 0 }
+        Self {
+            steps,
+            deadline,
+            interrupt,
+            reply,
+            outcome: None,
+            ships: false,
+            n: 0,
+            request: None,
+            done_at: None,
+            strong: false,
+        }
+    }
+
+    /// A batch that is a transaction of its own.
+    pub(crate) fn alone(
+        batch: Batch,
+        interrupt: Interrupt,
+        reply: oneshot::Sender<Result<Reply>>,
+    ) -> Self {
+        let (request, strong) = (Request::of(&batch), batch.reads.strong);
+        Self { request, strong, ..Self::new(vec![Step::new(batch)], interrupt, reply) }
     }
 
     /// Tells the client an error.
@@ -107,7 +138,8 @@ impl Job {
 
     /// Tells the client what the execution gave. `position` is the entry it is confirmed by.
     pub(crate) fn finish(self, position: Token) {
-        let position = Token { n: self.n, ..position };
+        let seq = self.done_at.unwrap_or(position.seq);
+        let position = Token { n: self.n, seq, ..position };
         let outcome = self.outcome.unwrap_or(Err(Error::Closed));
         let _ = self.reply.send(outcome.map(|results| Reply { results, position }));
     }

@@ -172,7 +172,7 @@ impl Writer {
 
     fn commit_lease(&mut self, lease: Leased, mut job: Job) {
         let Leased { mut execution, transaction, .. } = lease;
-        if let Err(error) = self.store.end_transaction(&mut execution, transaction) {
+        if let Err(error) = self.store.end_transaction(&mut execution, transaction, None) {
             self.give_back();
             return job.fail(error);
         }

@@ -1,11 +1,13 @@
 //! The writer thread: it owns all writing to SQLite, and drives the machine.
 
+mod encoding;
 mod group;
 mod job;
 mod lease;
 mod link;
 mod perform;
 mod stages;
+mod strong;
 mod watch;
 
 use std::collections::VecDeque;
@@ -16,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use ha_core::{AttemptName, Bounds, Error, Result, Seq, Stored, Token};
 use ha_sqlite::OpenOptions;
+use tokio::sync::oneshot;
 
 use crate::machine::{Event, Identity, Machine};
 use crate::shared::Shared;
@@ -42,6 +45,8 @@ pub(crate) enum Message {
     Command(LeaseId, Command),
     /// A session no longer needs its transaction there.
     Release(LeaseId),
+    /// A strong read waits until this node has everything that is acknowledged anywhere.
+    Strong(oneshot::Sender<Result<()>>),
     /// An answer of the transport.
     Event(Event),
     /// News of the transport.
@@ -83,6 +88,7 @@ pub(crate) struct Writer {
     lease: Option<Leased>,
     /// Transactions that the log has under that name and this database has not.
     applying: Vec<(AttemptName, Job)>,
+    strong: strong::Waiting,
     /// The log is being compared with what was applied: what it says meanwhile is held, and
     /// nothing is executed.
     verifying: bool,
@@ -143,6 +149,7 @@ impl Writer {
             open: None,
             lease: None,
             applying: Vec::new(),
+            strong: strong::Waiting::default(),
             verifying: false,
             held: VecDeque::new(),
             probing: false,
@@ -178,6 +185,9 @@ impl Writer {
             self.expire();
             self.work();
             self.mind_lease();
+            if !self.verifying {
+                self.tell(Event::Quiet);
+            }
             self.publish();
             if self.stopping && self.queue.is_empty() && self.open.is_none() {
                 self.stages.report();
@@ -225,6 +235,7 @@ impl Writer {
             }
             Message::Command(id, command) => self.command(id, command),
             Message::Release(id) => self.release(id),
+            Message::Strong(reader) => self.ask_strong(reader),
             Message::Event(event) => self.tell(event),
             Message::News(News::Entry(stored, _permit)) => {
                 self.shared.heard_of(stored.seq);
@@ -261,6 +272,7 @@ impl Writer {
 
     /// Answers those who have waited long enough.
     fn expire(&mut self) {
+        self.expire_strong();
         let now = Instant::now();
         let stopped = self.machine.stopped().is_some();
         let why = self.why_waiting();

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 
 use super::{Work, Writer};
-use crate::machine::{Action, Event, Fate, How, Position};
+use crate::machine::{Action, Event, Fate, Folded, How, Position};
 use crate::store::{self, Record, Verdict, transactions};
 
 impl Writer {
@@ -22,7 +22,12 @@ impl Writer {
             Action::Verify(seq) => self.verify(seq),
             Action::AskBounds => self.ask_bounds(),
             Action::Resubscribe(from) => self.link.subscribe(from),
-            Action::Commit { seq, hash, payload } => return Some(self.commit(seq, hash, payload)),
+            Action::Commit { folded, seq, hash, payload } => {
+                return Some(self.commit(&folded, seq, hash, payload));
+            }
+            Action::Offer => return Some(self.offer_again()),
+            Action::Record { folded, position } => return Some(self.record(&folded, position)),
+            Action::Serve(upto) => self.serve_strong(upto),
             Action::Rollback(fate) => return self.roll_back(fate),
             Action::Apply { seq, hash, payload, how } => {
                 return Some(self.apply(seq, hash, &payload, how));
@@ -34,14 +39,14 @@ impl Writer {
         None
     }
 
-    fn commit(&mut self, seq: Seq, hash: RunningHash, payload: Bytes) -> Event {
+    fn commit(&mut self, folded: &[Folded], seq: Seq, hash: RunningHash, payload: Bytes) -> Event {
         let Some(mut group) = self.open.take() else {
             return Event::Failed("there is no group to commit".to_owned());
         };
         self.stages.acknowledged();
         let begun = Instant::now();
         let committed = self
-            .stage(&mut group, seq, hash, &payload)
+            .stage(&mut group, folded, seq, hash, &payload)
             .and_then(|record| self.store.commit(record));
         match committed {
             Ok(()) => {
@@ -57,6 +62,16 @@ impl Writer {
                 self.open = Some(group);
                 Event::CommitFailed { stored: Stored { seq, payload }, reason: error.to_string() }
             }
+        }
+    }
+
+    fn record(&mut self, folded: &[Folded], position: Position) -> Event {
+        match self.store.record_folded(folded, Record { position, transactions: 0 }) {
+            Ok(()) => {
+                self.publish();
+                Event::Recorded
+            }
+            Err(error) => self.cannot_apply(position.seq, &error),
         }
     }
 

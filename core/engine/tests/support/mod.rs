@@ -77,6 +77,11 @@ impl Running {
         self.rows(sql).await.swap_remove(0).swap_remove(0)
     }
 
+    /// The last entry that the node has.
+    pub(crate) fn node_seq(&self) -> u64 {
+        self.node.status().position.seq.0
+    }
+
     /// Ends the node and gives its directory back.
     pub(crate) async fn stop(self) -> TempDir {
         self.node.stop().await;

@@ -41,10 +41,14 @@ struct Node {
     rows: Vec<u64>,
     open: Option<u64>,
     applying: Option<u64>,
+    /// Strong reads that wait, and what was acknowledged anywhere when each arrived.
+    reads: Vec<(u64, Vec<u64>)>,
     queue: Vec<u64>,
     /// Events on their way to the machine.
     events: Vec<Event>,
     next_delivery: u64,
+    /// Where the model database stands.
+    ground: u64,
     clock: u64,
 }
 
@@ -56,6 +60,7 @@ struct World {
     nodes: Vec<Node>,
     told: BTreeMap<u64, Told>,
     writes: u64,
+    asked: u64,
     /// Faults happen; otherwise everything runs to its end.
     faulty: bool,
 }
@@ -68,9 +73,11 @@ impl World {
             rows: Vec::new(),
             open: None,
             applying: None,
+            reads: Vec::new(),
             queue: Vec::new(),
             events: Vec::new(),
             next_delivery: 1,
+            ground: 0,
             clock: 0,
         };
         Self {
@@ -80,6 +87,7 @@ impl World {
             nodes: (1..=NODES as u64).map(node).collect(),
             told: BTreeMap::new(),
             writes: 0,
+            asked: 0,
             faulty: true,
         }
     }
@@ -105,6 +113,7 @@ impl World {
             && self.nodes.iter().all(|node| {
                 node.machine.can_execute()
                     && node.queue.is_empty()
+                    && node.reads.is_empty()
                     && node.open.is_none()
                     && node.machine.position().seq.0 == end
             })
@@ -112,8 +121,10 @@ impl World {
 
     fn step(&mut self) {
         let node = self.random.random_range(0..NODES);
-        match self.random.random_range(0..10) {
+        match self.random.random_range(0..12) {
             0 if self.faulty => self.ask(node),
+            10 if self.faulty => self.read_strongly(node),
+            11 => self.tell(node, Event::Quiet),
             1 => self.arrive(),
             2 | 3 => self.deliver(node),
             4 => self.tick(node),
@@ -128,16 +139,40 @@ impl World {
         self.nodes[node].queue.push(self.writes);
     }
 
+    /// A client wants a strong read.
+    fn read_strongly(&mut self, at: usize) {
+        self.asked += 1;
+        let known = self.told.iter().filter(|(_, told)| **told == Told::Committed);
+        let known = known.map(|(write, _)| *write).collect();
+        self.nodes[at].reads.push((self.asked, known));
+        self.tell(at, Event::Asked { read: self.asked });
+    }
+
+    fn serve(&mut self, at: usize, upto: u64) {
+        let node = &mut self.nodes[at];
+        for (read, known) in node.reads.extract_if(.., |(read, _)| *read <= upto) {
+            let seen = known.iter().all(|write| node.rows.contains(write));
+            assert!(seen, "read {read} misses a write that was acknowledged before it: {known:?}");
+        }
+    }
+
     fn execute(&mut self, at: usize) {
         let node = &mut self.nodes[at];
-        if !node.machine.can_execute() || node.queue.is_empty() {
+        if !node.machine.can_execute() || node.open.is_some() || node.queue.is_empty() {
             return;
         }
         let write = node.queue.remove(0);
-        let (id, payload) = entry(&mut node.machine, &write.to_string());
         node.open = Some(write);
+        let event = self.offer(at);
+        self.tell(at, event);
+    }
+
+    fn offer(&mut self, at: usize) -> Event {
+        let node = &mut self.nodes[at];
+        let write = node.open.expect("an offer has an open group");
+        let (id, payload) = entry(&mut node.machine, &write.to_string());
         let deadline = Duration::from_millis(node.clock + self.random.random_range(1..400));
-        self.tell(at, Event::Executed { id, payload, deadline });
+        Event::Executed { id, payload, deadline }
     }
 
     fn tick(&mut self, at: usize) {
@@ -159,7 +194,7 @@ impl World {
 
     fn store(&mut self, draft: &Draft) -> Result<Appended, AppendError> {
         let last = Seq(self.log.len() as u64);
-        if draft.expect != Some(last) {
+        if draft.expect.is_some_and(|expect| expect != last) {
             return Err(AppendError::Refused { last: Some(last) });
         }
         self.log.push(draft.parts[0].clone());
@@ -209,9 +244,12 @@ impl World {
             Action::Verify(seq) => {
                 assert!(seq.0 as usize <= self.log.len(), "the log lost nothing")
             }
-            Action::Commit { seq, hash, payload } => {
-                return Some(self.commit(at, seq, hash, &payload));
+            Action::Commit { folded, seq, hash, payload } => {
+                return Some(self.commit(at, &folded, seq, hash, &payload));
             }
+            Action::Offer => return Some(self.offer(at)),
+            Action::Record { folded, position } => return Some(self.record(at, &folded, position)),
+            Action::Serve(upto) => self.serve(at, upto),
             Action::Rollback(fate) => self.roll_back(at, &fate),
             Action::Apply { seq, hash, how, .. } => return Some(self.apply(at, seq, hash, &how)),
             Action::Resubscribe(from) => self.nodes[at].next_delivery = from.0,
@@ -238,12 +276,34 @@ impl World {
         }
     }
 
-    fn commit(&mut self, at: usize, seq: Seq, hash: RunningHash, payload: &Bytes) -> Event {
+    fn record(&mut self, at: usize, folded: &[Folded], position: Position) -> Event {
+        let node = &mut self.nodes[at];
+        assert!(node.open.is_none(), "entries are recorded beside an open group");
+        node.ground = proceed(node.ground, folded);
+        assert_eq!(node.ground, position.seq.0);
+        if self.faulty && self.random.random_bool(0.1) {
+            node.ground -= folded.len() as u64;
+            return Event::Stuck("disk full".to_owned());
+        }
+        Event::Recorded
+    }
+
+    fn commit(
+        &mut self,
+        at: usize,
+        folded: &[Folded],
+        seq: Seq,
+        hash: RunningHash,
+        payload: &Bytes,
+    ) -> Event {
         assert_eq!(&self.log[seq.0 as usize - 1], payload, "committed without the log");
         if self.faulty && self.random.random_bool(0.1) {
             let stored = Stored { seq, payload: payload.clone() };
             return Event::CommitFailed { stored, reason: "disk".to_owned() };
         }
+        let ground = proceed(self.nodes[at].ground, folded);
+        assert_eq!(ground + 1, seq.0, "a gap");
+        self.nodes[at].ground = seq.0;
         let write = self.nodes[at].open.take().expect("a commit has an open group");
         self.nodes[at].rows.push(write);
         self.answer(write, Told::Committed);
@@ -264,6 +324,8 @@ impl World {
     fn apply(&mut self, at: usize, seq: Seq, hash: RunningHash, how: &How) -> Event {
         let node = &mut self.nodes[at];
         assert!(node.open.is_none(), "an entry is applied beside an open group");
+        assert_eq!(node.ground + 1, seq.0, "a gap");
+        node.ground = seq.0;
         if let How::Ours(entry) = how {
             node.rows.extend(entry.changes.iter().map(number));
         } else {
@@ -295,6 +357,13 @@ impl World {
             assert!(*told == Told::Unknown || counts.contains_key(&write), "write {write} is lost");
         }
     }
+}
+
+fn proceed(ground: u64, folded: &[Folded]) -> u64 {
+    for (seq, folded) in (ground + 1..).zip(folded) {
+        assert_eq!(folded.stored.seq.0, seq, "a gap");
+    }
+    ground + folded.len() as u64
 }
 
 fn number(change: &Change) -> u64 {

@@ -1,0 +1,96 @@
+//! A group that was refused, and entries that change no state: these are folded while the group
+//! stays executed, and it is offered again on top of them. So barriers cost writers a message,
+//! not an execution.
+
+use ha_core::{Seq, Stored};
+
+use super::phase::Blocked;
+use super::{Action, Fate, Folded, How, Machine, Phase, Position, RETRY, WaitReason};
+
+impl Machine {
+    /// The open group waits for what is in its way; nothing of it is in the log for sure.
+    pub(super) fn block(&mut self, deadline: std::time::Duration, target: Option<Seq>) {
+        let retry_at = self.now + RETRY;
+        self.phase = Phase::Blocked(Blocked { deadline, target, retry_at });
+    }
+
+    /// Another entry has the place after the position, so that the open group has it not.
+    pub(super) fn taken(
+        &mut self,
+        deadline: std::time::Duration,
+        target: Option<Seq>,
+        stored: Stored,
+    ) -> Vec<Action> {
+        if let Ok(How::Nothing(reason)) = self.meaning(&stored) {
+            self.fold(stored, reason);
+            self.block(deadline, target.or(Some(self.position.seq)));
+            return self.serve();
+        }
+        self.phase = Phase::Idle;
+        let mut actions = self.roll_back(Fate::Again);
+        actions.extend(self.then(stored));
+        actions
+    }
+
+    /// Whether nothing is in the way of the blocked group any more.
+    pub(super) fn is_free(&self) -> bool {
+        let Phase::Blocked(Blocked { target: Some(target), .. }) = self.phase else { return false };
+        target <= self.position.seq && !self.reads.barrier_is_out()
+    }
+
+    pub(super) fn blocked_tick(&mut self, blocked: &Blocked) -> Vec<Action> {
+        if blocked.deadline <= self.now {
+            let silent = || WaitReason::Offline("the log does not answer".to_owned());
+            let held = self.reads.barrier_is_out();
+            self.wait(blocked.target, if held { silent() } else { WaitReason::Behind });
+            return self.roll_back(Fate::Again);
+        }
+        if blocked.retry_at > self.now {
+            return Vec::new();
+        }
+        self.block(blocked.deadline, blocked.target);
+        vec![Action::AskBounds]
+    }
+
+    /// Rolls the open group back, and leaves the database at the position.
+    pub(super) fn roll_back(&mut self, fate: Fate) -> Vec<Action> {
+        self.reads.unseat();
+        let mut actions = vec![Action::Rollback(fate)];
+        if !self.folded.is_empty() {
+            let folded = std::mem::take(&mut self.folded);
+            actions.push(Action::Record { folded, position: self.position });
+        }
+        actions
+    }
+
+    /// Folds the next entry once the database stands at the position.
+    pub(super) fn then(&mut self, stored: Stored) -> Vec<Action> {
+        if self.ground == self.position {
+            return self.absorb(stored);
+        }
+        self.next = Some(stored);
+        Vec::new()
+    }
+
+    pub(super) fn recorded(&mut self) -> Vec<Action> {
+        self.stand_at(self.position);
+        let mut actions = self.serve();
+        if let Some(next) = self.next.take() {
+            actions.extend(self.absorb(next));
+        }
+        actions
+    }
+
+    /// The database stands there, and nothing is folded beyond.
+    pub(super) fn stand_at(&mut self, position: Position) {
+        self.position = position;
+        self.ground = position;
+        self.folded.clear();
+    }
+
+    fn fold(&mut self, stored: Stored, reason: Option<String>) {
+        self.position.hash = self.position.hash.extend(stored.seq, &stored.payload);
+        self.position.seq = stored.seq;
+        self.folded.push(Folded { stored, reason });
+    }
+}
