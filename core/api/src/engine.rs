@@ -87,6 +87,9 @@ pub struct TransactionOptions {
     pub read_only: bool,
     /// Bounds for each call in it that does not bring its own.
     pub limits: Limits,
+    /// The client is never shown [`crate::ResultSet::last_insert_rowid`]. That another one
+    /// comes out when the transaction is repeated on a newer state is then no conflict.
+    pub hides_rowids: bool,
 }
 
 /// Whether a session has a transaction.

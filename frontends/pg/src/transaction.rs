@@ -59,7 +59,7 @@ impl Backend {
     /// Opens one.
     pub(crate) async fn open(&mut self, read_only: bool) -> Outcome<()> {
         let limits = self.options.limits(self.settings.statement_timeout());
-        self.session.begin(TransactionOptions { read_only, limits }).await?;
+        self.session.begin(TransactionOptions { read_only, limits, hides_rowids: true }).await?;
         self.saved = Some(self.settings.clone());
         Ok(())
     }

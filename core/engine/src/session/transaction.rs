@@ -79,7 +79,7 @@ impl Transaction {
         batch.limits.rows = batch.limits.rows.or(defaults.rows);
         batch.limits.bytes = batch.limits.bytes.or(defaults.bytes);
         self.refuse_idle(node)?;
-        let step = self.script.next(batch);
+        let step = self.script.next(batch, self.options.hides_rowids);
         let may_read = !matches!(self.stage, Stage::Writing(_)) && !surely_writes(&step.batch);
         if may_read && let Some(reply) = self.read(node, &step, interrupt).await? {
             return Ok(reply);

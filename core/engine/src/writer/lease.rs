@@ -219,7 +219,7 @@ impl Command {
 impl Step {
     /// A step that no replay can agree with.
     fn irrepeatable() -> Self {
-        let shown = Some(super::digest(&Err(Error::Closed)));
-        Self { shown, ..Self::new(ha_core::Batch::default()) }
+        let step = Self::new(ha_core::Batch::default());
+        Self { shown: Some(step.digest(&Err(Error::Closed))), ..step }
     }
 }

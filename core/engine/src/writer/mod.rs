@@ -22,7 +22,7 @@ use crate::shared::Shared;
 use crate::store::{Record, Store};
 
 use group::Group;
-pub(crate) use job::{Command, Job, Lease, LeaseId, Ran, Step, digest};
+pub(crate) use job::{Command, Job, Lease, LeaseId, Ran, Step};
 use lease::Leased;
 pub(crate) use link::{Link, News};
 use stages::Stages;
