@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -165,6 +165,28 @@ impl Reader {
             return Ok(Read::Done(Reply { results, position }));
         }
         outcome
+    }
+
+    /// The tables that the batch reads in the open snapshot, in lower case; `None` if it reads
+    /// something else than rows of tables.
+    pub(crate) fn tables(&self, batch: &Batch) -> Option<Vec<String>> {
+        let mut tables = BTreeSet::new();
+        for sql in batch.statements.iter().flat_map(|one| ha_core::sql::split(&one.sql)) {
+            let (_, seen) = store::check(&self.conn, &self.guard, sql).ok()?;
+            if seen.asks_pragma {
+                return None;
+            }
+            tables.extend(seen.reads);
+        }
+        tables.iter().all(|table| self.is_plain(table)).then(|| tables.into_iter().collect())
+    }
+
+    /// Whether all changes of the table are changes of its rows.
+    fn is_plain(&self, table: &str) -> bool {
+        let sql = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND rootpage > 0 \
+                   AND lower(name) = ?1 AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
+        self.trusted(|conn| conn.prepare_cached(sql)?.exists([table])).unwrap_or(false)
+            && !ha_sqlite::is_internal(table.as_bytes())
     }
 
     /// What a statement takes and gives.

@@ -1,10 +1,10 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ha_core::{Batch, Result, ResultSet, Token};
+use ha_core::{Batch, Result, ResultSet};
 use ha_sqlite::Moment;
 
 use crate::store::is_passing;
-use crate::writer::Step;
+use crate::writer::{ReadOf, Step};
 
 /// How much of a transaction is kept for a replay.
 const STEPS: usize = 10_000;
@@ -38,14 +38,14 @@ impl Script {
         Step { moment, hides_rowids, ..Step::new(batch) }
     }
 
-    /// Notes what was run and what its client was shown, for a read the state as well.
+    /// Notes what was run and what its client was shown, and for a read what it was of.
     pub(super) fn add(
         &mut self,
         step: Step,
         outcome: &Result<Vec<ResultSet>>,
-        read_at: Option<Token>,
+        read: Option<ReadOf>,
     ) {
-        let step = Step { shown: Some(step.digest(outcome)), read_at, ..step };
+        let step = Step { shown: Some(step.digest(outcome)), read, ..step };
         self.count += 1;
         self.bytes += step.size();
         // A statement that was stopped might run for ever in a replay.

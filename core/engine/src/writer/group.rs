@@ -6,6 +6,8 @@ use ha_changes::{Change, Entry, Kind, RowOp, TransactionMark};
 use ha_core::{AttemptId, Error, Result, ResultSet, RunningHash, Seq, Value};
 use ha_sqlite::Interrupt;
 
+use super::job::ReadOf;
+use super::touched::Touches;
 use super::{Job, Step, Work, Writer};
 use crate::machine::{Event, Position};
 use crate::store::{Execution, Record, Transaction};
@@ -19,6 +21,7 @@ pub(super) struct Group {
     pub(super) jobs: Vec<Job>,
     transactions: u32,
     staged: Option<Record>,
+    pub(super) touches: Touches,
 }
 
 impl Writer {
@@ -57,6 +60,7 @@ impl Writer {
         }
         let begun = Instant::now();
         let transactions = u32::try_from(execution.shipped.len()).unwrap_or(u32::MAX);
+        let touches = Touches::of(execution.shipped.iter().flatten());
         let (id, payload) = match self.encode(execution) {
             Ok(encoded) => encoded,
             Err(error) => {
@@ -71,7 +75,7 @@ impl Writer {
         let deadline = jobs.iter().map(|job| job.deadline).min().unwrap_or_else(Instant::now);
         let deadline = deadline.saturating_duration_since(self.started);
         self.stages.offered(begun.elapsed());
-        self.open = Some(Group { jobs, transactions, staged: None });
+        self.open = Some(Group { jobs, transactions, staged: None, touches });
         self.tell(Event::Executed { id, payload: payload.clone().into(), deadline });
         self.stage_early(&payload);
     }
@@ -193,7 +197,7 @@ impl Writer {
         if step.shown.is_none() {
             return self.store.run(transaction, &step.batch, interrupt);
         }
-        if step.read_at == Some(self.token()) {
+        if step.read.as_ref().is_some_and(|read| self.is_fresh(read)) {
             return Ok(Vec::new());
         }
         let outcome = step.during(|| self.store.run_undoable(transaction, &step.batch, interrupt));
@@ -205,6 +209,10 @@ impl Writer {
         }
         // A client that was shown an error knows it and went on.
         Ok(outcome.unwrap_or_default())
+    }
+
+    fn is_fresh(&self, read: &ReadOf) -> bool {
+        read.at == self.token() || self.touched.is_fresh(read)
     }
 
     /// A single transaction that is too large is refused; of several, each is tried alone.

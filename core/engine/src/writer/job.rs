@@ -36,8 +36,17 @@ pub(crate) struct Step {
     pub(crate) shown: Option<Digest>,
     /// Its client is not shown rowids.
     pub(crate) hides_rowids: bool,
-    /// It was a read of this state: on the same one it need not be repeated.
-    pub(crate) read_at: Option<Token>,
+    /// It was a read: while what it read is the same, it need not be repeated.
+    pub(crate) read: Option<ReadOf>,
+}
+
+/// What a read was of.
+#[derive(Debug, Clone)]
+pub(crate) struct ReadOf {
+    /// The state.
+    pub(crate) at: Token,
+    /// The tables, in lower case; `None` if it read something else as well.
+    pub(crate) tables: Option<Vec<String>>,
 }
 
 /// Names a lease among all of its node.
@@ -118,7 +127,7 @@ impl Job {
 impl Step {
     /// A step whose client was shown nothing yet.
     pub(crate) fn new(batch: Batch) -> Self {
-        Self { batch, moment: None, shown: None, hides_rowids: false, read_at: None }
+        Self { batch, moment: None, shown: None, hides_rowids: false, read: None }
     }
 
     /// Runs SQL in the step's moment.
