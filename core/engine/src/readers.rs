@@ -284,3 +284,42 @@ pub(crate) fn surely_writes(batch: &Batch) -> bool {
         )
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use ha_sqlite::Durability;
+
+    use super::*;
+
+    #[test]
+    fn the_tables_of_a_read_are_told_unless_it_reads_something_else() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let options = OpenOptions {
+            foreign_keys: true,
+            durability: Durability::Off,
+            cache_size: None,
+            extensions: Vec::new(),
+        };
+        let path = dir.path().join("db");
+        let schema = "CREATE TABLE T(a); CREATE TABLE u(a); CREATE VIRTUAL TABLE f USING fts5(a)";
+        let writer = ha_sqlite::open(&path, Role::Execute, &options).unwrap();
+        writer.execute_batch(schema).unwrap();
+        let reader = Readers::new(path, options, 1).open().unwrap();
+        let tables = |sql: &str| {
+            reader.tables(&Batch { statements: vec![Statement::new(sql)], ..Batch::default() })
+        };
+        let names = |names: &[&str]| Some(names.iter().map(|&name| name.to_owned()).collect());
+        assert_eq!(tables("SELECT 1"), names(&[]));
+        assert_eq!(tables("SELECT count(*) FROM t"), names(&["t"]));
+        assert_eq!(tables("SELECT 1; SELECT (SELECT a FROM U) FROM t"), names(&["t", "u"]));
+        for sql in [
+            "SELECT * FROM f",
+            "PRAGMA user_version",
+            "SELECT * FROM sqlite_schema",
+            "SELECT * FROM t, json_each('[]')",
+            "SELECT * FROM pragma_table_list",
+        ] {
+            assert_eq!(tables(sql), None, "{sql}");
+        }
+    }
+}

@@ -89,7 +89,7 @@ impl Machine {
         }
     }
 
-    /// When [`Event::Tick`] is due.
+    /// When [`super::Event::Tick`] is due.
     #[must_use]
     pub fn wake_at(&self) -> Option<Duration> {
         match &self.phase {
