@@ -91,6 +91,9 @@ pub struct TransactionOptions {
     pub limits: Limits,
     /// How new the state is that its first statement sees.
     pub reads: ReadLevel,
+    /// The client is never shown [`crate::ResultSet::last_insert_rowid`]. That another one
+    /// comes out when the transaction is repeated on a newer state is then no conflict.
+    pub hides_rowids: bool,
 }
 
 /// Whether a session has a transaction.

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -167,6 +167,28 @@ impl Reader {
         outcome
     }
 
+    /// The tables that the batch reads in the open snapshot, in lower case; `None` if it reads
+    /// something else than rows of tables.
+    pub(crate) fn tables(&self, batch: &Batch) -> Option<Vec<String>> {
+        let mut tables = BTreeSet::new();
+        for sql in batch.statements.iter().flat_map(|one| ha_core::sql::split(&one.sql)) {
+            let (_, seen) = store::check(&self.conn, &self.guard, sql).ok()?;
+            if seen.asks_pragma {
+                return None;
+            }
+            tables.extend(seen.reads);
+        }
+        tables.iter().all(|table| self.is_plain(table)).then(|| tables.into_iter().collect())
+    }
+
+    /// Whether all changes of the table are changes of its rows.
+    fn is_plain(&self, table: &str) -> bool {
+        let sql = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND rootpage > 0 \
+                   AND lower(name) = ?1 AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
+        self.trusted(|conn| conn.prepare_cached(sql)?.exists([table])).unwrap_or(false)
+            && !ha_sqlite::is_internal(table.as_bytes())
+    }
+
     /// What a statement takes and gives.
     pub(crate) fn describe(&mut self, sql: &str) -> Result<Description> {
         store::describe(&self.conn, &self.guard, sql)
@@ -261,4 +283,43 @@ pub(crate) fn surely_writes(batch: &Batch) -> bool {
                 | "REINDEX"
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use ha_sqlite::Durability;
+
+    use super::*;
+
+    #[test]
+    fn the_tables_of_a_read_are_told_unless_it_reads_something_else() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let options = OpenOptions {
+            foreign_keys: true,
+            durability: Durability::Off,
+            cache_size: None,
+            extensions: Vec::new(),
+        };
+        let path = dir.path().join("db");
+        let schema = "CREATE TABLE T(a); CREATE TABLE u(a); CREATE VIRTUAL TABLE f USING fts5(a)";
+        let writer = ha_sqlite::open(&path, Role::Execute, &options).unwrap();
+        writer.execute_batch(schema).unwrap();
+        let reader = Readers::new(path, options, 1).open().unwrap();
+        let tables = |sql: &str| {
+            reader.tables(&Batch { statements: vec![Statement::new(sql)], ..Batch::default() })
+        };
+        let names = |names: &[&str]| Some(names.iter().map(|&name| name.to_owned()).collect());
+        assert_eq!(tables("SELECT 1"), names(&[]));
+        assert_eq!(tables("SELECT count(*) FROM t"), names(&["t"]));
+        assert_eq!(tables("SELECT 1; SELECT (SELECT a FROM U) FROM t"), names(&["t", "u"]));
+        for sql in [
+            "SELECT * FROM f",
+            "PRAGMA user_version",
+            "SELECT * FROM sqlite_schema",
+            "SELECT * FROM t, json_each('[]')",
+            "SELECT * FROM pragma_table_list",
+        ] {
+            assert_eq!(tables(sql), None, "{sql}");
+        }
+    }
 }

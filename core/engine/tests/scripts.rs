@@ -5,7 +5,10 @@ mod support;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ha_core::{Error, Reply, Result, Session, TransactionState, Value};
+use ha_core::{
+    Engine, Error, Reply, Result, Session, SessionOptions, TransactionOptions, TransactionState,
+    Value,
+};
 use ha_memory::MemoryLog;
 use support::{Running, batch, begin, equal, options, start_with};
 use tempfile::TempDir;
@@ -167,4 +170,55 @@ async fn a_savepoint_and_an_error_are_repeated_as_they_were() {
     session.commit().await.unwrap();
     equal(&a, &b).await;
     assert_eq!(b.value("SELECT group_concat(v) FROM t").await, Value::from("1,4"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rowid_that_moved_is_a_conflict_only_for_those_who_are_shown_rowids() {
+    let (a, b) = two("CREATE TABLE t(id INTEGER PRIMARY KEY AUTOINCREMENT, v)").await;
+    for (hides_rowids, goes_on) in [(true, true), (false, false)] {
+        let mut session = a.node.session(SessionOptions::default()).await.unwrap();
+        session
+            .begin(TransactionOptions { hides_rowids, ..TransactionOptions::default() })
+            .await
+            .unwrap();
+        rows(&mut session, "INSERT INTO t(v) VALUES('mine')").await;
+        b.run("INSERT INTO t(v) VALUES('other')").await;
+        a.reach(&b).await;
+        let update = "UPDATE t SET v = v || '!' WHERE id = last_insert_rowid()";
+        assert_eq!(run(&mut session, update).await.is_ok(), goes_on);
+        assert_eq!(session.commit().await.is_ok(), goes_on);
+        b.reach(&a).await;
+    }
+    equal(&a, &b).await;
+    assert_eq!(b.value("SELECT group_concat(v) FROM t").await, Value::from("other,mine!,other"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_of_what_has_changed_since_is_a_conflict() {
+    let (a, b) =
+        two("CREATE TABLE t(v); CREATE TABLE other(v); CREATE VIEW seen AS SELECT * FROM t; \
+                      CREATE VIRTUAL TABLE f USING fts5(v); INSERT INTO f VALUES('x')")
+        .await;
+    let view = "SELECT count(*) FROM seen";
+    for (reads, changes, goes_on) in [
+        (view, "INSERT INTO other VALUES(1)", true),
+        (view, "INSERT INTO t VALUES(1)", false),
+        ("SELECT count(*) FROM f WHERE f MATCH 'x'", "INSERT INTO other VALUES(1)", true),
+        ("SELECT count(*) FROM f WHERE f MATCH 'x'", "INSERT INTO f VALUES('x')", false),
+        ("SELECT count(*) FROM sqlite_schema", "INSERT INTO other VALUES(1)", true),
+        ("SELECT count(*) FROM sqlite_schema", "CREATE TABLE more(v)", false),
+        ("PRAGMA user_version", "PRAGMA user_version = 9", false),
+        (view, "DROP VIEW seen; CREATE VIEW seen AS SELECT v FROM t UNION ALL SELECT 1", false),
+        ("SELECT max(seq) FROM _ha_position", "INSERT INTO other VALUES(1)", false),
+    ] {
+        let mut session = open(&a).await;
+        rows(&mut session, reads).await;
+        b.run(changes).await;
+        a.reach(&b).await;
+        let wrote = run(&mut session, "INSERT INTO other VALUES(2)").await;
+        assert_eq!(wrote.is_ok(), goes_on, "{reads}, then {changes}");
+        assert_eq!(session.commit().await.is_ok(), goes_on, "{reads}, then {changes}");
+        b.reach(&a).await;
+    }
+    equal(&a, &b).await;
 }

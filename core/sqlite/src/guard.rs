@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -96,6 +97,11 @@ pub struct Seen {
     pub drops_table: Option<String>,
     /// It creates a virtual table.
     pub creates_virtual: bool,
+    /// The tables whose rows it reads, virtual ones and table-valued functions as well, in
+    /// lower case.
+    pub reads: BTreeSet<String>,
+    /// It asks for a pragma.
+    pub asks_pragma: bool,
     /// It reads rows by a SELECT.
     pub selects: bool,
     /// It rebuilds statistics or indexes.
@@ -194,6 +200,7 @@ impl Seen {
                 return refuse(&format!("the function {function_name}()"));
             }
             A::Pragma { pragma_name, pragma_value } => {
+                self.asks_pragma = true;
                 return self.pragma(pragma_name, pragma_value);
             }
             A::Transaction { .. } => self.transaction = true,
@@ -241,6 +248,9 @@ impl Seen {
                 return self.write(table_name, database);
             }
             A::Select => self.selects = true,
+            A::Read { table_name, .. } => {
+                self.reads.insert(table_name.to_ascii_lowercase());
+            }
             _ => {}
         }
         None
@@ -358,6 +368,8 @@ mod tests {
         assert!(seen("ANALYZE").maintenance);
         assert!(seen("PRAGMA user_version=3").sets_pragma);
         assert!(!seen("PRAGMA user_version").sets_pragma);
+        assert!(seen("PRAGMA user_version").asks_pragma);
+        assert_eq!(seen("SELECT count(*) FROM T").reads, BTreeSet::from(["t".to_owned()]));
         assert!(seen("BEGIN").transaction);
         let savepoint = seen("ROLLBACK TO \"A\"").savepoint.unwrap();
         assert_eq!((savepoint.op, savepoint.name.as_str()), (SavepointOp::RollbackTo, "a"));

@@ -60,7 +60,8 @@ impl Backend {
     pub(crate) async fn open(&mut self, read_only: bool) -> Outcome<()> {
         let limits = self.options.limits(self.settings.statement_timeout());
         let reads = self.settings.reads();
-        self.session.begin(TransactionOptions { read_only, limits, reads }).await?;
+        let options = TransactionOptions { read_only, limits, reads, hides_rowids: true };
+        self.session.begin(options).await?;
         self.saved = Some(self.settings.clone());
         Ok(())
     }

@@ -1,10 +1,10 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ha_core::{Batch, Result, ResultSet, Token};
+use ha_core::{Batch, Result, ResultSet};
 use ha_sqlite::Moment;
 
 use crate::store::is_passing;
-use crate::writer::{Step, digest};
+use crate::writer::{ReadOf, Step};
 
 /// How much of a transaction is kept for a replay.
 const STEPS: usize = 10_000;
@@ -32,19 +32,20 @@ impl Script {
     }
 
     /// The next step, with chances of its own.
-    pub(super) fn next(&self, batch: Batch) -> Step {
+    pub(super) fn next(&self, batch: Batch, hides_rowids: bool) -> Step {
         let seed = self.begun.seed.wrapping_add(self.count);
-        Step { moment: Some(Moment { seed, ..self.begun }), ..Step::new(batch) }
+        let moment = Some(Moment { seed, ..self.begun });
+        Step { moment, hides_rowids, ..Step::new(batch) }
     }
 
-    /// Notes what was run and what its client was shown, for a read the state as well.
+    /// Notes what was run and what its client was shown, and for a read what it was of.
     pub(super) fn add(
         &mut self,
         step: Step,
         outcome: &Result<Vec<ResultSet>>,
-        read_at: Option<Token>,
+        read: Option<ReadOf>,
     ) {
-        let step = Step { shown: Some(digest(outcome)), read_at, ..step };
+        let step = Step { shown: Some(step.digest(outcome)), read, ..step };
         self.count += 1;
         self.bytes += step.size();
         // A statement that was stopped might run for ever in a replay.

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::script::Script;
 use super::{Surroundings, blocking};
 use crate::readers::{Lent, Read, surely_writes};
-use crate::writer::{Command, Job, Lease, LeaseId, Message, Ran, Step};
+use crate::writer::{Command, Job, Lease, LeaseId, Message, Ran, ReadOf, Step};
 
 /// An interactive transaction. Dropping it rolls it back.
 #[derive(Debug)]
@@ -87,7 +87,7 @@ impl Transaction {
         batch.limits.rows = batch.limits.rows.or(defaults.rows);
         batch.limits.bytes = batch.limits.bytes.or(defaults.bytes);
         self.refuse_idle(node)?;
-        let step = self.script.next(batch);
+        let step = self.script.next(batch, self.options.hides_rowids);
         let may_read = !matches!(self.stage, Stage::Writing(_)) && !surely_writes(&step.batch);
         if may_read && let Some(reply) = self.read(node, &step, interrupt).await? {
             return Ok(reply);
@@ -160,21 +160,24 @@ impl Transaction {
         let mut lent = self.snapshot(node).await?;
         let (interrupt, again) = (interrupt.clone(), step.clone());
         let read = move || {
-            let read = lent
-                .reader()
-                .and_then(|reader| again.during(|| reader.read_on(&again.batch, &interrupt)));
+            let read = lent.reader().and_then(|reader| {
+                let read = again.during(|| reader.read_on(&again.batch, &interrupt))?;
+                Ok((read, reader.tables(&again.batch)))
+            });
             (read, lent)
         };
         let (read, lent) = blocking(read).await?;
         self.stage = Stage::Reading(lent);
-        let outcome = match read {
-            Ok(Read::Writes) => return Ok(None),
-            Ok(Read::Done(reply)) => Ok(reply),
-            Err(error) => Err(error),
+        let (outcome, read) = match read {
+            Ok((Read::Writes, _)) => return Ok(None),
+            Ok((Read::Done(reply), tables)) => {
+                let at = reply.position;
+                (Ok(reply), Some(ReadOf { at, tables }))
+            }
+            Err(error) => (Err(error), None),
         };
-        let read_at = outcome.as_ref().ok().map(|reply| reply.position);
         let shown = outcome.as_ref().map(|reply| reply.results.clone()).map_err(Clone::clone);
-        self.script.add(step.clone(), &shown, read_at);
+        self.script.add(step.clone(), &shown, read);
         outcome.map(Some)
     }
 

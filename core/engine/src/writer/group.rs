@@ -7,6 +7,8 @@ use ha_core::{Error, Result, ResultSet, RunningHash, Seq};
 use ha_sqlite::Interrupt;
 
 use super::encoding::estimate;
+use super::job::ReadOf;
+use super::touched::Touches;
 use super::{Job, Step, Work, Writer};
 use crate::machine::{Event, Folded, Position};
 use crate::store::{Answered, Execution, Record, Transaction, transactions};
@@ -21,6 +23,7 @@ pub(super) struct Group {
     /// Without the base that it is encoded with.
     entry: Entry,
     staged: Option<Record>,
+    pub(super) touches: Touches,
 }
 
 impl Writer {
@@ -72,7 +75,8 @@ impl Writer {
         if payload.len() > self.max_entry {
             return self.too_large(payload.len(), jobs);
         }
-        let group = Group { jobs, entry, staged: None };
+        let touches = Touches::of(&entry.changes);
+        let group = Group { jobs, entry, staged: None, touches };
         let deadline = self.deadline(&group);
         self.stages.offered(begun.elapsed());
         self.open = Some(group);
@@ -234,7 +238,7 @@ impl Writer {
         if step.shown.is_none() {
             return self.store.run(transaction, &step.batch, interrupt);
         }
-        if step.read_at == Some(self.token()) {
+        if step.read.as_ref().is_some_and(|read| self.is_fresh(read)) {
             return Ok(Vec::new());
         }
         let outcome = step.during(|| self.store.run_undoable(transaction, &step.batch, interrupt));
@@ -246,6 +250,10 @@ impl Writer {
         }
         // A client that was shown an error knows it and went on.
         Ok(outcome.unwrap_or_default())
+    }
+
+    fn is_fresh(&self, read: &ReadOf) -> bool {
+        read.at == self.token() || self.touched.is_fresh(read)
     }
 
     /// A single transaction that is too large is refused; of several, each is tried alone.

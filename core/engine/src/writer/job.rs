@@ -44,8 +44,19 @@ pub(crate) struct Step {
     pub(crate) moment: Option<Moment>,
     /// What its client was shown. A replay that shows something else is a conflict.
     pub(crate) shown: Option<Digest>,
-    /// It was a read of this state: on the same one it need not be repeated.
-    pub(crate) read_at: Option<Token>,
+    /// Its client is not shown rowids.
+    pub(crate) hides_rowids: bool,
+    /// It was a read: while what it read is the same, it need not be repeated.
+    pub(crate) read: Option<ReadOf>,
+}
+
+/// What a read was of.
+#[derive(Debug, Clone)]
+pub(crate) struct ReadOf {
+    /// The state.
+    pub(crate) at: Token,
+    /// The tables, in lower case; `None` if it read something else as well.
+    pub(crate) tables: Option<Vec<String>>,
 }
 
 /// Names a lease among all of its node.
@@ -148,7 +159,7 @@ impl Job {
 impl Step {
     /// A step whose client was shown nothing yet.
     pub(crate) fn new(batch: Batch) -> Self {
-        Self { batch, moment: None, shown: None, read_at: None }
+        Self { batch, moment: None, shown: None, hides_rowids: false, read: None }
     }
 
     /// Runs SQL in the step's moment.
@@ -161,7 +172,22 @@ impl Step {
 
     /// Whether the step shows the client what it was shown before.
     pub(crate) fn agrees(&self, outcome: &Result<Vec<ResultSet>>) -> bool {
-        self.shown.is_none_or(|shown| shown == digest(outcome))
+        self.shown.is_none_or(|shown| shown == self.digest(outcome))
+    }
+
+    /// The digest of what it showed: rows in order, types, names, counts, or the error.
+    pub(crate) fn digest(&self, outcome: &Result<Vec<ResultSet>>) -> Digest {
+        let mut hash = Sha256::new();
+        match outcome {
+            Err(error) => hash.update(format!("{error:?}")),
+            Ok(results) => results.iter().for_each(|result| {
+                if !self.hides_rowids {
+                    hash.update(result.last_insert_rowid.to_be_bytes());
+                }
+                add_result(&mut hash, result);
+            }),
+        }
+        hash.finalize().into()
     }
 
     /// Bytes it takes to keep.
@@ -170,19 +196,8 @@ impl Step {
     }
 }
 
-/// The digest of what a call showed: rows in order, types, names, counts, or the error.
-pub(crate) fn digest(outcome: &Result<Vec<ResultSet>>) -> Digest {
-    let mut hash = Sha256::new();
-    match outcome {
-        Err(error) => hash.update(format!("{error:?}")),
-        Ok(results) => results.iter().for_each(|result| add_result(&mut hash, result)),
-    }
-    hash.finalize().into()
-}
-
 fn add_result(hash: &mut Sha256, result: &ResultSet) {
     hash.update(result.changes.to_be_bytes());
-    hash.update(result.last_insert_rowid.to_be_bytes());
     for column in &result.columns {
         add_bytes(hash, b'c', column.name.as_bytes());
     }

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use super::{Command, Job, Lease, LeaseId, Ran, Step, Work, Writer};
 use crate::store::{Execution, Transaction, is_passing};
 
-/// So long may a client think while others wait; a round trip on a busy machine.
+/// So long may a client think at least while others wait; a round trip on a busy machine.
 const THINKING: Duration = Duration::from_millis(2);
 
 /// So long do others wait for a client that does not pause, besides the time its transaction
@@ -42,7 +42,9 @@ impl Leased {
         match self.wanted_since {
             None => idle,
             Some(wanted) if self.repeatable => {
-                (self.idle_since + THINKING).min(wanted + TURN + self.spent)
+                // What took long to execute takes long to repeat.
+                let thinking = (self.spent / 4).clamp(THINKING, TURN);
+                (self.idle_since + thinking).min(wanted + TURN + self.spent)
             }
             Some(wanted) => idle.min(wanted + idle_timeout),
         }
@@ -219,7 +221,7 @@ impl Command {
 impl Step {
     /// A step that no replay can agree with.
     fn irrepeatable() -> Self {
-        let shown = Some(super::digest(&Err(Error::Closed)));
-        Self { shown, ..Self::new(ha_core::Batch::default()) }
+        let step = Self::new(ha_core::Batch::default());
+        Self { shown: Some(step.digest(&Err(Error::Closed))), ..step }
     }
 }

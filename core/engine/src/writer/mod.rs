@@ -8,6 +8,7 @@ mod link;
 mod perform;
 mod stages;
 mod strong;
+mod touched;
 mod watch;
 
 use std::collections::VecDeque;
@@ -25,10 +26,11 @@ use crate::shared::Shared;
 use crate::store::{Record, Store};
 
 use group::Group;
-pub(crate) use job::{Command, Job, Lease, LeaseId, Ran, Step, digest};
+pub(crate) use job::{Command, Job, Lease, LeaseId, Ran, ReadOf, Step};
 use lease::Leased;
 pub(crate) use link::{Link, News};
 use stages::Stages;
+use touched::Touched;
 use watch::PROBE;
 
 /// How many messages are taken before it is looked whether somebody has waited too long.
@@ -101,6 +103,7 @@ pub(crate) struct Writer {
     /// So many groups are of one transaction only, because together they were too large.
     alone: usize,
     stages: Stages,
+    touched: Touched,
     started: Instant,
     stopping: bool,
 }
@@ -157,6 +160,7 @@ impl Writer {
             probes: capabilities.readable,
             alone: 0,
             stages: Stages::default(),
+            touched: Touched::default(),
             started: Instant::now(),
             stopping: false,
         };

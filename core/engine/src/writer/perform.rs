@@ -9,6 +9,7 @@ use ha_core::{Error, Result, RunningHash, Seq, Stored};
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 
+use super::touched::Touches;
 use super::{Work, Writer};
 use crate::machine::{Action, Event, Fate, Folded, How, Position};
 use crate::store::{self, Record, Verdict, transactions};
@@ -52,6 +53,7 @@ impl Writer {
             Ok(()) => {
                 self.stages.committed(group.jobs.len(), begun.elapsed());
                 self.shared.heard_of(seq);
+                self.touched.note(group.touches, seq);
                 // Readers on this node see it before its clients are told.
                 self.publish();
                 let token = self.token();
@@ -106,6 +108,7 @@ impl Writer {
             |transactions| Record { position: Position { lineage, seq, hash }, transactions };
         let outcome = match how {
             How::Ours(entry) | How::Foreign(entry) => {
+                self.touched.note(Touches::of(&entry.changes), seq);
                 self.store.apply(&entry, record(transactions(&entry)), payload)
             }
             How::Nothing(reason) => self.store.skip(record(0), payload, reason),
@@ -142,6 +145,7 @@ impl Writer {
         let position = Position { lineage, seq, hash };
         let record = Record { position, transactions: 0 };
         tracing::info!(%seq, bytes = base.bytes, "restoring the log's base");
+        self.touched.note(Touches::everything(), seq);
         let restored =
             self.fetch(&base).and_then(|file| self.store.restore(file.path(), record, payload));
         match restored {

@@ -1,0 +1,98 @@
+//! Which tables were changed when, to see which reads need not be repeated.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use ha_changes::{Change, Table};
+use ha_core::Seq;
+
+use super::job::ReadOf;
+
+/// The newest entry that changed each table since the node started.
+#[derive(Debug, Default)]
+pub(super) struct Touched {
+    tables: HashMap<String, Seq>,
+    everything: Seq,
+}
+
+/// What an entry changes.
+#[derive(Debug, Default)]
+pub(super) struct Touches {
+    tables: HashSet<String>,
+    /// It has SQL, which may change anything.
+    everything: bool,
+}
+
+impl Touches {
+    pub(super) fn of<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Self {
+        let mut touches = Self::default();
+        let mut last: Option<&Arc<Table>> = None;
+        for change in changes {
+            match change {
+                Change::Row(row) if last.is_some_and(|last| Arc::ptr_eq(last, &row.table)) => {}
+                Change::Row(row) => {
+                    last = Some(&row.table);
+                    touches.tables.insert(row.table.name.to_ascii_lowercase());
+                }
+                Change::Sql(_) | Change::SqlWith(..) => touches.everything = true,
+            }
+        }
+        touches
+    }
+
+    /// What replaces the database.
+    pub(super) fn everything() -> Self {
+        Self { everything: true, ..Self::default() }
+    }
+}
+
+impl Touched {
+    /// Notes what the entry `seq` changed.
+    pub(super) fn note(&mut self, touches: Touches, seq: Seq) {
+        if touches.everything {
+            self.tables.clear();
+            self.everything = seq;
+        }
+        self.tables.extend(touches.tables.into_iter().map(|table| (table, seq)));
+    }
+
+    /// Whether the read would show the same now.
+    pub(super) fn is_fresh(&self, read: &ReadOf) -> bool {
+        let since = read.at.seq;
+        let unchanged = |table: &String| self.tables.get(table).is_none_or(|seq| *seq <= since);
+        self.everything <= since
+            && read.tables.as_ref().is_some_and(|tables| tables.iter().all(unchanged))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ha_changes::{RowChange, RowOp};
+    use ha_core::{Lineage, Token};
+
+    use super::*;
+
+    fn row(name: &str) -> Change {
+        let table = Arc::new(Table { name: name.to_owned(), ..Table::default() });
+        Change::Row(RowChange { table, op: RowOp::Delete { rowid: Some(1), old: Vec::new() } })
+    }
+
+    fn read(seq: u64, tables: Option<&[&str]>) -> ReadOf {
+        let at = Token { lineage: Lineage([0; 8]), seq: Seq(seq), n: 0 };
+        let tables = tables.map(|tables| tables.iter().map(|&name| name.to_owned()).collect());
+        ReadOf { at, tables }
+    }
+
+    #[test]
+    fn a_read_is_fresh_until_a_table_of_it_or_the_schema_changes() {
+        let mut touched = Touched::default();
+        touched.note(Touches::of(&[row("T"), row("u")]), Seq(5));
+        assert!(touched.is_fresh(&read(4, Some(&["other"]))));
+        assert!(touched.is_fresh(&read(5, Some(&["t", "u"]))));
+        assert!(!touched.is_fresh(&read(4, Some(&["other", "t"]))));
+        assert!(!touched.is_fresh(&read(9, None)), "nobody knows what it read");
+        touched.note(Touches::of(&[Change::Sql("DROP TABLE x".to_owned())]), Seq(6));
+        assert!(!touched.is_fresh(&read(5, Some(&[]))));
+        assert!(touched.is_fresh(&read(6, Some(&["t"]))));
+    }
+}
