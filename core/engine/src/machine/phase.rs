@@ -104,7 +104,7 @@ impl Machine {
         }
     }
 
-    /// When [`Event::Tick`] is due.
+    /// When [`super::Event::Tick`] is due.
     #[must_use]
     pub fn wake_at(&self) -> Option<Duration> {
         self.phase_wakes_at().into_iter().chain(self.barrier_wakes_at()).min()
