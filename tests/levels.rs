@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use serde_json::json;
 use support::http::{Answer, send, statements};
 use support::{Node, home};
@@ -51,6 +53,34 @@ fn reads_over_http_see_what_they_ask_for() {
         assert_eq!(post(&first, path, &[("X-Ha-Min-Position", &never)], COUNT).status, 503);
         assert_eq!(post(&first, path, &[("X-Ha-Read", "newest")], COUNT).status, 400);
     }
+}
+
+/// Writers and strong readers on both nodes, back to back, until each has done enough.
+#[test]
+fn strong_reads_and_writes_on_both_nodes_all_get_through() {
+    let home = home();
+    let nodes = cluster(&home);
+    nodes[0].run(&["CREATE TABLE t(id INTEGER PRIMARY KEY, v)"]);
+    nodes[1].wait_rows(COUNT[0], &json!([[0]]));
+    let acknowledged = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for node in &nodes {
+            scope.spawn(|| {
+                for _ in 0..40 {
+                    assert_eq!(post(node, "/v1/query", &[], INSERT).status, 200);
+                    acknowledged.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+            scope.spawn(|| {
+                for _ in 0..40 {
+                    let known = acknowledged.load(Ordering::SeqCst);
+                    let answer = post(node, "/v1/query", &[("X-Ha-Read", "strong")], COUNT);
+                    assert!(count(&answer) >= known, "{answer:?} after {known}");
+                }
+            });
+        }
+    });
+    assert_eq!(count(&post(&nodes[1], "/", &[("X-Ha-Read", "strong")], COUNT)), 80);
 }
 
 #[test]
