@@ -2,8 +2,12 @@
 //! and what it does to a database ([`apply`]).
 //!
 //! The bytes are the JSON of litesql/ha v0.0.7 with fields of our own beside it, so that nodes
-//! and consumers of that version read our entries and we read theirs. SQLite is reached over
-//! the small trait [`Database`]; this crate links none.
+//! and consumers of that version read our entries and we read theirs. What v0.0.7 would store
+//! inexactly can be written in another [`Form`]. SQLite is reached over the small trait
+//! [`Database`]; this crate links none.
+//!
+//! An entry that is larger than a message goes as several parts ([`encode_parts`]), which are
+//! put together again ([`Assembler`]) or applied one by one ([`PartApplier`]).
 
 mod apply;
 mod assembler;

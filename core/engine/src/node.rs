@@ -65,6 +65,7 @@ impl Node {
             identity,
             idle_timeout: options.idle_timeout,
             patience: options.replication_timeout,
+            compat_v007: options.compat_v007,
             end: start.end,
             stopped: start.stopped.clone(),
         };

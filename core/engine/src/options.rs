@@ -27,6 +27,9 @@ pub struct NodeOptions {
     /// The stream was just made by a server of this process, so that its emptiness is no
     /// sign of a loss elsewhere.
     pub own_stream: bool,
+    /// Nodes of v0.0.7 follow the same log: rows that they would not apply exactly are written
+    /// in a form that they do.
+    pub compat_v007: bool,
     /// The node takes no writes, for this reason.
     pub read_only: Option<String>,
 }
@@ -46,6 +49,7 @@ impl NodeOptions {
             idle_timeout: Duration::from_secs(5),
             new_lineage: false,
             own_stream: false,
+            compat_v007: false,
             read_only: None,
         }
     }

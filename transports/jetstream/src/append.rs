@@ -8,13 +8,18 @@ use async_nats::{RequestError, RequestErrorKind, Subject};
 use bytes::Bytes;
 use ha_core::{AppendError, Appended, AttemptId, Draft};
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
 use crate::answer::{judge, not_sent, unknown};
 use crate::link::Link;
+use crate::stream::Stream;
 
 /// What the headers of a message take at most; the server counts them as part of it. The
 /// longest, of the last part of a batch, are 10 + 57 + 51 + 75 + 27 + 22 + 2 bytes.
 pub(crate) const HEADERS: usize = 256;
+
+/// How long a new leader may take to answer what the one before left to it.
+const ANSWER_OF_A_NEW_LEADER: Duration = Duration::from_millis(300);
 
 /// Sends entries, over a connection of its own: what waits in a client's queue while it
 /// reconnects cannot be called back, so nothing may get into it then.
@@ -29,6 +34,7 @@ pub(crate) struct Appender {
     /// Attempts that were sent and not answered with certainty. Their later answers prove
     /// nothing but success: the server may refuse an entry because it holds it already.
     unsettled: Mutex<HashSet<AttemptId>>,
+    elections: watch::Receiver<u64>,
     /// Counts the sendings of entries of several parts.
     pub(crate) batches: AtomicU64,
 }
@@ -43,9 +49,16 @@ pub(crate) struct Limits {
 }
 
 impl Appender {
-    pub(crate) fn new(link: Link, stream: &str, timeout: Duration, limits: Limits) -> Self {
-        let (unsettled, batches) = (Mutex::default(), AtomicU64::default());
-        Self { link, subject: stream.into(), timeout, limits, unsettled, batches }
+    pub(crate) fn new(link: Link, stream: &Stream, timeout: Duration, limits: Limits) -> Self {
+        Self {
+            link,
+            subject: stream.name.as_str().into(),
+            timeout,
+            limits,
+            unsettled: Mutex::default(),
+            elections: stream.elections.subscribe(),
+            batches: AtomicU64::default(),
+        }
     }
 
     /// What the server and the stream take.
@@ -104,6 +117,9 @@ impl Appender {
             biased;
             outcome = self.hand_over(draft, &complete) => outcome,
             _ = losses.changed() => Err(unknown("the connection was lost".to_owned())),
+            () = superseded(self.elections.clone()) => {
+                Err(unknown("the stream has a new leader, which does not know the entry".to_owned()))
+            }
         };
         match outcome {
             Err(AppendError::Unknown { reason }) if !complete.load(Ordering::Relaxed) => {
@@ -151,6 +167,16 @@ pub(crate) fn condition(draft: &Draft) -> HeaderMap {
         headers.insert(NATS_EXPECTED_LAST_SEQUENCE, itoa::Buffer::new().format(expect.0));
     }
     headers
+}
+
+/// Returns some time after the stream has got another leader. What the one before had not
+/// stored is lost, unless the new one answers soon: nobody else ever will.
+async fn superseded(mut elections: watch::Receiver<u64>) {
+    elections.mark_unchanged();
+    if elections.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+    tokio::time::sleep(ANSWER_OF_A_NEW_LEADER).await;
 }
 
 /// A request without an answer from the stream. "No responders" is the server's word that the

@@ -1,5 +1,5 @@
-//! The transport over NATS JetStream: the log is a stream, an entry is a message, snapshots
-//! are in an object store beside it.
+//! The transport over NATS JetStream: the log is a stream, an entry is a message or an atomic
+//! batch of messages, snapshots are in an object store beside it.
 //!
 //! What makes it sound: a message is stored on the condition that the stream ends where the
 //! writer stands, every try has a name of its own, and an answer counts as a success or a

@@ -1,11 +1,12 @@
+mod advisories;
 mod open;
-mod watch;
 
 use std::sync::Arc;
 
 use async_nats::jetstream::stream::{Config, Info, RawMessageErrorKind, Stream as NatsStream};
 use async_nats::jetstream::{Context, ErrorCode};
 use ha_core::{Bounds, Error, Lineage, Result, Seq, Stored};
+use tokio::sync::watch;
 
 use crate::Options;
 use crate::config::Watched;
@@ -19,6 +20,8 @@ pub(crate) struct Stream {
     pub(crate) name: String,
     pub(crate) link: Link,
     pub(crate) config: Arc<Watched>,
+    /// Counts the leaders that were elected.
+    pub(crate) elections: Arc<watch::Sender<u64>>,
     handle: NatsStream<()>,
 }
 
@@ -41,14 +44,28 @@ impl Stream {
         let (info, created) = open::open(&context, options, waiting).await?;
         let name = info.config.name.clone();
         let handle = context.get_stream_no_info(&name).await.map_err(|e| failed(&name, e))?;
-        let stream = Self { context, name, link, config: Arc::default(), handle };
+        let (config, elections) = (Arc::default(), Arc::default());
+        let stream = Self { context, name, link, config, elections, handle };
         stream.config.note(&info.config);
         Ok(Opened { stream, created, config: info.config })
     }
 
+    /// Asks, and asks again whenever the connection is lost or a leader is elected before the
+    /// answer: the one that was asked may be gone.
+    pub(crate) async fn ask<T, F: Future<Output = T>>(&self, question: impl Fn() -> F) -> T {
+        loop {
+            let mut elections = self.elections.subscribe();
+            tokio::select! {
+                biased;
+                answer = self.link.ask(&question) => return answer,
+                _ = elections.changed() => {}
+            }
+        }
+    }
+
     /// The stream as its leader knows it.
     async fn info(&self) -> Result<Info> {
-        let info = self.link.ask(|| self.handle.get_info()).await;
+        let info = self.ask(|| self.handle.get_info()).await;
         let info = info.map_err(|error| failed(&self.name, error))?;
         self.config.note(&info.config);
         Ok(info)
@@ -91,7 +108,7 @@ impl Stream {
         if before <= bounds.first {
             return Ok(());
         }
-        let purged = self.link.ask(|| self.handle.purge().sequence(before.0).into_future()).await;
+        let purged = self.ask(|| self.handle.purge().sequence(before.0).into_future()).await;
         purged.map(drop).map_err(|error| failed(&self.name, error))
     }
 
@@ -104,7 +121,7 @@ impl Stream {
         if seq == Seq::ZERO {
             return Ok(None);
         }
-        match self.link.ask(|| self.handle.get_raw_message(seq.0)).await {
+        match self.ask(|| self.handle.get_raw_message(seq.0)).await {
             Ok(message) => Ok(Some(Stored { seq, payload: message.payload })),
             Err(error) => match error.kind() {
                 RawMessageErrorKind::NoMessageFound => Ok(None),

@@ -156,9 +156,9 @@ impl Follower {
             return Err(Error::Truncated { from: self.next, first: bounds.first });
         }
         let config = consumer_config(self.next);
-        let Stream { context, name, link, .. } = &self.stream;
+        let Stream { context, name, .. } = &self.stream;
         let make = || context.create_consumer_on_stream(config.clone(), name.as_str());
-        let made = link.ask(make).await;
+        let made = self.stream.ask(make).await;
         let consumer = made.map_err(|error| failed(name, error))?;
         let requests = consumer.stream().max_messages_per_batch(MESSAGES_PER_REQUEST);
         let messages = requests.expires(REQUEST).heartbeat(HEARTBEAT).messages().await;

@@ -82,7 +82,7 @@ impl JetStream {
         let limits = limits(&writer, &opened.config);
         Ok(Self {
             origin: Address::redact(&options.url),
-            appender: Appender::new(writer, &options.stream, options.timeout, limits),
+            appender: Appender::new(writer, &opened.stream, options.timeout, limits),
             stream: opened.stream,
             snapshots: Snapshots {
                 context,

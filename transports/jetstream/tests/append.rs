@@ -65,6 +65,21 @@ async fn an_ack_that_does_not_come_in_time_leaves_the_outcome_unknown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_new_leader_does_not_answer_is_unknown_at_once() {
+    let (server, proxy, node, direct) = nodes(LONG).await;
+    let mut stored = direct.subscribe(Seq(1)).await.unwrap();
+    // Nothing but the acknowledgement has this.
+    proxy.hold_answers_with(Some("\"ha_replication\",\"seq\""));
+    let sender = Arc::clone(&node);
+    let append = tokio::spawn(async move { sender.append(draft(0, 1, "entry")).await });
+    assert_eq!(next_entry(&mut stored).await.payload, "entry");
+    let client = async_nats::connect(server.server.client_url()).await.unwrap();
+    let elected = "$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED.ha_replication";
+    client.publish(elected, "{}".into()).await.unwrap();
+    assert!(is_unknown(&append.await.unwrap()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_handed_over_while_disconnected() {
     let (_server, proxy, node, direct) = nodes(LONG).await;
     proxy.refuse(true);

@@ -20,6 +20,10 @@ const (
 	lameDuckGrace = time.Millisecond
 )
 
+// routeErrorReports is how many attempts to reach a server that is down, one a second, the log
+// tells as one.
+const routeErrorReports = 60
+
 // cluster is how a server finds the others.
 type cluster struct {
 	Name   string   `json:"name"`
@@ -36,6 +40,7 @@ func (c *cluster) apply(opts *server.Options) {
 		Name: c.Name, Host: c.Host, Port: c.Port, NoAdvertise: true,
 		Username: routeUser, Password: c.Secret,
 	}
+	opts.ReconnectErrorReports = routeErrorReports
 	user := url.UserPassword(routeUser, c.Secret)
 	for _, peer := range c.Peers {
 		opts.Routes = append(opts.Routes, &url.URL{Scheme: "nats-route", User: user, Host: peer})

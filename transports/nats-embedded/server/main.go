@@ -23,6 +23,8 @@ type started struct {
 	Host   string `json:"host"`
 	Port   int    `json:"port"`
 	Synced bool   `json:"synced"`
+
+	Clustered bool `json:"clustered"`
 }
 
 var (

@@ -99,7 +99,7 @@ func (n *node) awaitReady() error {
 
 // describe tells where clients reach the server.
 func (n *node) describe() started {
-	answer := started{Synced: n.opts.SyncAlways}
+	answer := started{Synced: n.opts.SyncAlways, Clustered: isClustered(n.opts)}
 	if address, ok := n.server.Addr().(*net.TCPAddr); ok {
 		ip := address.IP
 		if ip.IsUnspecified() {

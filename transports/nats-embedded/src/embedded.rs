@@ -33,7 +33,6 @@ impl Embedded {
     pub async fn open(server: Options, stream: ha_jetstream::Options) -> Result<Arc<Self>> {
         let space = Space::new(server.config_file.is_none().then(|| server.store_dir.clone()));
         let token = server.token.clone().filter(|_| server.config_file.is_none());
-        let is_member = server.cluster.is_some();
         let server = blocking(move || Server::start(server)).await??;
         let options = ha_jetstream::Options {
             url: server.client_url().to_owned(),
@@ -41,8 +40,9 @@ impl Embedded {
             synced: server.is_synced(),
             ..stream
         };
+        let is_clustered = server.is_clustered();
         let starting = Starting::new(server);
-        let connected = if is_member {
+        let connected = if is_clustered {
             JetStream::connect_when_ready(options).await
         } else {
             JetStream::connect(options).await

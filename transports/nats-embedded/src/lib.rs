@@ -1,6 +1,8 @@
 //! A real nats-server inside the process, as a [`Server`] of its own and as the transport
 //! [`Embedded`], which talks to it over loopback like to any other server.
 //!
+//! Alone, or as a member of a [`Cluster`] that keeps the log as long as most members run.
+//!
 //! The server is Go code that the build script compiles and links; it shares nothing with the
 //! Rust side but five functions. It leaves signals alone and logs to `tracing` under the
 //! target `nats`.

@@ -26,6 +26,7 @@ struct Started {
     host: String,
     port: u16,
     synced: bool,
+    clustered: bool,
 }
 
 impl Server {
@@ -70,6 +71,12 @@ impl Server {
     #[must_use]
     pub fn is_synced(&self) -> bool {
         self.started.synced
+    }
+
+    /// Whether the server is a member of a cluster.
+    #[must_use]
+    pub fn is_clustered(&self) -> bool {
+        self.started.clustered
     }
 
     /// Whether the server runs and JetStream with it; nats-server turns JetStream off when its

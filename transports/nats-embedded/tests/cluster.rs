@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use async_nats::jetstream::stream::Config;
 use bytes::Bytes;
 use ha_core::{AttemptId, ChangeTransport, Draft, Seq};
 use ha_nats_embedded::{Embedded, Options, Server, Sync};
@@ -23,6 +24,15 @@ fn entry(expect: u64, counter: u64) -> Draft {
     Draft { expect: Some(Seq(expect)), attempt, parts: vec![Bytes::from_static(b"entry")] }
 }
 
+/// Where the log ends. Nobody answers while there is no leader.
+async fn end(node: &dyn ChangeTransport) -> Seq {
+    loop {
+        if let Ok(bounds) = node.bounds().await {
+            return bounds.last;
+        }
+    }
+}
+
 fn url(node: &Embedded) -> &str {
     node.server().client_url()
 }
@@ -32,22 +42,23 @@ async fn servers_become_a_cluster_in_any_order_and_may_be_restarted() {
     let plan = Plan::new(Sync::Always);
     let third = open(plan.server(2));
     let second = open(plan.server(1));
+    // A log of three replicas is not made before there are three servers.
+    let first = open(plan.server(0)).await.unwrap();
     let (second, third) = (second.await.unwrap(), third.await.unwrap());
     assert!(second.capabilities().synced);
     second.append(entry(0, 1)).await.unwrap();
     third.append(entry(1, 2)).await.unwrap();
-    let first = open(plan.server(0)).await.unwrap();
     assert_eq!(second.bounds().await.unwrap(), first.bounds().await.unwrap());
-    let mut nodes = vec![first, second, third];
+    let mut nodes = [first, second, third];
     for index in 0..3 {
         let mut writer = Writer::new(url(&nodes[(index + 1) % 3]), 10 + index as u64).await;
         nodes[index].close().await.unwrap();
-        writer.last = nodes[(index + 1) % 3].bounds().await.unwrap().last;
-        writer.write_until(|count| count >= 5).await;
+        writer.last = end(&*nodes[(index + 1) % 3]).await;
+        writer.write_until(|count| count >= 10).await;
         nodes[index] = open(plan.server(index)).await.unwrap();
         writer.check(&*nodes[index]).await;
     }
-    assert_eq!(nodes[0].bounds().await.unwrap().last, Seq(17));
+    assert_eq!(nodes[0].bounds().await.unwrap().last, Seq(2 + 3 * 12));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -87,6 +98,23 @@ async fn a_planned_stop_of_the_leader_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_fall_of_the_replicas_is_reported() {
+    let plan = Plan::new(Sync::Always);
+    let nodes = [0, 1, 2].map(|index| open(plan.server(index)));
+    let nodes = futures::future::try_join_all(nodes).await.unwrap();
+    let node = &nodes[1];
+    assert_eq!(node.warnings(), [""; 0]);
+    let client = async_nats::connect(url(node)).await.unwrap();
+    let context = async_nats::jetstream::new(client);
+    let config = context.get_stream(LOG).await.unwrap().cached_info().config.clone();
+    context.update_stream(Config { num_replicas: 1, ..config }).await.unwrap();
+    while node.warnings().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(node.warnings(), ["the replicas fell from 3 to 1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_leader_that_is_killed_takes_nothing_with_it() {
     let plan = Plan::new(Sync::Always);
     let mut processes = Processes::start(&plan).await;
@@ -94,8 +122,11 @@ async fn a_leader_that_is_killed_takes_nothing_with_it() {
     writer.write_until(|count| count >= 50).await;
     let (leads, replicas) = leader(&plan.url()).await;
     assert_eq!(replicas, 3);
+    let beside = Writer::new(&plan.client((leads + 1) % 3), 3).await.node;
+    let mut subscription = beside.subscribe(Seq(1)).await.unwrap();
     processes.kill(leads);
-    writer.write_until(|count| count >= 100).await;
+    writer.write_until(|count| count >= 50).await;
+    writer.check_delivered(&mut subscription).await;
     writer.report("the leader was killed");
     processes.restart(&plan, leads).await;
     // With another one gone the entries are there only if the killed one caught up.

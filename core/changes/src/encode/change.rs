@@ -47,14 +47,14 @@ impl<'a> Encoder<'a> {
         self.json.raw(json);
     }
 
-    /// Takes the last change back, which stands from `at`, a length before it was pushed.
+    /// Takes the last change back, which stands from `at`, a length before it was pushed. No
+    /// row may be pushed before [`Self::take`].
     pub(super) fn take_from(&mut self, at: usize) -> String {
         let comma = usize::from(at > self.start);
         // The change may be far larger than what is before it: it stays where it is.
         let before = self.json.bytes[..at].to_vec();
         let mut json = std::mem::replace(&mut self.json.bytes, before);
         json.drain(..at + comma);
-        self.last_table = None;
         String::from_utf8(json).expect("a change is written from strings")
     }
 

@@ -1,3 +1,8 @@
+//! Cutting entries into parts. A change that is larger than a part is cut too: its JSON stands,
+//! as strings, in changes of the operation `CONTINUE`, which v0.0.7 does not know and skips:
+//! `{"operation":"CONTINUE","json":"{\"database\":…","more":true}`. The last piece of a change
+//! has no `more`; nothing stands between the pieces of one.
+
 use crate::encode::change::Encoder;
 use crate::encode::{Writer, check, tail, whole, write_head};
 use crate::{Change, Entry, Error, Form, Kind, Meta};
@@ -37,9 +42,7 @@ pub fn encode_parts_for(
         return Ok(vec![whole]);
     }
     match &entry.meta {
-        Some(meta) if meta.part == (1, 1) && matches!(meta.kind, Kind::Transactions(_)) => {
-            Cutter::new(entry, meta, form, max_part_bytes)?.cut()
-        }
+        Some(meta) if meta.part == (1, 1) => Cutter::new(entry, meta, form, max_part_bytes)?.cut(),
         _ => Err(Error::TooLarge { max_part_bytes }),
     }
 }

@@ -1,9 +1,11 @@
 //! A real SQLite behind the crate's trait, and entries to feed it.
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test uses a part of it")]
 
+pub mod cluster;
 pub mod entries;
 pub mod go;
 pub mod origin;
+pub mod parts;
 
 use std::sync::Arc;
 

@@ -41,6 +41,7 @@ impl Store {
     /// Begins the SQLite transaction of a group.
     pub(crate) fn begin(&mut self) -> Result<Execution> {
         self.control("BEGIN IMMEDIATE")?;
+        self.tables.forget_triggers();
         self.sequences = self.read_sequences()?;
         Ok(Execution::default())
     }

@@ -13,6 +13,7 @@ mod tables;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use ha_changes::Triggers;
 use ha_core::{Error, Result, Seq};
 use ha_sqlite::{Capture, Clock, Counters, Guard, OpenOptions, Role, error};
 use rusqlite::Connection;
@@ -81,6 +82,11 @@ impl Store {
         };
         store.schema_changed()?;
         Ok(store)
+    }
+
+    /// The triggers on the tables of the executed rows.
+    pub(crate) fn triggers(&self) -> &dyn Triggers {
+        &self.tables
     }
 
     /// Where the database stands.

@@ -1,14 +1,18 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use ha_changes::{Change, RowChange, RowOp, Table, TableColumn};
+use ha_changes::{Change, RowChange, RowOp, Table, TableColumn, Trigger, Triggers};
 use ha_core::Value;
 use ha_sqlite::{Event, EventOp};
 use rusqlite::{Connection, OptionalExtension, Row};
 
 /// The tables of a database as the log names them, read once per schema.
 #[derive(Debug, Default)]
-pub(crate) struct Tables(HashMap<String, Shape>);
+pub(crate) struct Tables {
+    shapes: HashMap<String, Shape>,
+    /// Also of tables whose shape was forgotten since: their rows are not encoded yet.
+    triggers: Vec<(Arc<Table>, Vec<Trigger>)>,
+}
 
 #[derive(Debug, Clone)]
 struct Shape {
@@ -20,7 +24,15 @@ struct Shape {
 impl Tables {
     /// Forgets everything; the schema changed.
     pub(crate) fn clear(&mut self) {
-        self.0.clear();
+        self.shapes.clear();
+    }
+
+    /// Forgets what only rows that are encoded by now needed.
+    pub(crate) fn forget_triggers(&mut self) {
+        let Self { shapes, triggers } = self;
+        triggers.retain(|(table, _)| {
+            shapes.get(&table.name).is_some_and(|shape| Arc::ptr_eq(&shape.table, table))
+        });
     }
 
     /// The table of that name; `None` if there is none.
@@ -106,12 +118,13 @@ impl Tables {
     }
 
     fn shape(&mut self, conn: &Connection, name: &str) -> rusqlite::Result<Option<Shape>> {
-        if let Some(shape) = self.0.get(name) {
+        if let Some(shape) = self.shapes.get(name) {
             return Ok(Some(shape.clone()));
         }
         let shape = read(conn, name)?;
         if let Some(shape) = &shape {
-            self.0.insert(name.to_owned(), shape.clone());
+            self.triggers.push((Arc::clone(&shape.table), triggers(conn, name)?));
+            self.shapes.insert(name.to_owned(), shape.clone());
         }
         Ok(shape)
     }
@@ -136,6 +149,22 @@ fn row_at(conn: &Connection, table: &Table, rowid: i64) -> rusqlite::Result<Opti
     conn.prepare_cached(&format!("{} WHERE {name} = ?1", select(table)))?
         .query_row([rowid], |row| stored(table, row))
         .optional()
+}
+
+impl Triggers for Tables {
+    fn on(&self, table: &Table) -> Vec<Trigger> {
+        let is_it = |(known, _): &&(Arc<Table>, _)| std::ptr::eq(&raw const **known, table);
+        self.triggers.iter().find(is_it).map(|(_, triggers)| triggers.clone()).unwrap_or_default()
+    }
+}
+
+fn triggers(conn: &Connection, table: &str) -> rusqlite::Result<Vec<Trigger>> {
+    conn.prepare_cached(
+        "SELECT name, sql FROM sqlite_schema \
+         WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE ORDER BY rowid",
+    )?
+    .query_map([table], |row| Ok(Trigger { name: row.get(0)?, sql: row.get(1)? }))?
+    .collect()
 }
 
 fn pick(mut row: Vec<Option<Value>>, places: &[usize]) -> Vec<Value> {

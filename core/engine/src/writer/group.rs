@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use ha_changes::{Change, Entry, Kind, RowOp, TransactionMark};
+use ha_changes::{Change, Entry, Form, Kind, RowOp, TransactionMark};
 use ha_core::{AttemptId, Error, Result, ResultSet, RunningHash, Seq, Value};
 use ha_sqlite::Interrupt;
 
@@ -255,8 +255,10 @@ impl Writer {
             meta: Some(meta),
             changes,
         };
-        let payload =
-            ha_changes::encode(&entry).map_err(|error| Error::Corrupt(error.to_string()))?;
+        let form =
+            if self.compat_v007 { Form::V007Exact(self.store.triggers()) } else { Form::Own };
+        let payload = ha_changes::encode_for(&entry, form)
+            .map_err(|error| Error::Corrupt(error.to_string()))?;
         Ok((id, payload))
     }
 }

@@ -77,6 +77,7 @@ pub(crate) struct Writer {
     /// Within this the log must have taken a write.
     patience: Duration,
     max_entry: usize,
+    compat_v007: bool,
     queue: VecDeque<Work>,
     /// The group that is executed and not decided.
     open: Option<Group>,
@@ -110,6 +111,8 @@ pub(crate) struct Setup {
     pub(crate) identity: Identity,
     pub(crate) idle_timeout: Duration,
     pub(crate) patience: Duration,
+    /// Nodes of v0.0.7 apply what is written.
+    pub(crate) compat_v007: bool,
     /// Where the log ended at the start.
     pub(crate) end: Seq,
     /// The node stands still from the start, for this reason.
@@ -138,6 +141,7 @@ impl Writer {
             idle_timeout: setup.idle_timeout,
             patience: setup.patience,
             max_entry: capabilities.max_part_bytes,
+            compat_v007: setup.compat_v007,
             queue: VecDeque::new(),
             open: None,
             lease: None,

@@ -1,5 +1,6 @@
 //! Every flag of `ha`. The doc comment of a field is its help text.
 
+mod cluster;
 mod frontends;
 mod replication;
 
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Command, CommandFactory, Parser};
 
+pub use cluster::ClusterArgs;
 pub use frontends::{HttpArgs, LimitArgs, PgArgs};
 pub use replication::{NatsArgs, ReplicationArgs};
 
@@ -57,6 +59,10 @@ pub struct Args {
     /// The embedded server.
     #[command(flatten)]
     pub nats: NatsArgs,
+
+    /// The cluster that the embedded server is a member of.
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
 
     /// The HTTP front-end.
     #[command(flatten)]

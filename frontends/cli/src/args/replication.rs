@@ -34,7 +34,7 @@ pub struct ReplicationArgs {
 
     /// How many servers keep the stream
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u8).range(1..=5))]
-    pub replication_replicas: u8,
+    pub replicas: u8,
 
     /// How long a write may take to be replicated
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration::parse_positive)]

@@ -33,7 +33,8 @@ impl Listener {
 
 fn listeners(config: &Config) -> Vec<Listener> {
     let Config { http, pg, transport, .. } = config;
-    let listeners = [http.as_ref().map(of_http), pg.as_ref().map(of_pg), of_nats(transport)];
+    let (nats, cluster) = (of_nats(transport), of_cluster(transport));
+    let listeners = [http.as_ref().map(of_http), pg.as_ref().map(of_pg), nats, cluster];
     listeners.into_iter().flatten().collect()
 }
 
@@ -53,6 +54,18 @@ fn of_pg(pg: &Pg) -> Listener {
         flag: "--pg-pass",
         has_credentials: pg.has_own_password(),
     }
+}
+
+fn of_cluster(transport: &Transport) -> Option<Listener> {
+    let Transport::Embedded { server: EmbeddedServer::Options(options), .. } = transport else {
+        return None;
+    };
+    options.cluster.as_ref().map(|cluster| Listener {
+        name: "the cluster of NATS servers",
+        address: cluster.listen,
+        flag: "--cluster-secret",
+        has_credentials: cluster.secret.is_some(),
+    })
 }
 
 /// A configuration file of one's own is taken for the user's decision.

@@ -1,6 +1,7 @@
 //! What a start of `ha` was told, checked and typed. Nothing here touches the file system or
 //! the network.
 
+mod cluster;
 mod exposure;
 mod frontends;
 mod policy;
@@ -12,6 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ha_core::{Error, Result};
 
+pub use cluster::Cluster;
 pub use exposure::check_exposure;
 pub use frontends::{Http, Pg, Tls};
 pub use policy::{Policy, StartPolicy};
@@ -158,9 +160,9 @@ fn database(args: &Args) -> Result<(Database, Vec<String>)> {
 }
 
 fn replication(args: &ReplicationArgs, storage: &Storage) -> Result<Replication> {
-    if args.compat.is_some() && args.replication_replicas > 1 {
+    if args.compat.is_some() && args.replicas > 1 {
         let reason = "nodes of v0.0.7 set the stream back to 1; leave it out with --compat";
-        return Err(Error::config("--replication-replicas", reason));
+        return Err(Error::config("--replicas", reason));
     }
     let loaded = match storage {
         Storage::Memory(file) => file.as_deref(),
@@ -168,7 +170,7 @@ fn replication(args: &ReplicationArgs, storage: &Storage) -> Result<Replication>
     };
     Ok(Replication {
         stream: args.replication_stream.as_str().to_owned(),
-        replicas: args.replication_replicas,
+        replicas: args.replicas,
         timeout: args.replication_timeout,
         max_age: Some(args.replication_max_age).filter(|age| !age.is_zero()),
         policy: StartPolicy::choose(args.replication_policy.0, loaded),

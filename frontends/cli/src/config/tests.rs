@@ -188,7 +188,7 @@ fn values_that_cannot_be_are_refused() {
         ["--concurrent-queries", "0"],
         ["--replication-timeout", "0s"],
         ["--replication-stream", "a.b"],
-        ["--replication-replicas", "6"],
+        ["--replicas", "6"],
         ["--frontend", "http,ftp"],
         ["--host", "example.org"],
         ["--max-body", "0"],
@@ -202,7 +202,7 @@ fn values_that_cannot_be_are_refused() {
     }
     assert!(refusal(&["--pg-cert", "c"], &[]).contains("--pg-key"));
     assert!(refusal(&["--pg-key", "k"], &[]).contains("--pg-cert"));
-    refusal(&["--compat=v0.0.7", "--replication-replicas=3"], &[]);
+    refusal(&["--compat=v0.0.7", "--replicas=3"], &[]);
 }
 
 #[test]
@@ -286,4 +286,44 @@ fn no_debug_form_shows_a_secret() {
     assert!(!format!("{joined:?} {joined:#?}").contains("canary"));
     let embedded = configured(&[], &[("HA_NATS_TOKEN", "canary")]).unwrap();
     assert!(!format!("{embedded:?}").contains("canary"));
+}
+
+const MEMBER: [&str; 6] = [
+    "--name=a",
+    "--cluster-listen=127.0.0.1:6222",
+    "--cluster-peers=127.0.0.1:6222,127.0.0.1:6223,127.0.0.1:6224",
+    "--replicas=3",
+    "--nats-port=4222",
+    "a.db",
+];
+
+#[test]
+fn a_member_of_a_cluster_names_all_servers_and_itself() {
+    let member = server(config(&MEMBER)).cluster.unwrap();
+    assert_eq!((member.name.as_str(), member.listen), ("ha", address("127.0.0.1:6222")));
+    assert_eq!(member.peers.len(), 3);
+    for wrong in [
+        &["--cluster-peers=a:1,b:2,c:3"][..],
+        &["--name=a", "--cluster-listen=127.0.0.1:6222"],
+        &["--name=a", "--cluster-listen=127.0.0.1:6222", "--cluster-peers=a:1,b:2"],
+        &["--name=a", "--cluster-listen=127.0.0.1:6222", "--cluster-peers=a:1,b:2,c"],
+        &["--name=a", "--cluster-listen=127.0.0.1:0", "--cluster-peers=a:1,b:2,c:3"],
+        &["--cluster-listen=127.0.0.1:6222", "--cluster-peers=a:1,b:2,c:3"],
+        &[
+            "--name=a",
+            "--cluster-listen=127.0.0.1:6222",
+            "--cluster-peers=a:1,b:2,c:3",
+            "--nats-port=0",
+        ],
+    ] {
+        refusal(wrong, &[]);
+    }
+}
+
+#[test]
+fn others_may_only_join_a_cluster_with_a_secret() {
+    let open = ["--name=a", "--cluster-listen=10.0.0.1:6222", "--cluster-peers=a:1,b:2,c:3"];
+    assert!(refusal(&open, &[]).contains("--cluster-secret"));
+    let secret = [&open[..], &["--cluster-secret=s"]].concat();
+    assert!(configured(&secret, &[]).is_ok());
 }

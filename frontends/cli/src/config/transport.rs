@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use ha_core::{Error, Result};
 
-use super::{Storage, Surroundings, number};
+use super::{Cluster, Storage, Surroundings, cluster, number};
 use crate::args::{Args, NatsArgs, ReplicationArgs};
 use crate::secret::Secret;
 use crate::values::{NatsSync, Optional, Port, Servers, TransportKind};
@@ -68,6 +68,8 @@ pub struct ServerOptions {
     pub sync: NatsSync,
     /// What it asks of its clients.
     pub token: Option<Secret>,
+    /// The cluster it is a member of.
+    pub cluster: Option<Cluster>,
 }
 
 /// What a node shows to NATS servers.
@@ -92,8 +94,15 @@ pub(super) struct Place<'a> {
 pub(super) fn choose(args: &Args, place: &Place<'_>) -> Result<(Transport, Vec<String>)> {
     let (replication, nats) = (&args.replication, &args.nats);
     let credentials = credentials(replication)?;
-    let transport = match kind(replication, nats)? {
-        TransportKind::Embedded => embedded(nats, credentials, place)?,
+    let cluster = cluster::choose(args.cluster.clone(), &args.node)?;
+    let kind = kind(replication, nats)?;
+    if cluster.is_some() && (kind != TransportKind::Embedded || nats.nats_config.0.is_some()) {
+        let reason = "is for the embedded server as the flags make it: leave out --replication-url, \
+                      --nats-config and --nats-port 0";
+        return Err(Error::config("--cluster-listen", reason));
+    }
+    let transport = match kind {
+        TransportKind::Embedded => embedded(nats, credentials, cluster, place)?,
         TransportKind::Jetstream => jetstream(replication, nats, credentials)?,
         TransportKind::Local => Transport::Local,
     };
@@ -152,7 +161,12 @@ fn is_off(nats: &NatsArgs) -> bool {
     nats.nats_port == Some(Port::Off) && nats.nats_config.0.is_none()
 }
 
-fn embedded(nats: &NatsArgs, credentials: Credentials, place: &Place<'_>) -> Result<Transport> {
+fn embedded(
+    nats: &NatsArgs,
+    credentials: Credentials,
+    cluster: Option<Cluster>,
+    place: &Place<'_>,
+) -> Result<Transport> {
     if let Some(file) = nats.nats_config.0.clone() {
         return Ok(Transport::Embedded { server: EmbeddedServer::File(file), credentials });
     }
@@ -167,6 +181,7 @@ fn embedded(nats: &NatsArgs, credentials: Credentials, place: &Place<'_>) -> Res
         store_dir: nats.nats_store_dir.0.clone().unwrap_or_else(|| store_dir(place, port)),
         sync: nats.nats_sync.unwrap_or_default(),
         token,
+        cluster,
     });
     Ok(Transport::Embedded { server, credentials })
 }

@@ -152,10 +152,6 @@ fn node_options(
     found: ha_engine::Found,
 ) -> Result<NodeOptions> {
     check_policy(&config.replication.policy, found)?;
-    if config.replication.compat.is_some() {
-        let reason = "writing for nodes of v0.0.7 is not supported yet; leave it out where all nodes are of this version";
-        return Err(Error::config("--compat", reason).into());
-    }
     let open = &config.database.open;
     Ok(NodeOptions {
         scratch: place.is_scratch(),
@@ -167,6 +163,7 @@ fn node_options(
         idle_timeout: config.transaction_idle_timeout,
         new_lineage: config.replication.new_lineage,
         own_stream,
+        compat_v007: config.replication.compat.is_some(),
         read_only: open.read_only.then(|| "the database was opened with mode=ro".to_owned()),
         ..NodeOptions::new(config.node.clone(), place.path())
     })

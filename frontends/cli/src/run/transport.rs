@@ -44,13 +44,14 @@ fn local(found: Found) -> Local {
 }
 
 /// The stream keeps everything: the age limit is the node's own to keep, once snapshots cover
-/// what it drops.
+/// what it drops. Beside nodes of v0.0.7 it is as they make it, the age limit included.
 fn stream(config: &Config, credentials: &Credentials) -> ha_jetstream::Options {
     let mut options = ha_jetstream::Options {
         stream: config.replication.stream.clone(),
         replicas: usize::from(config.replication.replicas),
         timeout: config.replication.timeout,
         name: config.node.clone(),
+        max_age: config.replication.compat.map(|_| config.replication.max_age.unwrap_or_default()),
         ..ha_jetstream::Options::default()
     };
     match credentials {
@@ -113,7 +114,8 @@ mod embedded {
         };
         let options = Options { server_name: config.node.clone(), ..options };
         let embedded = Embedded::open(options, stream).await?;
-        let own_stream = embedded.created_stream();
+        // A cluster's stream belongs to all its members, and another one may know more.
+        let own_stream = embedded.created_stream() && !embedded.server().is_clustered();
         Ok((embedded, own_stream))
     }
 
@@ -127,7 +129,18 @@ mod embedded {
                 NatsSync::Every(interval) => Sync::Interval(interval),
             },
             token: options.token.as_ref().map(|token| token.expose().to_owned()),
+            cluster: options.cluster.as_ref().map(cluster),
             ..Options::default()
+        }
+    }
+
+    fn cluster(cluster: &crate::config::Cluster) -> ha_nats_embedded::Cluster {
+        let secret = cluster.secret.as_ref().map_or("ha", |secret| secret.expose());
+        ha_nats_embedded::Cluster {
+            name: cluster.name.clone(),
+            listen: cluster.listen.to_string(),
+            peers: cluster.peers.clone(),
+            secret: secret.to_owned(),
         }
     }
 
