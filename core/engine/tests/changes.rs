@@ -5,7 +5,7 @@ mod support;
 use ha_core::Value;
 use ha_memory::MemoryLog;
 use support::exact::same;
-use support::start;
+use support::{batch, begin, start};
 
 /// What is done, one transaction after the other.
 type Case = (&'static str, &'static [&'static str]);
@@ -454,6 +454,36 @@ async fn an_index_is_right_for_readers_and_writers_whoever_wrote_last() {
         assert_eq!(seen, [[Value::Integer(count), Value::Integer(count)]], "in turn {turn}");
     }
     same(&nodes[0], &nodes[1], "indexes").await;
+}
+
+/// An index keeps rows to itself until the next savepoint, which may be that of a statement
+/// that fails.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_is_right_after_a_statement_that_failed() {
+    let log = MemoryLog::new();
+    let nodes = [start("a", &log).await, start("b", &log).await];
+    nodes[0].run("CREATE VIRTUAL TABLE f USING fts5(a); CREATE TABLE t(a UNIQUE)").await;
+    let mut session = nodes[0].session().await;
+    begin(&mut session).await;
+    for (sql, works) in [
+        ("INSERT INTO f VALUES('kept'); INSERT INTO t VALUES(1)", true),
+        (
+            "INSERT INTO f VALUES('gone'); INSERT INTO f VALUES('gone'); INSERT INTO t VALUES(1)",
+            false,
+        ),
+        ("INSERT INTO t VALUES(1)", false),
+        ("SAVEPOINT s", true),
+        ("INSERT INTO f VALUES('back')", true),
+        ("INSERT INTO t SELECT count(*) FROM f WHERE f MATCH 'back'", false),
+        ("ROLLBACK TO s", true),
+        ("UPDATE f SET a = 'kept too' WHERE a = 'kept'", true),
+    ] {
+        assert_eq!(session.run(batch(sql)).await.is_ok(), works, "{sql}");
+    }
+    session.commit().await.unwrap();
+    same(&nodes[0], &nodes[1], "an index after an error").await;
+    let found = nodes[1].rows("SELECT a FROM f WHERE f MATCH 'kept'").await;
+    assert_eq!(found[0], [Value::from("kept too")]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -130,22 +130,6 @@ impl Tables {
     }
 }
 
-impl Triggers for Tables {
-    fn on(&self, table: &Table) -> Vec<Trigger> {
-        let is_it = |(known, _): &&(Arc<Table>, _)| std::ptr::eq(&raw const **known, table);
-        self.triggers.iter().find(is_it).map(|(_, triggers)| triggers.clone()).unwrap_or_default()
-    }
-}
-
-fn triggers(conn: &Connection, table: &str) -> rusqlite::Result<Vec<Trigger>> {
-    conn.prepare_cached(
-        "SELECT name, sql FROM sqlite_schema \
-         WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE ORDER BY rowid",
-    )?
-    .query_map([table], |row| Ok(Trigger { name: row.get(0)?, sql: row.get(1)? }))?
-    .collect()
-}
-
 /// Rowid and stored columns of all rows.
 fn select(table: &Table) -> String {
     let columns: Vec<String> =
@@ -165,6 +149,22 @@ fn row_at(conn: &Connection, table: &Table, rowid: i64) -> rusqlite::Result<Opti
     conn.prepare_cached(&format!("{} WHERE {name} = ?1", select(table)))?
         .query_row([rowid], |row| stored(table, row))
         .optional()
+}
+
+impl Triggers for Tables {
+    fn on(&self, table: &Table) -> Vec<Trigger> {
+        let is_it = |(known, _): &&(Arc<Table>, _)| std::ptr::eq(&raw const **known, table);
+        self.triggers.iter().find(is_it).map(|(_, triggers)| triggers.clone()).unwrap_or_default()
+    }
+}
+
+fn triggers(conn: &Connection, table: &str) -> rusqlite::Result<Vec<Trigger>> {
+    conn.prepare_cached(
+        "SELECT name, sql FROM sqlite_schema \
+         WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE ORDER BY rowid",
+    )?
+    .query_map([table], |row| Ok(Trigger { name: row.get(0)?, sql: row.get(1)? }))?
+    .collect()
 }
 
 fn pick(mut row: Vec<Option<Value>>, places: &[usize]) -> Vec<Value> {

@@ -189,7 +189,7 @@ impl Writer {
             self.expire();
             self.work();
             self.mind_lease();
-            if !self.verifying {
+            if !self.verifying && self.lease.is_none() {
                 self.tell(Event::Quiet);
             }
             self.publish();
