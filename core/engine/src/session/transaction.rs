@@ -208,7 +208,7 @@ impl Transaction {
         let repeatable = self.script.has_room_for(step);
         let run = |reply| {
             let (step, interrupt) = (step.clone(), interrupt.clone());
-            Command::Run { step, repeatable, interrupt, reply }
+            Command::Run { step: Box::new(step), repeatable, interrupt, reply }
         };
         match self.ask(node, run).await? {
             Ran { outcome: Err(error), lost: true } => Err(self.lose(error)),

@@ -81,7 +81,7 @@ pub(crate) struct Lease {
 pub(crate) enum Command {
     /// Run it. Unless it can be repeated afterwards, the transaction is not rolled back for
     /// others.
-    Run { step: Step, repeatable: bool, interrupt: Interrupt, reply: oneshot::Sender<Ran> },
+    Run { step: Box<Step>, repeatable: bool, interrupt: Interrupt, reply: oneshot::Sender<Ran> },
     /// Describe it.
     Describe { sql: String, reply: oneshot::Sender<Result<Description>> },
     /// Commit; the script is everything the transaction did, or `None` if that was too much

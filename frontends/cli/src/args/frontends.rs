@@ -77,7 +77,7 @@ pub struct LimitArgs {
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration::parse)]
     pub statement_timeout: Duration,
 
-    /// How long a transaction may hold the writer without doing anything
+    /// How long a transaction that wrote may be without a statement
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration::parse_positive)]
     pub transaction_idle_timeout: Duration,
 }
