@@ -33,6 +33,9 @@ pub(super) struct Leased {
     wanted_since: Option<Instant>,
     /// How long it has executed.
     spent: Duration,
+    /// How long it had executed when others began to wait. What it executes after that gives
+    /// it no more time.
+    spent_before: Duration,
 }
 
 impl Leased {
@@ -44,7 +47,7 @@ impl Leased {
             Some(wanted) if self.repeatable => {
                 // What took long to execute takes long to repeat.
                 let thinking = (self.spent / 4).clamp(THINKING, TURN);
-                (self.idle_since + thinking).min(wanted + TURN + self.spent)
+                (self.idle_since + thinking).min(wanted + TURN + self.spent_before)
             }
             Some(wanted) => idle.min(wanted + idle_timeout),
         }
@@ -70,6 +73,7 @@ impl Writer {
                     idle_since: begun,
                     wanted_since: None,
                     spent: Duration::ZERO,
+                    spent_before: Duration::ZERO,
                 });
                 self.spent_on_lease(begun);
                 let _ = granted.send(Ok(()));
@@ -156,8 +160,9 @@ impl Writer {
         let wanted = !self.queue.is_empty() || !self.held.is_empty();
         let now = Instant::now();
         self.lease.as_mut().is_some_and(|lease| {
-            if wanted {
-                lease.wanted_since.get_or_insert(now);
+            if wanted && lease.wanted_since.is_none() {
+                lease.wanted_since = Some(now);
+                lease.spent_before = lease.spent;
             }
             lease.ends_at(self.idle_timeout) <= now
         })
