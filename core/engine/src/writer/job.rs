@@ -1,7 +1,8 @@
 use std::time::Instant;
 
 use ha_core::{
-    AttemptName, Batch, Description, Error, Reply, Result, ResultSet, Seq, Token, Value,
+    AttemptName, Batch, Description, Error, Params, Reply, Result, ResultSet, Seq, Statement,
+    Token, Value,
 };
 use ha_sqlite::{Interrupt, Moment};
 use sha2::{Digest as _, Sha256};
@@ -192,7 +193,8 @@ impl Step {
 
     /// Bytes it takes to keep.
     pub(crate) fn size(&self) -> usize {
-        self.batch.statements.iter().map(|statement| statement.sql.len() + 64).sum()
+        let size = |statement: &Statement| statement.sql.len() + bytes(&statement.params) + 64;
+        self.batch.statements.iter().map(size).sum()
     }
 }
 
@@ -217,4 +219,25 @@ fn add_bytes(hash: &mut Sha256, kind: u8, bytes: &[u8]) {
     hash.update([kind]);
     hash.update((bytes.len() as u64).to_be_bytes());
     hash.update(bytes);
+}
+
+/// Bytes that the values take.
+fn bytes(params: &Params) -> usize {
+    match params {
+        Params::None => 0,
+        Params::Positional(values) => values.iter().map(Value::size).sum(),
+        Params::Named(values) => values.iter().map(|(name, value)| name.len() + value.size()).sum(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_of_a_step_counts_its_parameters() {
+        let insert = Statement::with("INSERT INTO t VALUES(?)", vec![vec![0; 1 << 20].into()]);
+        let batch = Batch { statements: vec![insert], ..Batch::default() };
+        assert!(Step::new(batch).size() > 1 << 20);
+    }
 }
