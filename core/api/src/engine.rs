@@ -4,7 +4,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::{
-    AttemptName, Batch, ByteStream, Description, Limits, ReadLevel, Reply, Result, Seq, Token,
+    AttemptName, Batch, ByteStream, Description, Health, Limits, ReadLevel, Reply, Result, Seq,
+    Token,
 };
 
 /// A node, as its front-ends see it.
@@ -22,6 +23,12 @@ pub trait Engine: Debug + Send + Sync + 'static {
 
     /// How the node is.
     fn status(&self) -> Status;
+
+    /// How the node is, in detail: asks the database and the log, and waits some seconds for
+    /// each at most. An engine that knows no more than its status says that.
+    async fn health(&self) -> Health {
+        self.status().into()
+    }
 }
 
 /// A client's connection to a node: at most one open transaction, one call at a time.

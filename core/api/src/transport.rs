@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 
-use crate::{AttemptId, Lineage, Result, RunningHash, Seq};
+use crate::{AttemptId, Lineage, Result, RunningHash, Seq, TransportHealth};
 
 /// A stream of chunks of any size; an error ends it.
 pub type ByteStream = BoxStream<'static, Result<Bytes>>;
@@ -55,6 +55,12 @@ pub trait ChangeTransport: Debug + Display + Send + Sync + 'static {
     /// Forgets a snapshot; no error if there is none. Who reads its body meanwhile may get an
     /// error.
     async fn remove_snapshot(&self, meta: &SnapshotMeta) -> Result<()>;
+
+    /// How the transport is. It does not ask the log, so that it answers when nothing else does;
+    /// one that knows nothing says nothing.
+    async fn health(&self) -> TransportHealth {
+        TransportHealth::default()
+    }
 
     /// Ends all subscriptions and releases connections. Later calls fail with
     /// [`crate::Error::Closed`]; closing again is no error.

@@ -7,7 +7,9 @@
 
 pub mod machine;
 
+mod audit;
 mod begin;
+mod health;
 mod node;
 mod options;
 mod readers;
@@ -17,6 +19,7 @@ mod snapshot;
 mod store;
 mod writer;
 
+pub use audit::fingerprint;
 pub use begin::{Found, inspect};
 pub use node::Node;
 pub use options::NodeOptions;

@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use ha_core::{
-    AttemptName, ChangeTransport, Engine, Error, Outcome, Result, Seq, Session, SessionOptions,
-    Snapshot, Status, Token,
+    AttemptName, ChangeTransport, Engine, Error, Health, Outcome, Result, Seq, Session,
+    SessionOptions, Snapshot, Status, Token,
 };
 use ha_sqlite::{Durability, OpenOptions};
 use parking_lot::Mutex;
@@ -29,7 +29,7 @@ pub struct Node {
     pub(crate) readers: Arc<Readers>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) inbox: Sender<Message>,
-    transport: Arc<dyn ChangeTransport>,
+    pub(crate) transport: Arc<dyn ChangeTransport>,
     thread: Mutex<Option<JoinHandle<()>>>,
     /// Dropped last: closing a file gives up all locks the process has on it.
     _lock: File,
@@ -68,6 +68,7 @@ impl Node {
             compat_v007: options.compat_v007,
             end: start.end,
             stopped: start.stopped.clone(),
+            audit_interval: options.audit_interval,
         };
         let thread = spawn(&options, &open, &start, setup).await?;
         let readers = Arc::new(Readers::new(options.path.clone(), open, options.readers));
@@ -87,7 +88,7 @@ impl Node {
     }
 
     /// Reads something of our own from the newest state.
-    async fn read<T: Send + 'static>(
+    pub(crate) async fn read<T: Send + 'static>(
         &self,
         run: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
@@ -130,6 +131,9 @@ impl Engine for Node {
 
     async fn snapshot(&self) -> Result<Snapshot> {
         self.shared.serving(self.options.replication_timeout).await?;
+        if let Some(reason) = self.shared.distrusted() {
+            return Err(Error::NotReady(reason));
+        }
         snapshot::stream(&self.readers).await
     }
 
@@ -147,6 +151,10 @@ impl Engine for Node {
 
     fn status(&self) -> Status {
         self.shared.status()
+    }
+
+    async fn health(&self) -> Health {
+        self.detail().await
     }
 }
 

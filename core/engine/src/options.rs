@@ -30,6 +30,9 @@ pub struct NodeOptions {
     /// Nodes of v0.0.7 follow the same log: rows that they would not apply exactly are written
     /// in a form that they do.
     pub compat_v007: bool,
+    /// How long after the nodes have compared their states they do again, if the database has
+    /// changed; `None` if this node never asks for it. It takes part when others ask.
+    pub audit_interval: Option<Duration>,
     /// The node takes no writes, for this reason.
     pub read_only: Option<String>,
 }
@@ -50,6 +53,7 @@ impl NodeOptions {
             new_lineage: false,
             own_stream: false,
             compat_v007: false,
+            audit_interval: Some(Duration::from_secs(3_600)),
             read_only: None,
         }
     }

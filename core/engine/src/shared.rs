@@ -1,9 +1,10 @@
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use ha_core::{Error, Readiness, Result, Seq, Status, Token};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use crate::audit::Judged;
 use crate::store::Record;
 
 /// A node that is behind for less than this is not called so: under load every node is, most
@@ -28,6 +29,16 @@ struct Condition {
     trouble: Option<String>,
     stopped: Option<String>,
     unreachable: Option<String>,
+    /// The database was found not to be what the log says.
+    distrusted: Option<String>,
+    audit: Option<LastAudit>,
+}
+
+/// What came of the last audit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LastAudit {
+    pub(crate) at: SystemTime,
+    pub(crate) judged: Judged,
 }
 
 impl Shared {
@@ -63,6 +74,32 @@ impl Shared {
 
     pub(crate) fn reachable(&self, problem: Option<String>) {
         self.condition.lock().unreachable = problem;
+    }
+
+    /// The database is not what the log says, for this reason; or is again.
+    pub(crate) fn distrust(&self, reason: Option<String>) {
+        self.condition.lock().distrusted = reason;
+    }
+
+    /// Why the database must not be copied, if it must not.
+    pub(crate) fn distrusted(&self) -> Option<String> {
+        self.condition.lock().distrusted.clone()
+    }
+
+    /// Notes what came of an audit.
+    pub(crate) fn audited(&self, judged: &Judged) {
+        let last = LastAudit { at: SystemTime::now(), judged: judged.clone() };
+        self.condition.lock().audit = Some(last);
+    }
+
+    /// What came of the last one.
+    pub(crate) fn last_audit(&self) -> Option<LastAudit> {
+        self.condition.lock().audit.clone()
+    }
+
+    /// Whether the log is known to go further than `seq` by more than so many entries.
+    pub(crate) fn is_behind_by(&self, seq: Seq, entries: u64) -> bool {
+        self.condition.lock().end.0.saturating_sub(seq.0) > entries
     }
 
     /// Returns once the node's state is worth reading.
@@ -110,6 +147,7 @@ impl Shared {
         let position = self.token();
         let readiness = match condition {
             Condition { stopped: Some(reason), .. } => Readiness::Stopped(reason),
+            Condition { distrusted: Some(reason), .. } => Readiness::Waiting(reason),
             Condition { unreachable: Some(reason), .. } => {
                 Readiness::Waiting(format!("the log cannot be reached: {reason}"))
             }

@@ -6,6 +6,7 @@
 //! | `POST /v1/query` | the same with a status for each kind of error and RFC 9457 bodies |
 //! | `GET /` | the database as a file |
 //! | `GET /healthz`, `GET /readyz` | whether the process lives, whether clients should come |
+//! | `GET /v1/status` | how the node is, in detail |
 //! | `GET /v1/outcome/<name>` | what became of a transaction that ended as *unknown* |
 //!
 //! # Statements
@@ -49,6 +50,7 @@ mod reply;
 mod request;
 mod routes;
 mod server;
+mod status;
 mod terms;
 mod timestamp;
 mod wire;

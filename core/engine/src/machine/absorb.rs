@@ -3,7 +3,7 @@
 use ha_changes::{Error as FormatError, Kind, Meta};
 use ha_core::Stored;
 
-use super::{Action, How, Machine, Phase, Settling, WaitReason, Waiting};
+use super::{Action, Heard, How, Machine, Phase, Settling, WaitReason, Waiting};
 
 impl Machine {
     pub(super) fn delivered(&mut self, stored: Stored) -> Vec<Action> {
@@ -36,7 +36,12 @@ impl Machine {
             Err(reason) => return self.stop(reason),
         };
         let Stored { seq, payload } = stored;
-        vec![Action::Apply { seq, hash, payload, how }]
+        let audit = match &how {
+            // Before the next entry: the database has the state that the mark asks for.
+            How::Audit(heard) => Some(Action::Audit(heard.clone())),
+            How::Ours(_) | How::Foreign(_) | How::Base(_) | How::Nothing(_) => None,
+        };
+        audit.into_iter().chain([Action::Apply { seq, hash, payload, how }]).collect()
     }
 
     pub(super) fn meaning(&self, stored: &Stored) -> Result<How, String> {
@@ -61,6 +66,10 @@ impl Machine {
         // It changes nothing wherever it stands: a barrier is appended without a condition.
         if meta.kind == Kind::Noop {
             return Ok(How::Nothing(None));
+        }
+        if let Kind::Audit(audit) = &meta.kind {
+            let (seq, node, audit) = (stored.seq, entry.node.clone(), audit.clone());
+            return Ok(How::Audit(Heard { seq, node, audit }));
         }
         if !self.follows(meta) {
             return Ok(How::Nothing(Some("it was made on another state".to_owned())));

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use ha_changes::{BaseSnapshot, Entry};
+use ha_changes::{Audit, BaseSnapshot, Entry};
 use ha_core::{
     AppendError, Appended, AttemptId, AttemptName, Bounds, Draft, Error, RunningHash, Seq, Stored,
 };
@@ -132,10 +132,23 @@ pub enum Action {
         /// What it means.
         how: How,
     },
+    /// Take part in comparing the nodes' states. The database has the state of that place.
+    Audit(Heard),
     /// Subscribe anew from here.
     Resubscribe(Seq),
     /// Say so; the node takes no writes and applies nothing any more.
     Stop(String),
+}
+
+/// A step of comparing the nodes' states, as the log has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heard {
+    /// Its place.
+    pub seq: Seq,
+    /// Who made it.
+    pub node: String,
+    /// What it is.
+    pub audit: Audit,
 }
 
 /// What becomes of the transactions of a group that was rolled back.
@@ -161,6 +174,8 @@ pub enum How {
     Foreign(Box<Entry>),
     /// A base: the database becomes its snapshot.
     Base(BaseSnapshot),
+    /// A step of comparing the nodes' states, which changes nothing.
+    Audit(Heard),
     /// It changes no state; the reason, if it should have.
     Nothing(Option<String>),
 }

@@ -19,7 +19,7 @@ use ha_changes::{Base, Entry, Kind, Meta};
 use ha_core::{AttemptId, Error, Lineage, RunningHash, Seq, Stored};
 
 pub use bounds::compare;
-pub use event::{Action, Event, Fate, Folded, How};
+pub use event::{Action, Event, Fate, Folded, Heard, How};
 
 use barrier::Reads;
 use phase::{Attempt, Blocked, Phase, Settling, WaitReason, Waiting};

@@ -153,7 +153,7 @@ impl Store {
 pub(crate) fn transactions(entry: &Entry) -> u32 {
     match entry.meta.as_ref().map(|meta| &meta.kind) {
         Some(Kind::Transactions(marks)) => u32::try_from(marks.len()).unwrap_or(u32::MAX),
-        Some(Kind::Noop | Kind::Base(_)) => 0,
+        Some(Kind::Noop | Kind::Base(_) | Kind::Audit(_)) => 0,
         None => 1,
     }
 }

@@ -54,6 +54,10 @@ impl Link {
         &self.transport
     }
 
+    pub(crate) fn inbox(&self) -> Sender<Message> {
+        self.inbox.clone()
+    }
+
     pub(crate) fn runtime(&self) -> &Handle {
         &self.runtime
     }

@@ -1,5 +1,6 @@
 //! The writer thread: it owns all writing to SQLite, and drives the machine.
 
+mod audit;
 mod encoding;
 mod group;
 mod job;
@@ -25,6 +26,8 @@ use crate::machine::{Event, Identity, Machine};
 use crate::shared::Shared;
 use crate::store::{Record, Store};
 
+use audit::Auditor;
+pub(crate) use audit::Hashed;
 use group::Group;
 pub(crate) use job::{Command, Job, Lease, LeaseId, Ran, ReadOf, Step};
 use lease::Leased;
@@ -58,6 +61,8 @@ pub(crate) enum Message {
     /// What the log has at a place that this node has applied; `None` if it no longer
     /// stores so old entries.
     Verified(Seq, Option<Option<Stored>>),
+    /// The state at an audit mark.
+    Hashed(Hashed),
     /// Finish what was accepted and end.
     Stop,
 }
@@ -104,6 +109,7 @@ pub(crate) struct Writer {
     alone: usize,
     stages: Stages,
     touched: Touched,
+    auditor: Auditor,
     started: Instant,
     stopping: bool,
 }
@@ -123,6 +129,8 @@ pub(crate) struct Setup {
     pub(crate) end: Seq,
     /// The node stands still from the start, for this reason.
     pub(crate) stopped: Option<String>,
+    /// How long after one audit mark the next is due; `None` if this node makes none.
+    pub(crate) audit_interval: Option<Duration>,
 }
 
 impl Writer {
@@ -137,6 +145,13 @@ impl Writer {
         let capabilities = setup.link.transport().capabilities();
         let machine = Machine::new(setup.identity.clone(), record.position, setup.end)
             .with_readable_log(capabilities.readable);
+        let auditor = Auditor::new(
+            path.to_owned(),
+            options.clone(),
+            setup.link.inbox(),
+            setup.identity.node.clone(),
+            setup.audit_interval,
+        );
         let mut writer = Self {
             store,
             machine,
@@ -161,6 +176,7 @@ impl Writer {
             alone: 0,
             stages: Stages::default(),
             touched: Touched::default(),
+            auditor,
             started: Instant::now(),
             stopping: false,
         };
@@ -189,6 +205,7 @@ impl Writer {
             self.expire();
             self.work();
             self.mind_lease();
+            self.mind_audit();
             if !self.verifying && self.lease.is_none() {
                 self.tell(Event::Quiet);
             }
@@ -205,7 +222,9 @@ impl Writer {
         let machine = machine.map(|at| self.started + at);
         let probe = (self.probes && !self.probing).then(|| self.probed + PROBE);
         let lease = self.lease.as_ref().map(|lease| lease.ends_at(self.idle_timeout));
-        match machine.into_iter().chain(self.first_deadline()).chain(probe).chain(lease).min() {
+        let audit = self.auditor.wakes_at(self.started);
+        let others = self.first_deadline().into_iter().chain(probe).chain(lease).chain(audit);
+        match machine.into_iter().chain(others).min() {
             Some(at) => self.inbox.recv_timeout(at.saturating_duration_since(Instant::now())),
             None => self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
         }
@@ -270,6 +289,7 @@ impl Writer {
                 )));
             }
             Message::Verified(seq, found) => self.verified(seq, found),
+            Message::Hashed(hashed) => self.hashed(hashed),
             Message::Stop => self.stopping = true,
         }
     }

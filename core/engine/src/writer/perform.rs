@@ -22,6 +22,7 @@ impl Writer {
             Action::Read(seq) => self.link.read(seq),
             Action::Verify(seq) => self.verify(seq),
             Action::AskBounds => self.ask_bounds(),
+            Action::Audit(heard) => self.audit(heard),
             Action::Resubscribe(from) => self.link.subscribe(from),
             Action::Commit { folded, seq, hash, payload } => {
                 return Some(self.commit(&folded, seq, hash, payload));
@@ -54,6 +55,7 @@ impl Writer {
                 self.stages.committed(group.jobs.len(), begun.elapsed());
                 self.shared.heard_of(seq);
                 self.touched.note(group.touches, seq);
+                self.auditor.note_change();
                 // Readers on this node see it before its clients are told.
                 self.publish();
                 let token = self.token();
@@ -109,9 +111,11 @@ impl Writer {
         let outcome = match how {
             How::Ours(entry) | How::Foreign(entry) => {
                 self.touched.note(Touches::of(&entry.changes), seq);
+                self.auditor.note_change();
                 self.store.apply(&entry, record(transactions(&entry)), payload)
             }
             How::Nothing(reason) => self.store.skip(record(0), payload, reason),
+            How::Audit(_) => self.store.skip(record(0), payload, None),
             How::Base(base) => return self.adopt(seq, payload, base),
         };
         match outcome {
@@ -146,6 +150,7 @@ impl Writer {
         let record = Record { position, transactions: 0 };
         tracing::info!(%seq, bytes = base.bytes, "restoring the log's base");
         self.touched.note(Touches::everything(), seq);
+        self.auditor.renewed();
         let restored =
             self.fetch(&base).and_then(|file| self.store.restore(file.path(), record, payload));
         match restored {

@@ -34,6 +34,7 @@ fn the_defaults_are_those_of_v0_0_7_on_loopback() {
             policy: StartPolicy::Default,
             new_lineage: false,
             compat: None,
+            audit_interval: Some(Duration::from_secs(60 * 60)),
         }
     );
     let http = config.http.clone().unwrap();
@@ -223,9 +224,11 @@ fn zero_is_no_limit_where_the_help_says_so() {
         "--max-result-bytes=0",
         "--statement-timeout=0",
         "--replication-max-age=0",
+        "--audit-interval=0",
     ]);
     assert_eq!(config.limits, ha_core::Limits::default());
     assert_eq!(config.replication.max_age, None);
+    assert_eq!(config.replication.audit_interval, None);
 }
 
 #[test]

@@ -164,6 +164,7 @@ fn node_options(
         new_lineage: config.replication.new_lineage,
         own_stream,
         compat_v007: config.replication.compat.is_some(),
+        audit_interval: config.replication.audit_interval,
         read_only: open.read_only.then(|| "the database was opened with mode=ro".to_owned()),
         ..NodeOptions::new(config.node.clone(), place.path())
     })

@@ -4,10 +4,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use ha_changes::Audit;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use super::*;
+use crate::machine::Heard;
 
 const SEEDS: u64 = 3_000;
 const NODES: usize = 3;
@@ -61,6 +63,8 @@ struct World {
     told: BTreeMap<u64, Told>,
     writes: u64,
     asked: u64,
+    /// The rows that the first node to pass an audit mark had there.
+    marks: HashMap<Seq, Vec<u64>>,
     /// Faults happen; otherwise everything runs to its end.
     faulty: bool,
 }
@@ -88,6 +92,7 @@ impl World {
             told: BTreeMap::new(),
             writes: 0,
             asked: 0,
+            marks: HashMap::new(),
             faulty: true,
         }
     }
@@ -121,10 +126,11 @@ impl World {
 
     fn step(&mut self) {
         let node = self.random.random_range(0..NODES);
-        match self.random.random_range(0..12) {
+        match self.random.random_range(0..13) {
             0 if self.faulty => self.ask(node),
             10 if self.faulty => self.read_strongly(node),
             11 => self.tell(node, Event::Quiet),
+            12 if self.faulty => self.mark(node),
             1 => self.arrive(),
             2 | 3 => self.deliver(node),
             4 => self.tick(node),
@@ -146,6 +152,20 @@ impl World {
         let known = known.map(|(write, _)| *write).collect();
         self.nodes[at].reads.push((self.asked, known));
         self.tell(at, Event::Asked { read: self.asked });
+    }
+
+    /// Everybody is to have the same state where this comes to stand.
+    fn mark(&mut self, at: usize) {
+        let meta = self.nodes[at].machine.next_meta(Kind::Audit(Audit::Mark));
+        let draft =
+            Draft { expect: None, attempt: meta.id, parts: vec![bytes(Some(meta), Vec::new())] };
+        self.sent.push((at, draft));
+    }
+
+    fn audit(&mut self, at: usize, heard: &Heard) {
+        let rows = &self.nodes[at].rows;
+        let expected = self.marks.entry(heard.seq).or_insert_with(|| rows.clone());
+        assert_eq!(rows, expected, "node {at} is asked for another state at {}", heard.seq);
     }
 
     fn serve(&mut self, at: usize, upto: u64) {
@@ -252,6 +272,7 @@ impl World {
             Action::Serve(upto) => self.serve(at, upto),
             Action::Rollback(fate) => self.roll_back(at, &fate),
             Action::Apply { seq, hash, how, .. } => return Some(self.apply(at, seq, hash, &how)),
+            Action::Audit(heard) => self.audit(at, &heard),
             Action::Resubscribe(from) => self.nodes[at].next_delivery = from.0,
             Action::Stop(reason) => panic!("node {at} stopped: {reason}"),
         }
@@ -329,7 +350,7 @@ impl World {
         if let How::Ours(entry) = how {
             node.rows.extend(entry.changes.iter().map(number));
         } else {
-            assert!(matches!(how, How::Nothing(None)), "{how:?}");
+            assert!(matches!(how, How::Nothing(None) | How::Audit(_)), "{how:?}");
         }
         if let Some(write) = node.applying.take() {
             self.answer(write, Told::Committed);
