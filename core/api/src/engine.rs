@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use crate::transport::no_members;
 use crate::{
     AttemptName, Batch, ByteStream, Description, Health, Limits, ReadLevel, Reply, Result, Seq,
     Token,
@@ -28,6 +29,11 @@ pub trait Engine: Debug + Send + Sync + 'static {
     /// each at most. An engine that knows no more than its status says that.
     async fn health(&self) -> Health {
         self.status().into()
+    }
+
+    /// See [`crate::ChangeTransport::remove_member`].
+    async fn remove_member(&self, name: &str) -> Result<()> {
+        Err(no_members(name))
     }
 }
 

@@ -72,6 +72,8 @@ pub struct Members {
     pub needed: usize,
     /// The names of those that are there, this one's first.
     pub here: Vec<String>,
+    /// The names of those that are not, as far as they are known.
+    pub away: Vec<String>,
     /// The one that leads, if there is one.
     pub leader: Option<String>,
     /// The configured addresses where nobody answers.
@@ -88,10 +90,12 @@ impl Members {
     /// What is missing, in words; `None` if nothing is that writes need.
     #[must_use]
     pub fn lacking(&self) -> Option<String> {
-        if self.have_quorum() {
-            return None;
-        }
         let Self { size, needed, here, silent, .. } = self;
+        match (self.have_quorum(), &self.leader) {
+            (true, Some(_)) => return None,
+            (true, None) => return Some("the servers are electing a leader".to_owned()),
+            (false, _) => {}
+        }
         let silent = match &silent[..] {
             [] => String::new(),
             silent => format!(", nobody answers at {}", silent.join(", ")),
@@ -129,10 +133,13 @@ mod tests {
             size: 3,
             needed: 2,
             here: names(here),
-            leader: None,
+            away: Vec::new(),
+            leader: Some("a".to_owned()),
             silent: names(silent),
         };
         assert_eq!(of(&["a", "b"], &["c:1"]).lacking(), None);
+        let leaderless = Members { leader: None, ..of(&["a", "b"], &[]) };
+        assert!(leaderless.lacking().unwrap().contains("electing"));
         let text = of(&["a"], &["b:1", "c:1"]).lacking().unwrap();
         assert_eq!(
             text,

@@ -17,8 +17,8 @@ use crate::options::NodeOptions;
 use crate::store::{self, Record};
 use file::{Looked, look};
 
-pub(crate) use file::lock;
 pub use file::{Found, inspect};
+pub(crate) use file::{found, lock};
 
 /// How the node starts.
 #[derive(Debug)]

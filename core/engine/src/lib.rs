@@ -9,6 +9,7 @@ pub mod machine;
 
 mod audit;
 mod begin;
+mod examine;
 mod health;
 mod node;
 mod options;
@@ -21,5 +22,6 @@ mod writer;
 
 pub use audit::fingerprint;
 pub use begin::{Found, inspect};
+pub use examine::{Examined, examine};
 pub use node::Node;
 pub use options::NodeOptions;

@@ -153,6 +153,10 @@ impl Engine for Node {
         self.shared.status()
     }
 
+    async fn remove_member(&self, name: &str) -> Result<()> {
+        self.transport.remove_member(name).await
+    }
+
     async fn health(&self) -> Health {
         self.detail().await
     }

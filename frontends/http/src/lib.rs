@@ -7,6 +7,7 @@
 //! | `GET /` | the database as a file |
 //! | `GET /healthz`, `GET /readyz` | whether the process lives, whether clients should come |
 //! | `GET /v1/status` | how the node is, in detail |
+//! | `DELETE /v1/members/<name>` | takes a member out of the cluster of embedded servers |
 //! | `GET /v1/outcome/<name>` | what became of a transaction that ended as *unknown* |
 //!
 //! # Statements

@@ -7,7 +7,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware;
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use ha_core::{AttemptName, Engine, Outcome, Readiness};
 use serde_json::json;
 
@@ -32,6 +32,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/readyz", get(ready).post(run))
         .route("/v1/query", post(run))
         .route("/v1/status", get(tell_status))
+        .route("/v1/members/{name}", delete(remove_member))
         .route("/v1/outcome/{name}", get(outcome))
         .fallback(elsewhere)
         .method_not_allowed_fallback(wrong_method)
@@ -66,6 +67,7 @@ async fn elsewhere(state: State<Arc<App>>, request: Request) -> Response {
 async fn wrong_method(uri: Uri) -> Response {
     let allowed = match uri.path() {
         "/v1/query" => "POST",
+        path if path.starts_with("/v1/members/") => "DELETE",
         path if path.starts_with("/v1/") => "GET, HEAD",
         _ => "GET, HEAD, POST",
     };
@@ -87,6 +89,13 @@ async fn tell_status(State(app): State<Arc<App>>) -> Response {
     let body = status::health(&health);
     let response = query::json(format!("{body}\n").into_bytes());
     query::with_position(response, health.status.position)
+}
+
+async fn remove_member(State(app): State<Arc<App>>, Path(name): Path<String>) -> Response {
+    match app.engine.remove_member(&name).await {
+        Ok(()) => query::json(format!("{}\n", json!({ "removed": name })).into_bytes()),
+        Err(error) => Failure::from(error).into_response(Style::Problem),
+    }
 }
 
 async fn outcome(State(app): State<Arc<App>>, Path(name): Path<String>) -> Response {

@@ -71,6 +71,7 @@ fn carried(transport: &TransportHealth) -> Value {
             "needed": members.needed,
             "quorum": members.have_quorum(),
             "here": members.here,
+            "away": members.away,
             "leader": members.leader,
             "silent": members.silent,
         })

@@ -5,10 +5,11 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use ha_core::{
     AppendError, Appended, Bounds, ByteStream, Capabilities, ChangeTransport, Delivery, Draft,
-    Result, Seq, SnapshotMeta, Stored,
+    Result, Seq, SnapshotMeta, Stored, TransportHealth,
 };
 use ha_jetstream::JetStream;
 
+use crate::health;
 use crate::space::Space;
 use crate::starting::{Starting, blocking};
 use crate::{Options, Server};
@@ -19,6 +20,8 @@ pub struct Embedded {
     server: Arc<Server>,
     stream: Arc<JetStream>,
     space: Space,
+    /// Where the servers of the cluster listen.
+    peers: Vec<String>,
 }
 
 impl Embedded {
@@ -32,6 +35,7 @@ impl Embedded {
     /// Errors are those of [`Server::start`] and [`JetStream::connect`].
     pub async fn open(server: Options, stream: ha_jetstream::Options) -> Result<Arc<Self>> {
         let space = Space::new(server.config_file.is_none().then(|| server.store_dir.clone()));
+        let peers = server.cluster.as_ref().map_or_else(Vec::new, |cluster| cluster.peers.clone());
         let token = server.token.clone().filter(|_| server.config_file.is_none());
         let server = blocking(move || Server::start(server)).await??;
         let options = ha_jetstream::Options {
@@ -48,7 +52,7 @@ impl Embedded {
             JetStream::connect(options).await
         };
         let (server, stream) = starting.finish(connected).await?;
-        Ok(Arc::new(Self { server, stream, space }))
+        Ok(Arc::new(Self { server, stream, space, peers }))
     }
 
     /// The server.
@@ -118,6 +122,19 @@ impl ChangeTransport for Embedded {
 
     async fn remove_snapshot(&self, meta: &SnapshotMeta) -> Result<()> {
         self.stream.remove_snapshot(meta).await
+    }
+
+    async fn health(&self) -> TransportHealth {
+        TransportHealth {
+            name: self.to_string(),
+            warnings: self.warnings(),
+            members: health::members(&self.server, &self.peers).await,
+        }
+    }
+
+    async fn remove_member(&self, name: &str) -> Result<()> {
+        let (server, name) = (Arc::clone(&self.server), name.to_owned());
+        blocking(move || server.remove_member(&name)).await?
     }
 
     async fn close(&self) -> Result<()> {

@@ -98,7 +98,10 @@ impl Link {
     pub(crate) fn ask_bounds(&self, position: Seq) {
         let (transport, inbox) = self.ends();
         self.runtime.spawn(async move {
-            let result = transport.bounds().await;
+            let result = match transport.bounds().await {
+                Ok(bounds) => Ok(bounds),
+                Err(error) => Err(explained(&transport, error).await),
+            };
             let _ = inbox.send(Message::Bounds { position, result });
         });
     }
@@ -141,6 +144,15 @@ async fn read_surely(
     }
 }
 
+/// The error of a log that does not answer, and which of its servers are missing.
+async fn explained(transport: &Arc<dyn ChangeTransport>, error: Error) -> Error {
+    let lacking = transport.health().await.members.and_then(|members| members.lacking());
+    match lacking {
+        Some(lacking) => Error::transport(lacking, error),
+        None => error,
+    }
+}
+
 async fn follow(transport: Arc<dyn ChangeTransport>, inbox: Sender<Message>, from: Seq) {
     let permits = Arc::new(Semaphore::new(AHEAD));
     let mut next = from;
@@ -151,7 +163,7 @@ async fn follow(transport: Arc<dyn ChangeTransport>, inbox: Sender<Message>, fro
                 let _ = inbox.send(Message::News(News::Truncated(error)));
                 return;
             }
-            Err(error) => News::Unreachable(error.to_string()),
+            Err(error) => News::Unreachable(explained(&transport, error).await.to_string()),
         };
         if inbox.send(Message::News(news)).is_err() {
             return;
