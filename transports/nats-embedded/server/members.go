@@ -40,14 +40,27 @@ func (n *node) members() *members {
 		Size: info.Meta.Size, Needed: info.Meta.QuorumNeeded, Leader: info.Meta.Leader,
 		Here: []string{n.server.Name()}, Away: []string{},
 	}
+	connected := n.connected()
 	for _, peer := range info.Meta.Replicas {
-		if peer.Offline {
-			known.Away = append(known.Away, peer.Name)
-		} else {
+		if connected[peer.Name] {
 			known.Here = append(known.Here, peer.Name)
+		} else {
+			known.Away = append(known.Away, peer.Name)
 		}
 	}
 	return known
+}
+
+// connected tells which servers have a connection with this one. The cluster itself takes much
+// longer to see that a server is gone.
+func (n *node) connected() map[string]bool {
+	names := map[string]bool{}
+	if routes, err := n.server.Routez(nil); err == nil {
+		for _, route := range routes.Routes {
+			names[route.RemoteName] = true
+		}
+	}
+	return names
 }
 
 // remove takes a member out of the cluster for good; most of the others have to agree.

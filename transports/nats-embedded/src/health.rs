@@ -16,8 +16,9 @@ pub(crate) async fn members(server: &Server, peers: &[String]) -> Option<Members
     Some(Members { silent: silent(peers).await, ..known })
 }
 
-/// The addresses where nobody accepts a connection.
-async fn silent(peers: &[String]) -> Vec<String> {
+/// The addresses, each `host:port`, where nobody accepts a connection; asks all at once, for
+/// half a second.
+pub async fn silent(peers: &[String]) -> Vec<String> {
     let answers = join_all(peers.iter().map(|peer| timeout(PATIENCE, TcpStream::connect(peer))));
     let silent =
         answers.await.into_iter().zip(peers).filter(|(answer, _)| !matches!(answer, Ok(Ok(_))));

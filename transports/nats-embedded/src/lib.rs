@@ -18,5 +18,6 @@ mod starting;
 
 pub use cluster::Cluster;
 pub use embedded::Embedded;
+pub use health::silent;
 pub use options::{Options, Sync};
 pub use server::Server;

@@ -8,7 +8,7 @@ use ha_engine::Found;
 use ha_jetstream::JetStream;
 use ha_memory::Local;
 
-use crate::config::{Config, Credentials, Transport};
+use crate::config::{Config, Credentials, EmbeddedServer, Transport};
 
 /// The transport, and whether its stream was made by a server of this process just now.
 pub(super) async fn open(
@@ -34,6 +34,24 @@ pub(super) async fn open(
             embedded::open(config, server, stream(config, credentials)).await
         }
     }
+}
+
+/// What a log that does not open is waited for, in words.
+pub(super) async fn waited_for(config: &Config) -> String {
+    let silent = match &config.transport {
+        Transport::Embedded { server: EmbeddedServer::Options(options), .. } => {
+            let peers = options.cluster.as_ref().map_or(&[][..], |cluster| &cluster.peers);
+            embedded::silent(peers).await
+        }
+        Transport::Local | Transport::Jetstream { .. } | Transport::Embedded { .. } => Vec::new(),
+    };
+    if silent.is_empty() {
+        return "the node is starting: it waits for its log".to_owned();
+    }
+    format!(
+        "the node is starting: it waits for most servers of the cluster, and nobody answers at {}",
+        silent.join(", ")
+    )
 }
 
 fn local(found: Found) -> Local {
@@ -82,6 +100,11 @@ mod embedded {
              --replication-url, or start alone with --nats-port 0"
         )
     }
+
+    #[allow(clippy::unused_async, reason = "the same shape as with the server")]
+    pub(super) async fn silent(_: &[String]) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 #[cfg(feature = "nats-embedded")]
@@ -94,6 +117,8 @@ mod embedded {
     use anyhow::{Context, Result, bail};
     use ha_core::ChangeTransport;
     use ha_nats_embedded::{Embedded, Options, Sync};
+
+    pub(super) use ha_nats_embedded::silent;
 
     use crate::config::{Config, EmbeddedServer, ServerOptions};
     use crate::values::NatsSync;
