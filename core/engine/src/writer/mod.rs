@@ -88,6 +88,8 @@ pub(crate) struct Writer {
     patience: Duration,
     max_entry: usize,
     compat_v007: bool,
+    /// Other nodes may have written what this one has not applied.
+    is_replicated: bool,
     queue: VecDeque<Work>,
     /// The group that is executed and not decided.
     open: Option<Group>,
@@ -164,6 +166,7 @@ impl Writer {
             patience: setup.patience,
             max_entry: capabilities.max_part_bytes,
             compat_v007: setup.compat_v007,
+            is_replicated: capabilities.replicated,
             queue: VecDeque::new(),
             open: None,
             lease: None,
