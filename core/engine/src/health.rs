@@ -66,7 +66,7 @@ fn outcome(last: LastAudit) -> AuditOutcome {
     let difference = match verdict {
         Verdict::Agree => None,
         Verdict::OthersDiffer { nodes, tables } => Some(Difference { nodes, tables, here: false }),
-        Verdict::Differs { nodes, tables } => Some(Difference { nodes, tables, here: true }),
+        Verdict::Differs { nodes, tables, .. } => Some(Difference { nodes, tables, here: true }),
     };
     AuditOutcome { mark, at, nodes: reports, difference }
 }

@@ -43,8 +43,8 @@ pub(crate) enum Verdict {
     Agree,
     /// Most nodes are as this one, these are not.
     OthersDiffer { nodes: Vec<String>, tables: Vec<String> },
-    /// Most nodes, or all if there is no majority, are not as this one.
-    Differs { nodes: Vec<String>, tables: Vec<String> },
+    /// This one is not as most nodes, or nobody knows who is right.
+    Differs { nodes: Vec<String>, tables: Vec<String>, outvoted: bool },
 }
 
 impl Ledger {
@@ -118,7 +118,7 @@ fn compare(own: &str, reports: &BTreeMap<String, AuditReport>) -> Option<Verdict
     let right = others.iter().find(|(_, report)| is_majority(&report.total));
     let against = right.map_or(&others[..], std::slice::from_ref);
     let tables = differing(mine, against.iter().map(|(_, report)| *report));
-    Some(Verdict::Differs { nodes, tables })
+    Some(Verdict::Differs { nodes, tables, outvoted: right.is_some() })
 }
 
 /// The tables in which one of the others is another.
@@ -163,16 +163,16 @@ mod tests {
         judged.verdict
     }
 
-    fn differs(nodes: &[&str]) -> Verdict {
+    fn differs(nodes: &[&str], outvoted: bool) -> Verdict {
         let nodes = nodes.iter().map(|&node| node.to_owned()).collect();
-        Verdict::Differs { nodes, tables: vec!["t".to_owned()] }
+        Verdict::Differs { nodes, tables: vec!["t".to_owned()], outvoted }
     }
 
     #[test]
     fn a_strict_majority_is_right() {
         assert_eq!(judged(&[("a", 1)]), Verdict::Agree);
         assert_eq!(judged(&[("a", 1), ("b", 1)]), Verdict::Agree);
-        assert_eq!(judged(&[("a", 1), ("b", 2), ("c", 2)]), differs(&["b", "c"]));
+        assert_eq!(judged(&[("a", 1), ("b", 2), ("c", 2)]), differs(&["b", "c"], true));
         let others =
             Verdict::OthersDiffer { nodes: vec!["c".to_owned()], tables: vec!["t".to_owned()] };
         assert_eq!(judged(&[("a", 1), ("b", 1), ("c", 2)]), others);
@@ -180,15 +180,15 @@ mod tests {
 
     #[test]
     fn without_a_majority_nobody_is_right() {
-        assert_eq!(judged(&[("a", 1), ("b", 2)]), differs(&["b"]));
-        assert_eq!(judged(&[("a", 1), ("b", 2), ("c", 3)]), differs(&["b", "c"]));
-        assert_eq!(judged(&[("a", 1), ("b", 1), ("c", 2), ("d", 2)]), differs(&["c", "d"]));
+        assert_eq!(judged(&[("a", 1), ("b", 2)]), differs(&["b"], false));
+        assert_eq!(judged(&[("a", 1), ("b", 2), ("c", 3)]), differs(&["b", "c"], false));
+        assert_eq!(judged(&[("a", 1), ("b", 1), ("c", 2), ("d", 2)]), differs(&["c", "d"], false));
     }
 
     #[test]
     fn a_node_counts_once() {
         let twice = [("a", 1), ("b", 2), ("b", 1), ("b", 1), ("c", 2)];
-        assert_eq!(judged(&twice), differs(&["b", "c"]));
+        assert_eq!(judged(&twice), differs(&["b", "c"], true));
     }
 
     #[test]

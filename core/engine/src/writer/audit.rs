@@ -16,13 +16,16 @@ use rusqlite::Connection;
 use super::encoding::now_ns;
 use super::{Message, Writer};
 use crate::audit::{Judged, Ledger, StateHash, Verdict, state};
-use crate::machine::{Event, Heard};
+use crate::machine::{Event, Heard, Reseed};
 
 /// A node that is further behind than this does not hash old states.
 const RECENT: u64 = 10_000;
 
 /// How long reports of others are waited for, unless all who reported the last time have.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// So often a database is made anew in a row, while nobody knows who is right.
+const TRIALS: u32 = 3;
 
 /// How long a mark is waited for before it is appended again.
 const LOST: Duration = Duration::from_secs(30);
@@ -44,8 +47,11 @@ pub(super) struct Auditor {
     /// How long that took the last time.
     took: Duration,
     unwanted: Arc<AtomicBool>,
-    /// The database was found to differ and was made anew.
-    on_trial: bool,
+    /// Marks up to this are none of this node's: they were made before it began, or on a state
+    /// that it has given up.
+    after: Seq,
+    /// How often the database was made anew, since it was last found to be right.
+    trials: u32,
 }
 
 /// A state that was hashed.
@@ -63,6 +69,7 @@ impl Auditor {
         inbox: Sender<Message>,
         node: String,
         interval: Option<Duration>,
+        end: Seq,
     ) -> Self {
         let mut auditor = Self {
             path,
@@ -75,7 +82,8 @@ impl Auditor {
             hashing: None,
             took: Duration::ZERO,
             unwanted: Arc::default(),
-            on_trial: false,
+            after: end,
+            trials: 0,
         };
         auditor.wait();
         auditor
@@ -91,11 +99,14 @@ impl Auditor {
     }
 
     /// The database is another one: what was said of the former counts no more.
-    pub(super) fn renewed(&mut self) {
+    pub(super) fn renewed(&mut self, end: Seq) {
         self.unwanted.store(true, Ordering::Relaxed);
-        (self.unwanted, self.hashing) = (Arc::default(), None);
+        (self.unwanted, self.hashing, self.after) = (Arc::default(), None, end);
         self.ledger.forget();
         self.note_change();
+        if self.trials > 0 {
+            self.due = Some(Instant::now());
+        }
     }
 
     /// When the writer has to look after the audit. `started` is its zero.
@@ -153,6 +164,11 @@ impl Writer {
     pub(super) fn audit(&mut self, heard: Heard) {
         match heard.audit {
             Audit::Mark => self.pass_mark(heard.seq),
+            // The own report is known before it is in the log.
+            Audit::Report(report) if heard.node == self.identity.node => {
+                tracing::debug!(mark = %report.mark, "the own report is in the log");
+            }
+            Audit::Report(report) if report.mark <= self.auditor.after => {}
             Audit::Report(report) => {
                 let now = self.started.elapsed();
                 self.auditor.ledger.report(&heard.node, report, now);
@@ -164,7 +180,8 @@ impl Writer {
     fn pass_mark(&mut self, mark: Seq) {
         self.auditor.changed = false;
         self.auditor.wait();
-        if self.auditor.hashing.is_some() || self.shared.is_behind_by(mark, RECENT) {
+        let old = mark <= self.auditor.after;
+        if old || self.auditor.hashing.is_some() || self.shared.is_behind_by(mark, RECENT) {
             tracing::debug!(%mark, "the state at an audit mark is not hashed");
             return;
         }
@@ -247,25 +264,42 @@ impl Writer {
                 tracing::warn!(%mark, ?nodes, ?tables, "other nodes have another state, and most are as this one");
                 self.trusted_again();
             }
-            Verdict::Differs { nodes, tables } => self.differs(*mark, nodes, tables),
+            Verdict::Differs { nodes, tables, outvoted } => {
+                self.differs(*mark, nodes, tables, *outvoted);
+            }
         }
     }
 
     fn trusted_again(&mut self) {
-        self.auditor.on_trial = false;
+        if std::mem::take(&mut self.auditor.trials) > 0 {
+            tracing::info!("the database is what the log says again");
+        }
         self.shared.distrust(None);
     }
 
-    /// This node is wrong, or nobody knows who is.
-    fn differs(&mut self, mark: Seq, nodes: &[String], tables: &[String]) {
-        let tables = if tables.is_empty() { "(many tables)".to_owned() } else { tables.join(", ") };
-        let what = format!(
-            "the database is not the same as on {} at entry {mark}: {tables}",
-            nodes.join(", ")
-        );
-        tracing::error!(%mark, tables, ?nodes, "the database differs from that of other nodes");
+    /// This node is wrong, or nobody knows who is. Its database is made anew, which is right by
+    /// definition: what the log says is the database. When that does not help, the node stops.
+    fn differs(&mut self, mark: Seq, nodes: &[String], tables: &[String], outvoted: bool) {
+        let (tables, nodes) = (listed(tables), nodes.join(", "));
+        let what = format!("the database is not the same as on {nodes} at entry {mark}: {tables}");
+        tracing::error!(%mark, tables, nodes, "the database differs from that of other nodes");
         self.shared.distrust(Some(what.clone()));
-        let advice = "stop this node and start it with an empty database file";
-        self.tell(Event::Failed(format!("{what}; {advice}")));
+        let trials = self.auditor.trials;
+        if trials >= TRIALS || outvoted && trials > 0 {
+            let reason = format!(
+                "{what}, although it was made anew from the log. The nodes may run different versions; \
+                 save the database file, and start this node with an empty one"
+            );
+            return self.tell(Event::Failed(reason));
+        }
+        self.auditor.trials += 1;
+        // Whatever else was hashed is as wrong.
+        self.auditor.renewed(Seq(u64::MAX));
+        let advice = "Start this node with an empty database file";
+        self.tell(Event::Reseed(Reseed::newest(what, advice)));
     }
+}
+
+fn listed(tables: &[String]) -> String {
+    if tables.is_empty() { "a table that is not named".to_owned() } else { tables.join(", ") }
 }

@@ -7,6 +7,7 @@ mod job;
 mod lease;
 mod link;
 mod perform;
+mod reseed;
 mod stages;
 mod strong;
 mod touched;
@@ -22,8 +23,9 @@ use ha_core::{AttemptName, Bounds, Error, Result, Seq, Stored, Token};
 use ha_sqlite::OpenOptions;
 use tokio::sync::oneshot;
 
-use crate::machine::{Event, Identity, Machine};
+use crate::machine::{Event, Identity, Machine, NoSeed, Reseed};
 use crate::shared::Shared;
+use crate::snapshots::{Room, Seed};
 use crate::store::{Record, Store};
 
 use audit::Auditor;
@@ -63,6 +65,8 @@ pub(crate) enum Message {
     Verified(Seq, Option<Option<Stored>>),
     /// The state at an audit mark.
     Hashed(Hashed),
+    /// What the database is to become.
+    Fetched(Result<Seed, NoSeed>),
     /// Finish what was accepted and end.
     Stop,
 }
@@ -82,12 +86,15 @@ pub(crate) struct Writer {
     link: Link,
     inbox: Receiver<Message>,
     shared: Arc<Shared>,
+    room: Room,
     identity: Identity,
     idle_timeout: Duration,
     /// Within this the log must have taken a write.
     patience: Duration,
     max_entry: usize,
     compat_v007: bool,
+    /// Other nodes may have written what this one has not applied.
+    is_replicated: bool,
     queue: VecDeque<Work>,
     /// The group that is executed and not decided.
     open: Option<Group>,
@@ -120,6 +127,7 @@ pub(crate) struct Setup {
     pub(crate) link: Link,
     pub(crate) inbox: Receiver<Message>,
     pub(crate) shared: Arc<Shared>,
+    pub(crate) room: Room,
     pub(crate) identity: Identity,
     pub(crate) idle_timeout: Duration,
     pub(crate) patience: Duration,
@@ -127,10 +135,19 @@ pub(crate) struct Setup {
     pub(crate) compat_v007: bool,
     /// Where the log ended at the start.
     pub(crate) end: Seq,
-    /// The node stands still from the start, for this reason.
-    pub(crate) stopped: Option<String>,
     /// How long after one audit mark the next is due; `None` if this node makes none.
     pub(crate) audit_interval: Option<Duration>,
+    /// What is wrong with the file and the log, if something is.
+    pub(crate) problem: Option<Problem>,
+}
+
+/// Why a node cannot simply go on from its file.
+#[derive(Debug, Clone)]
+pub(crate) enum Problem {
+    /// It stands still, for this reason.
+    Stop(String),
+    /// Its database becomes another state first.
+    Reseed(Reseed),
 }
 
 impl Writer {
@@ -151,6 +168,7 @@ impl Writer {
             setup.link.inbox(),
             setup.identity.node.clone(),
             setup.audit_interval,
+            setup.end,
         );
         let mut writer = Self {
             store,
@@ -158,11 +176,13 @@ impl Writer {
             link: setup.link,
             inbox: setup.inbox,
             shared: setup.shared,
+            room: setup.room,
             identity: setup.identity,
             idle_timeout: setup.idle_timeout,
             patience: setup.patience,
             max_entry: capabilities.max_part_bytes,
             compat_v007: setup.compat_v007,
+            is_replicated: capabilities.replicated,
             queue: VecDeque::new(),
             open: None,
             lease: None,
@@ -180,8 +200,9 @@ impl Writer {
             started: Instant::now(),
             stopping: false,
         };
-        match setup.stopped {
-            Some(reason) => writer.tell(Event::Failed(reason)),
+        match setup.problem {
+            Some(Problem::Stop(reason)) => writer.tell(Event::Failed(reason)),
+            Some(Problem::Reseed(reseed)) => writer.tell(Event::Reseed(reseed)),
             None => writer.link.subscribe(record.position.seq.next()),
         }
         Ok(writer)
@@ -240,8 +261,10 @@ impl Writer {
 
     fn take(&mut self, message: Message) {
         match message {
+            Message::News(news) if news.is_stale() => {}
             Message::Event(_)
             | Message::Bounds { .. }
+            | Message::Fetched(_)
             | Message::News(News::Entry(..) | News::Reconnected(_) | News::Truncated(_))
                 if self.verifying || self.lease.is_some() && !self.says_nothing(&message) =>
             {
@@ -284,12 +307,13 @@ impl Writer {
             }
             Message::News(News::Unreachable(reason)) => self.shared.reachable(Some(reason)),
             Message::News(News::Truncated(error)) => {
-                self.tell(Event::Failed(format!(
-                    "{error}; start from a newer copy of the database (GET / of a node that is ready)"
-                )));
+                let advice =
+                    "Start from a newer copy of the database (GET / of a node that is ready)";
+                self.tell(Event::Reseed(Reseed::newest(error.to_string(), advice)));
             }
             Message::Verified(seq, found) => self.verified(seq, found),
             Message::Hashed(hashed) => self.hashed(hashed),
+            Message::Fetched(found) => self.fetched(found),
             Message::Stop => self.stopping = true,
         }
     }

@@ -274,6 +274,7 @@ impl World {
             Action::Apply { seq, hash, how, .. } => return Some(self.apply(at, seq, hash, &how)),
             Action::Audit(heard) => self.audit(at, &heard),
             Action::Resubscribe(from) => self.nodes[at].next_delivery = from.0,
+            Action::Fetch(target) => panic!("node {at} misses nothing, and fetches {target:?}"),
             Action::Stop(reason) => panic!("node {at} stopped: {reason}"),
         }
         None
