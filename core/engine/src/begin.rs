@@ -10,11 +10,12 @@ use bytes::Bytes;
 use ha_changes::Kind;
 use ha_core::{Bounds, ChangeTransport, Error, Lineage, Result, Seq};
 use ha_sqlite::{OpenOptions, Role, error};
-use rusqlite::Connection;
 
-use crate::machine::{Identity, Position, compare};
+use crate::heal::{Attempts, Healer, Healing};
+use crate::machine::{Identity, Position};
 use crate::options::NodeOptions;
 use crate::store::{self, Record};
+use base::Source;
 use file::{Looked, look};
 
 pub(crate) use file::lock;
@@ -29,6 +30,8 @@ pub(crate) struct Start {
     pub(crate) has_state: bool,
     /// The node stands still, for this reason.
     pub(crate) stopped: Option<String>,
+    /// The log is not the one that was applied, for this reason.
+    pub(crate) misfit: Option<String>,
     /// The entry at the position, if the file has it not.
     pub(crate) entry: Option<Bytes>,
 }
@@ -48,13 +51,11 @@ pub(crate) async fn begin(
         Looked::Nothing => empty(&bounds),
         Looked::Position(record) if !readable => resume(record, &bounds),
         Looked::Foreign(_) if !readable => from_here(bounds.lineage),
-        Looked::Position(record) => match beginning_of(record.position, &bounds, options)? {
-            Beginning::Resume => verified(record, &bounds, options, transport).await?,
-            Beginning::NewBase => base::make(options, identity, transport, &bounds, None).await?,
-            Beginning::Stop(reason) => stand_still(record, &bounds, reason),
-        },
+        Looked::Position(record) => {
+            with_position(record, options, identity, transport, &bounds).await?
+        }
         Looked::Foreign(digest) if bounds.last == Seq::ZERO => {
-            base::make(options, identity, transport, &bounds, Some(digest)).await?
+            base::make(options, identity, transport, &bounds, Source::File(digest)).await?
         }
         Looked::Foreign(digest) => accepted(&options.path, digest, &bounds, transport).await?,
     };
@@ -64,77 +65,59 @@ pub(crate) async fn begin(
     Ok(start)
 }
 
-enum Beginning {
-    Resume,
-    NewBase,
-    Stop(String),
-}
-
-/// What a file with a position and a log mean for each other.
-fn beginning_of(position: Position, bounds: &Bounds, options: &NodeOptions) -> Result<Beginning> {
+/// A file with a position: it goes on there if the log does, or the log can be made to.
+async fn with_position(
+    record: Record,
+    options: &NodeOptions,
+    identity: &Identity,
+    transport: &Arc<dyn ChangeTransport>,
+    bounds: &Bounds,
+) -> Result<Start> {
+    let position = record.position;
     let other_log = bounds.lineage != position.lineage;
-    let stream_is_empty = bounds.last == Seq::ZERO;
-    if position.seq == Seq::ZERO && stream_is_empty {
-        return Ok(Beginning::Resume);
+    if position.seq == Seq::ZERO {
+        return Ok(resume(record, bounds));
     }
-    if stream_is_empty && other_log && (options.own_stream || options.new_lineage) {
+    if other_log && bounds.last == Seq::ZERO && (options.own_stream || options.new_lineage) {
         tracing::warn!(
             database = %options.path.display(),
             position = %position.seq,
             lineage = %position.lineage,
             "the stream is new and empty: this database becomes the base of a new log"
         );
-        return Ok(Beginning::NewBase);
+        return base::make(options, identity, transport, bounds, Source::Log(position)).await;
     }
-    if options.new_lineage {
-        return Err(Error::config(
-            "--new-lineage",
-            format!(
-                "the stream already holds a log (lineage {}, entries {} to {}); a new one begins only on an empty stream",
-                bounds.lineage, bounds.first, bounds.last
-            ),
-        ));
+    let attempts = Attempts { boot: identity.boot, round: 0 };
+    let healer = Healer::new(
+        Arc::clone(transport),
+        options.path.clone(),
+        options.lost.clone(),
+        position,
+        attempts,
+    );
+    match healer.heal().await? {
+        Healing::Adopt { position, payload, end } => {
+            let record = Record { position, transactions: 0 };
+            Ok(Start { entry: Some(payload), end, ..resume(record, bounds) })
+        }
+        _ if options.new_lineage => Err(begun_already(bounds)),
+        Healing::Sound => {
+            Ok(Start { end: transport.bounds().await?.last, ..resume(record, bounds) })
+        }
+        Healing::StartOver { reason, .. } | Healing::Stop(reason) => {
+            Ok(Start { misfit: Some(reason), ..resume(record, bounds) })
+        }
     }
-    if stream_is_empty && other_log {
-        return Ok(Beginning::Stop(format!(
-            "the stream is empty, this database is at {}-{}: if no other node is further, start this \
-             one with --new-lineage to begin a new log from it",
-            position.lineage, position.seq
-        )));
-    }
-    Ok(compare(&position, bounds).err().map_or(Beginning::Resume, Beginning::Stop))
 }
 
-/// Resumes if the log's entry at the position is the one applied here.
-async fn verified(
-    record: Record,
-    bounds: &Bounds,
-    options: &NodeOptions,
-    transport: &Arc<dyn ChangeTransport>,
-) -> Result<Start> {
-    let seq = record.position.seq;
-    if seq == Seq::ZERO || seq < bounds.first {
-        return Ok(resume(record, bounds));
-    }
-    let path = options.path.clone();
-    let kept = blocking(move || {
-        let conn = Connection::open(&path).map_err(error)?;
-        store::entry(&conn, seq).map_err(error)
-    })
-    .await?;
-    let stored = transport.read(seq).await?;
-    match (kept, stored) {
-        (Some(kept), Some(stored)) if kept != stored.payload => Ok(stand_still(
-            record,
-            bounds,
-            format!(
-                "the stream holds another entry at {seq} than the one applied here: it was rewound or \
-                 restored from an old copy, or this database follows another cluster. Start with an \
-                 empty database file to follow the stream"
-            ),
-        )),
-        _ => Ok(resume(record, bounds)),
-    }
+fn begun_already(bounds: &Bounds) -> Error {
+    Error::config(
+        "--new-lineage",
+        format!(
+            "the stream already holds a log (lineage {}, entries {} to {}); a new one begins only on an empty stream",
+            bounds.lineage, bounds.first, bounds.last
+        ),
+    )
 }
 
 /// A file without a position beside a log that has begun is accepted only if it is the very
@@ -167,6 +150,7 @@ async fn accepted(
         end: bounds.last,
         has_state: false,
         stopped: None,
+        misfit: None,
         entry: Some(first.payload),
     })
 }
@@ -180,7 +164,7 @@ fn empty(bounds: &Bounds) -> Start {
             bounds.first
         )
     });
-    Start { record, end: bounds.last, has_state: false, stopped, entry: None }
+    Start { record, end: bounds.last, has_state: false, stopped, misfit: None, entry: None }
 }
 
 fn resume(record: Record, bounds: &Bounds) -> Start {
@@ -189,7 +173,7 @@ fn resume(record: Record, bounds: &Bounds) -> Start {
         record.position.lineage = bounds.lineage;
     }
     let has_state = record.position.seq > Seq::ZERO;
-    Start { record, end: bounds.last, has_state, stopped: None, entry: None }
+    Start { record, end: bounds.last, has_state, stopped: None, misfit: None, entry: None }
 }
 
 fn from_here(lineage: Lineage) -> Start {
@@ -198,12 +182,9 @@ fn from_here(lineage: Lineage) -> Start {
         end: Seq::ZERO,
         has_state: true,
         stopped: None,
+        misfit: None,
         entry: None,
     }
-}
-
-fn stand_still(record: Record, bounds: &Bounds, reason: String) -> Start {
-    Start { record, end: bounds.last, has_state: true, stopped: Some(reason), entry: None }
 }
 
 /// Makes the file and our tables if they are missing, and records the position.
@@ -216,12 +197,11 @@ fn prepare(path: &Path, open: &OpenOptions, record: Record, entry: Option<&[u8]>
         return Ok(());
     }
     // What it kept of another log decides nothing in this one.
-    conn.execute_batch(
-        "BEGIN IMMEDIATE; DELETE FROM _ha_entries; DELETE FROM _ha_keys; DELETE FROM _ha_skipped",
-    )
-    .and_then(|()| store::write_record(&conn, &record, entry))
-    .and_then(|()| conn.execute_batch("COMMIT"))
-    .map_err(error)
+    conn.execute_batch("BEGIN IMMEDIATE")
+        .and_then(|()| store::forget(&conn))
+        .and_then(|()| store::write_record(&conn, &record, entry))
+        .and_then(|()| conn.execute_batch("COMMIT"))
+        .map_err(error)
 }
 
 async fn blocking<T: Send + 'static>(

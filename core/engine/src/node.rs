@@ -68,6 +68,8 @@ impl Node {
             compat_v007: options.compat_v007,
             end: start.end,
             stopped: start.stopped.clone(),
+            misfit: start.misfit.clone(),
+            lost: options.lost.clone(),
         };
         let thread = spawn(&options, &open, &start, setup).await?;
         let readers = Arc::new(Readers::new(options.path.clone(), open, options.readers));

@@ -61,6 +61,13 @@ impl Shared {
         condition.end = condition.end.max(seq);
     }
 
+    /// The node stands at another place, or in another log, which ends at `end`. `serving`: its
+    /// state is worth reading before it is there.
+    pub(crate) fn begin_anew(&self, end: Seq, serving: bool) {
+        *self.condition.lock() = Condition { end, ..Condition::default() };
+        self.serving.send_replace(serving);
+    }
+
     pub(crate) fn reachable(&self, problem: Option<String>) {
         self.condition.lock().unreachable = problem;
     }

@@ -101,7 +101,11 @@ impl Machine {
             | Phase::Settling(Settling { attempt: Attempt { id, .. }, .. }) => {
                 Fate::Applying(self.name(*id))
             }
-            Phase::Idle | Phase::Blocked(_) | Phase::Waiting(_) | Phase::Stopped(_) => {
+            Phase::Idle
+            | Phase::Blocked(_)
+            | Phase::Waiting(_)
+            | Phase::Mending(_)
+            | Phase::Stopped(_) => {
                 return Vec::new();
             }
         };

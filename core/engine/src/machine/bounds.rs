@@ -7,6 +7,9 @@ use super::{Action, Blocked, Machine, Phase, Position, Waiting};
 impl Machine {
     /// Compares the log with the position, after a reconnect or when the end was asked for.
     pub(super) fn bounds(&mut self, bounds: Bounds) -> Vec<Action> {
+        if self.is_mending() {
+            return Vec::new();
+        }
         if self.position.seq == Seq::ZERO {
             self.position.lineage = bounds.lineage;
             self.ground.lineage = bounds.lineage;
@@ -15,10 +18,10 @@ impl Machine {
         // not told by these bounds, only by a read.
         let last = bounds.last.max(self.position.seq);
         if let Err(reason) = compare(&self.position, &Bounds { last, ..bounds }) {
-            return self.stop(reason);
+            return self.misfit(reason);
         }
         if bounds.last < self.position.seq {
-            return vec![Action::Verify(self.position.seq)];
+            return vec![Action::Verify];
         }
         if let Phase::Blocked(Blocked { target, .. }) = &mut self.phase {
             *target = Some(bounds.last);

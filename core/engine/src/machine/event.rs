@@ -46,6 +46,19 @@ pub enum Event {
     },
     /// A base was restored.
     Adopted(Position),
+    /// The log is not the one that was applied here; the text says in what.
+    Misfit(String),
+    /// The log fits the position again.
+    Mended,
+    /// The database stands at another place now, from which the log goes on.
+    StandsAt(Position),
+    /// [`Action::Mend`] has come to nothing.
+    NotMended {
+        /// What is in the way.
+        reason: String,
+        /// Somebody has to act; otherwise it is not known what the log is like.
+        hopeless: bool,
+    },
     /// The commit that [`Action::Commit`] asked for failed on this node.
     CommitFailed {
         /// The entry, which the log has.
@@ -90,9 +103,12 @@ pub enum Action {
     Append(Draft),
     /// Read it and tell [`Event::ReadBack`].
     Read(Seq),
-    /// Compare what the log holds there with what was applied, before anything else that the
-    /// log says is told; tell [`Event::Failed`] if it differs or is gone.
-    Verify(Seq),
+    /// Compare what the log holds at the position with what was applied, before anything else
+    /// that the log says is told; tell [`Event::Misfit`] if it differs or is gone.
+    Verify,
+    /// Do about the log, or the database, what makes them fit, and tell [`Event::Mended`],
+    /// [`Event::StandsAt`] or [`Event::NotMended`].
+    Mend,
     /// Ask for the log's bounds and tell [`Event::Bounds`].
     AskBounds,
     /// Commit the open group as this entry, answer its clients, and tell [`Event::Moved`] or

@@ -10,6 +10,7 @@ mod barrier;
 mod blocked;
 mod bounds;
 mod event;
+mod mend;
 mod phase;
 mod settle;
 
@@ -118,11 +119,12 @@ impl Machine {
         matches!(self.phase, Phase::Idle)
     }
 
-    /// Why the node stopped for good.
+    /// Why the node stands still until somebody acts.
     #[must_use]
     pub fn stopped(&self) -> Option<&str> {
         match &self.phase {
-            Phase::Stopped(reason) => Some(reason),
+            Phase::Stopped(reason)
+            | Phase::Mending(phase::Mending { reason, hopeless: true, .. }) => Some(reason),
             _ => None,
         }
     }
@@ -158,6 +160,10 @@ impl Machine {
             Event::Delivered(stored) => self.delivered(stored),
             Event::Moved { seq, hash } => self.moved(seq, hash),
             Event::Adopted(position) => self.adopted(position),
+            Event::Misfit(reason) => self.misfit(reason),
+            Event::Mended => self.mended(),
+            Event::StandsAt(position) => self.stands_elsewhere(position),
+            Event::NotMended { reason, hopeless } => self.not_mended(reason, hopeless),
             Event::CommitFailed { stored, reason } => self.commit_failed(stored, &reason),
             Event::Bounds(bounds) => self.bounds(bounds),
             Event::Unreachable(reason) => self.unreachable(reason),
@@ -187,7 +193,7 @@ impl Machine {
         match &self.phase {
             Phase::Waiting(Waiting { target: Some(target), .. }) if *target > self.position.seq => {
             }
-            Phase::Stopped(_) => {}
+            Phase::Mending(_) | Phase::Stopped(_) => {}
             Phase::Idle
             | Phase::Appending(_)
             | Phase::Blocked(_)
@@ -198,6 +204,10 @@ impl Machine {
 
     /// The entry after the position has to wait, and with it everything.
     fn stuck(&mut self, reason: String) -> Vec<Action> {
+        if self.is_mending() {
+            self.stand_at(self.ground);
+            return Vec::new();
+        }
         tracing::warn!(reason, "waiting");
         // What was folded and could not be recorded comes again.
         self.next = None;
@@ -238,6 +248,7 @@ impl Machine {
             Phase::Settling(settling) => self.settling_tick(settling),
             Phase::Waiting(waiting) if waiting.retry_at <= self.now => self.waited(&waiting),
             Phase::Waiting(_) => Vec::new(),
+            Phase::Mending(mending) => self.mending_tick(&mending),
         }
     }
 
@@ -266,7 +277,7 @@ impl Machine {
                 Some(Fate::Failed(Error::OutcomeUnknown(self.name(attempt.id))))
             }
             Phase::Blocked(_) => Some(Fate::Again),
-            Phase::Idle | Phase::Settling(_) | Phase::Waiting(_) => None,
+            Phase::Idle | Phase::Settling(_) | Phase::Waiting(_) | Phase::Mending(_) => None,
         };
         self.phase = Phase::Stopped(reason.clone());
         self.next = None;

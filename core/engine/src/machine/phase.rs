@@ -20,8 +20,19 @@ pub(super) enum Phase {
     Settling(Settling),
     /// Writes wait: for entries that others appended, or for the log to be reachable.
     Waiting(Waiting),
+    /// The log is not the one that was applied.
+    Mending(Mending),
     /// For good.
     Stopped(String),
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Mending {
+    pub(super) reason: String,
+    /// It was looked, and somebody has to act.
+    pub(super) hopeless: bool,
+    /// When it is looked again; `None` while it is.
+    pub(super) look_at: Option<Duration>,
 }
 
 #[derive(Debug, Clone)]
@@ -77,7 +88,9 @@ impl Machine {
             Phase::Settling(_) => Error::NotSent(
                 "the log does not answer, and the outcome of an earlier write is open".to_owned(),
             ),
-            Phase::Stopped(reason) => Error::NotReady(reason.clone()),
+            Phase::Stopped(reason) | Phase::Mending(Mending { reason, .. }) => {
+                Error::NotReady(reason.clone())
+            }
             Phase::Waiting(Waiting { reason: WaitReason::Stuck(reason), .. }) => {
                 Error::NotReady(reason.clone())
             }
@@ -95,7 +108,9 @@ impl Machine {
             | Phase::Appending(_)
             | Phase::Blocked(_)
             | Phase::Stopped(_)
+            | Phase::Mending(Mending { hopeless: true, .. })
             | Phase::Waiting(Waiting { reason: WaitReason::Behind, .. }) => None,
+            Phase::Mending(mending) => Some(mending.reason.clone()),
             Phase::Settling(_) => Some("the outcome of a write is being settled".to_owned()),
             Phase::Waiting(Waiting {
                 reason: WaitReason::Offline(reason) | WaitReason::Stuck(reason),
@@ -120,6 +135,7 @@ impl Machine {
             }
             Phase::Settling(settling) => settling.retry_at,
             Phase::Waiting(waiting) => Some(waiting.retry_at),
+            Phase::Mending(mending) => mending.look_at,
         }
     }
 }

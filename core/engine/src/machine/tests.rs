@@ -3,6 +3,7 @@
 mod appending;
 mod blocked;
 mod folding;
+mod mending;
 mod settling;
 mod simulation;
 mod strong;

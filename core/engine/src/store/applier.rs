@@ -97,14 +97,40 @@ impl Store {
         let source = Connection::open(snapshot).map_err(error)?;
         record::create(&source).map_err(error)?;
         record::write(&source, &record, Some(payload)).map_err(error)?;
-        Backup::new(&source, &mut self.apply).and_then(|backup| backup.step(-1)).map_err(
+        self.become_copy_of(&source, record)
+    }
+
+    fn become_copy_of(&mut self, source: &Connection, record: Record) -> Result<()> {
+        Backup::new(source, &mut self.apply).and_then(|backup| backup.step(-1)).map_err(
             |failure| {
                 let path = self.path.display();
-                Error::Corrupt(format!("the snapshot cannot be restored into {path}: {failure}"))
+                Error::Corrupt(format!("{path} cannot be written anew: {failure}"))
             },
         )?;
         self.record = record;
         self.schema_changed()
+    }
+
+    /// Moves to `record` in another log, which goes on from this very state.
+    pub(crate) fn adopt(&mut self, record: Record, payload: &[u8]) -> Result<()> {
+        self.in_apply(|store| {
+            record::forget(&store.apply).map_err(error)?;
+            store.move_to(record, Some(payload))?;
+            Ok((Verdict::Applied, false))
+        })
+        .map(drop)
+        .map_err(Failure::into_error)
+    }
+
+    /// Makes the database an empty one that stands at `record`, all at once.
+    pub(crate) fn start_over(&mut self, record: Record) -> Result<()> {
+        let empty = Connection::open_in_memory().map_err(error)?;
+        let page_size =
+            self.apply.pragma_query_value(None, "page_size", |row| row.get::<_, i64>(0));
+        empty.pragma_update(None, "page_size", page_size.map_err(error)?).map_err(error)?;
+        record::create(&empty).map_err(error)?;
+        record::write(&empty, &record, None).map_err(error)?;
+        self.become_copy_of(&empty, record)
     }
 
     fn move_to(&mut self, record: Record, payload: Option<&[u8]>) -> Result<()> {

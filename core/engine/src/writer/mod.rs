@@ -5,6 +5,7 @@ mod group;
 mod job;
 mod lease;
 mod link;
+mod mend;
 mod perform;
 mod stages;
 mod strong;
@@ -12,15 +13,16 @@ mod touched;
 mod watch;
 
 use std::collections::VecDeque;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use ha_core::{AttemptName, Bounds, Error, Result, Seq, Stored, Token};
+use ha_core::{AttemptName, Bounds, Error, Result, Seq, Token};
 use ha_sqlite::OpenOptions;
 use tokio::sync::oneshot;
 
+use crate::heal::{Comparison, Healing};
 use crate::machine::{Event, Identity, Machine};
 use crate::shared::Shared;
 use crate::store::{Record, Store};
@@ -55,9 +57,10 @@ pub(crate) enum Message {
     News(News),
     /// The log's bounds, asked for when the node stood at `position`.
     Bounds { position: Seq, result: Result<Bounds> },
-    /// What the log has at a place that this node has applied; `None` if it no longer
-    /// stores so old entries.
-    Verified(Seq, Option<Option<Stored>>),
+    /// Whether the log is still the one that was applied.
+    Compared(Comparison),
+    /// What came of making the log and this node fit.
+    Healed(Result<Healing>),
     /// Finish what was accepted and end.
     Stop,
 }
@@ -81,6 +84,10 @@ pub(crate) struct Writer {
     idle_timeout: Duration,
     /// Within this the log must have taken a write.
     patience: Duration,
+    /// Where entries are saved that the log will never have again.
+    lost: PathBuf,
+    /// Counts the healings.
+    healings: u32,
     max_entry: usize,
     compat_v007: bool,
     queue: VecDeque<Work>,
@@ -123,6 +130,10 @@ pub(crate) struct Setup {
     pub(crate) end: Seq,
     /// The node stands still from the start, for this reason.
     pub(crate) stopped: Option<String>,
+    /// The log is not the one that was applied, for this reason.
+    pub(crate) misfit: Option<String>,
+    /// Where entries are saved that the log will never have again: the beginning of a path.
+    pub(crate) lost: PathBuf,
 }
 
 impl Writer {
@@ -146,6 +157,8 @@ impl Writer {
             identity: setup.identity,
             idle_timeout: setup.idle_timeout,
             patience: setup.patience,
+            lost: setup.lost,
+            healings: 0,
             max_entry: capabilities.max_part_bytes,
             compat_v007: setup.compat_v007,
             queue: VecDeque::new(),
@@ -164,9 +177,10 @@ impl Writer {
             started: Instant::now(),
             stopping: false,
         };
-        match setup.stopped {
-            Some(reason) => writer.tell(Event::Failed(reason)),
-            None => writer.link.subscribe(record.position.seq.next()),
+        match (setup.stopped, setup.misfit) {
+            (Some(reason), _) => writer.tell(Event::Failed(reason)),
+            (None, Some(reason)) => writer.tell(Event::Misfit(reason)),
+            (None, None) => writer.link.subscribe(record.position.seq.next()),
         }
         Ok(writer)
     }
@@ -224,6 +238,7 @@ impl Writer {
             Message::Event(_)
             | Message::Bounds { .. }
             | Message::News(News::Entry(..) | News::Reconnected(_) | News::Truncated(_))
+            | Message::Healed(_)
                 if self.verifying || self.lease.is_some() && !self.says_nothing(&message) =>
             {
                 self.held.push_back(message);
@@ -269,7 +284,8 @@ impl Writer {
                     "{error}; start from a newer copy of the database (GET / of a node that is ready)"
                 )));
             }
-            Message::Verified(seq, found) => self.verified(seq, found),
+            Message::Compared(comparison) => self.compared(comparison),
+            Message::Healed(outcome) => self.healed(outcome),
             Message::Stop => self.stopping = true,
         }
     }
