@@ -24,8 +24,8 @@ pub struct NodeOptions {
     pub idle_timeout: Duration,
     /// Begin a new log from this database, on an empty stream.
     pub new_lineage: bool,
-    /// The stream was just made by a server of this process, so that its emptiness is no
-    /// sign of a loss elsewhere.
+    /// The stream is that of a server of this process alone, so that its emptiness is no sign
+    /// of a loss elsewhere.
     pub own_stream: bool,
     /// Nodes of v0.0.7 follow the same log: rows that they would not apply exactly are written
     /// in a form that they do.
