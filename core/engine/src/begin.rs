@@ -12,9 +12,10 @@ use ha_core::{Bounds, ChangeTransport, Error, Lineage, Result, Seq};
 use ha_sqlite::{OpenOptions, Role, error};
 
 use crate::heal::{Attempts, Healer, Healing};
-use crate::machine::{Identity, Position};
+use crate::machine::{Identity, Position, Reseed};
 use crate::options::NodeOptions;
 use crate::store::{self, Record};
+use crate::writer::Problem;
 use base::Source;
 use file::{Looked, look};
 
@@ -28,10 +29,8 @@ pub(crate) struct Start {
     pub(crate) end: Seq,
     /// The file has a state that is worth reading before the node is caught up.
     pub(crate) has_state: bool,
-    /// The node stands still, for this reason.
-    pub(crate) stopped: Option<String>,
-    /// The log is not the one that was applied, for this reason.
-    pub(crate) misfit: Option<String>,
+    /// What keeps the node from simply going on, if something does.
+    pub(crate) problem: Option<Problem>,
     /// The entry at the position, if the file has it not.
     pub(crate) entry: Option<Bytes>,
 }
@@ -104,8 +103,11 @@ async fn with_position(
         Healing::Sound => {
             Ok(Start { end: transport.bounds().await?.last, ..resume(record, bounds) })
         }
-        Healing::StartOver { reason, .. } | Healing::Stop(reason) => {
-            Ok(Start { misfit: Some(reason), ..resume(record, bounds) })
+        Healing::Reseed(reseed) => {
+            Ok(Start { problem: Some(Problem::Reseed(reseed)), ..resume(record, bounds) })
+        }
+        Healing::Stop(reason) => {
+            Ok(Start { problem: Some(Problem::Misfit(reason)), ..resume(record, bounds) })
         }
     }
 }
@@ -149,22 +151,15 @@ async fn accepted(
         record,
         end: bounds.last,
         has_state: false,
-        stopped: None,
-        misfit: None,
+        problem: None,
         entry: Some(first.payload),
     })
 }
 
 fn empty(bounds: &Bounds) -> Start {
     let record = Record::empty(bounds.lineage);
-    let stopped = (bounds.first > Seq(1)).then(|| {
-        format!(
-            "the stream begins at {}, and what is before is gone: an empty database cannot follow it. \
-             Start from a copy of the database (GET / of a node that is ready)",
-            bounds.first
-        )
-    });
-    Start { record, end: bounds.last, has_state: false, stopped, misfit: None, entry: None }
+    let problem = Reseed::across_gap(&record.position, bounds).map(Problem::Reseed);
+    Start { record, end: bounds.last, has_state: false, problem, entry: None }
 }
 
 fn resume(record: Record, bounds: &Bounds) -> Start {
@@ -173,7 +168,7 @@ fn resume(record: Record, bounds: &Bounds) -> Start {
         record.position.lineage = bounds.lineage;
     }
     let has_state = record.position.seq > Seq::ZERO;
-    Start { record, end: bounds.last, has_state, stopped: None, misfit: None, entry: None }
+    Start { record, end: bounds.last, has_state, problem: None, entry: None }
 }
 
 fn from_here(lineage: Lineage) -> Start {
@@ -181,8 +176,7 @@ fn from_here(lineage: Lineage) -> Start {
         record: Record::empty(lineage),
         end: Seq::ZERO,
         has_state: true,
-        stopped: None,
-        misfit: None,
+        problem: None,
         entry: None,
     }
 }

@@ -5,9 +5,14 @@ mod support;
 
 use std::path::PathBuf;
 
-use ha_core::{ChangeTransport, Engine, Error, Lineage, Readiness, Seq, Value};
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream};
+use ha_core::{
+    ChangeTransport, Engine, Error, Lineage, Readiness, RunningHash, Seq, SnapshotMeta, Value,
+};
 use ha_engine::NodeOptions;
 use ha_memory::{Fault, MemoryLog};
+use sha2::{Digest, Sha256};
 use support::{Running, equal, options, raw, start, start_with, until, until_stopped};
 use tempfile::TempDir;
 
@@ -179,6 +184,43 @@ async fn an_end_that_no_longer_fits_is_saved_and_the_log_is_followed() {
     let c = start_in("c", &log, old).await;
     equal(&c, &b).await;
     assert_eq!(lost(&c.dir).len(), 1);
+}
+
+/// Stores the node's state as a snapshot.
+async fn store(node: &Running) {
+    let snapshot = node.node.snapshot().await.unwrap();
+    let body: Vec<_> = snapshot.body.try_collect().await.unwrap();
+    let body = Bytes::from(body.concat());
+    let Value::Blob(hash) = node.value("SELECT hash FROM _ha_position").await else { panic!() };
+    let meta = SnapshotMeta {
+        digest: Sha256::digest(&body).into(),
+        bytes: body.len() as u64,
+        lineage: snapshot.position.lineage,
+        seq: snapshot.position.seq,
+        hash: RunningHash(hash.try_into().unwrap()),
+    };
+    node.transport.put_snapshot(meta, stream::iter([Ok(body)]).boxed()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_of_what_the_log_has_lost_is_never_restored() {
+    let log = MemoryLog::new();
+    let a = with_rows("a", &log, 3).await;
+    store(&a).await;
+    insert(&a, [4, 5]).await;
+    store(&a).await;
+    let dir = a.stop().await;
+    log.rewind(Seq(4));
+    let b = start("b", &log).await;
+    insert(&b, [40, 50]).await;
+    b.transport.trim(Seq(5)).await.unwrap();
+    let a = start_in("a", &log, dir).await;
+    ready(&a).await;
+    equal(&a, &b).await;
+    assert_eq!(rows(&a).await, "1,2,3,40,50");
+    assert_eq!(lost(&a.dir).len(), 1);
+    let empty = start("empty", &log).await;
+    equal(&empty, &b).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,8 +6,8 @@ use ha_core::{Bounds, Result, Seq};
 
 use super::compare::was_made_on;
 use super::kept::Kept;
-use super::{Healer, Healing, lost};
-use crate::machine::Position;
+use super::{COPY, Healer, Healing, lost};
+use crate::machine::{Position, Reseed};
 
 impl Healer {
     /// The log holds other entries than were applied here: saves those, so that the database
@@ -17,9 +17,6 @@ impl Healer {
         let Some(fork) = self.fork(bounds, &kept).await? else {
             return Ok(Healing::Stop(unknown_fork(&self.position, &kept)));
         };
-        if bounds.first > Seq(1) {
-            return Ok(Healing::Stop(no_beginning(fork, bounds)));
-        }
         let saved = self.save(kept, fork).await?;
         let reason = format!(
             "the stream holds other entries after {fork} than this database: it was rewound or restored from \
@@ -27,7 +24,7 @@ impl Healer {
             fork.next(),
             self.position.seq
         );
-        Ok(Healing::StartOver { lineage: bounds.lineage, end: bounds.last, reason })
+        Ok(Healing::Reseed(Reseed::newest(reason, COPY)))
     }
 
     /// Saves what is kept after `fork`; where that is.
@@ -85,13 +82,5 @@ fn unknown_fork(position: &Position, kept: &Kept) -> String {
          oldest that this node keeps: it was rewound or restored from an old copy, or this database follows \
          another cluster. Move the database file away (nothing else has what it holds) and start with an \
          empty one to follow the stream"
-    )
-}
-
-fn no_beginning(fork: Seq, bounds: &Bounds) -> String {
-    format!(
-        "the stream holds other entries after {fork} than this database, and begins at {} only. Move the \
-         database file away and start with a copy of the database (GET / of a node that is ready)",
-        bounds.first
     )
 }

@@ -7,8 +7,8 @@ use ha_changes::{Base, BaseSnapshot, Kind};
 use ha_core::{Bounds, Result, Seq};
 
 use super::kept::Kept;
-use super::{Healer, Healing};
-use crate::machine::{self, Position};
+use super::{COPY, Healer, Healing};
+use crate::machine::{self, Position, Reseed};
 
 /// What a log was made from, as its base says.
 struct Beginning {
@@ -48,7 +48,7 @@ impl Healer {
             "the stream was made again from entry {} of the old one, this database is at {}{beyond}",
             from.seq, self.position.seq
         );
-        Ok(Healing::StartOver { lineage: bounds.lineage, end: bounds.last, reason })
+        Ok(Healing::Reseed(Reseed::newest(reason, COPY)))
     }
 
     /// The base of a log that goes on from the one this database follows.

@@ -23,13 +23,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ha_core::{ChangeTransport, Error, Lineage, Result, Seq};
+use ha_core::{ChangeTransport, Error, Result, Seq};
 
-use crate::machine::{self, Position};
+use crate::machine::{Position, Reseed};
 pub(crate) use compare::Comparison;
 
 use compare::{Here, compare};
 use kept::Kept;
+
+/// What to do if there is nothing to become.
+const COPY: &str = "Start from a copy of the database (GET / of a node that is ready)";
 
 /// A node's end of the comparison. Clones are the same.
 #[derive(Debug, Clone)]
@@ -51,7 +54,7 @@ pub(crate) struct Attempts {
 }
 
 /// What came of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) enum Healing {
     /// The log goes on from this node's position.
     Sound,
@@ -65,15 +68,8 @@ pub(crate) enum Healing {
         /// Where the log ends.
         end: Seq,
     },
-    /// The state has to be made again from the log; what it had beyond is saved.
-    StartOver {
-        /// The log.
-        lineage: Lineage,
-        /// Where it ends.
-        end: Seq,
-        /// Why, and where what it had is.
-        reason: String,
-    },
+    /// The state has to become another one of the log; what it had beyond is saved.
+    Reseed(Reseed),
     /// Somebody has to act; the text says how. Asked again later, the answer may be another.
     Stop(String),
 }
@@ -114,9 +110,8 @@ impl Healer {
             if bounds.lineage != self.position.lineage {
                 return self.another_log(&bounds).await;
             }
-            if bounds.first > self.position.seq.next() && bounds.last > self.position.seq {
-                let reason = machine::compare(&self.position, &bounds).err().unwrap_or_default();
-                return Ok(Healing::Stop(reason));
+            if let Some(reseed) = Reseed::across_gap(&self.position, &bounds) {
+                return Ok(Healing::Reseed(reseed));
             }
             match self.compare().await? {
                 Comparison::Same => return Ok(Healing::Sound),

@@ -103,11 +103,10 @@ impl Machine {
             }
             Phase::Idle
             | Phase::Blocked(_)
+            | Phase::Reseeding(_)
             | Phase::Waiting(_)
             | Phase::Mending(_)
-            | Phase::Stopped(_) => {
-                return Vec::new();
-            }
+            | Phase::Stopped(_) => return Vec::new(),
         };
         self.phase = Phase::Idle;
         let mut actions = self.roll_back(fate);

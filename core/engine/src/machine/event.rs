@@ -6,7 +6,7 @@ use ha_core::{
     AppendError, Appended, AttemptId, AttemptName, Bounds, Draft, Error, RunningHash, Seq, Stored,
 };
 
-use super::Position;
+use super::{NoSeed, Position, Reseed, Target};
 
 /// What happened.
 #[derive(Debug, Clone)]
@@ -44,14 +44,22 @@ pub enum Event {
         /// The hash after it.
         hash: RunningHash,
     },
-    /// A base was restored.
+    /// The database is to become another state, whatever the node is doing.
+    Reseed(Reseed),
+    /// So many bytes of the snapshot of [`Action::Fetch`] have arrived.
+    Fetching {
+        /// Those that have arrived.
+        done: u64,
+        /// All.
+        total: u64,
+    },
+    /// The snapshot of [`Action::Fetch`] was restored, or [`Action::Mend`] has found the same state
+    /// in another log; the database stands there.
     Adopted(Position),
     /// The log is not the one that was applied here; the text says in what.
     Misfit(String),
     /// The log fits the position again.
     Mended,
-    /// The database stands at another place now, from which the log goes on.
-    StandsAt(Position),
     /// [`Action::Mend`] has come to nothing.
     NotMended {
         /// What is in the way.
@@ -59,6 +67,8 @@ pub enum Event {
         /// Somebody has to act; otherwise it is not known what the log is like.
         hopeless: bool,
     },
+    /// Nothing was restored.
+    NoSeed(NoSeed),
     /// The commit that [`Action::Commit`] asked for failed on this node.
     CommitFailed {
         /// The entry, which the log has.
@@ -106,8 +116,8 @@ pub enum Action {
     /// Compare what the log holds at the position with what was applied, before anything else
     /// that the log says is told; tell [`Event::Misfit`] if it differs or is gone.
     Verify,
-    /// Do about the log, or the database, what makes them fit, and tell [`Event::Mended`],
-    /// [`Event::StandsAt`] or [`Event::NotMended`].
+    /// Do what makes the log and the position fit, and tell [`Event::Mended`], [`Event::Adopted`],
+    /// [`Event::Reseed`] or [`Event::NotMended`].
     Mend,
     /// Ask for the log's bounds and tell [`Event::Bounds`].
     AskBounds,
@@ -137,7 +147,8 @@ pub enum Action {
     },
     /// Strong reads up to this number may open their snapshots.
     Serve(u64),
-    /// Apply an entry and tell [`Event::Moved`], [`Event::Adopted`] or [`Event::Failed`].
+    /// Apply an entry and tell [`Event::Moved`], [`Event::Stuck`] or [`Event::Failed`]; for
+    /// [`How::Base`] only tell [`Event::Reseed`].
     Apply {
         /// Its place.
         seq: Seq,
@@ -148,6 +159,9 @@ pub enum Action {
         /// What it means.
         how: How,
     },
+    /// Follow the log no longer, find the state that the database is to become, restore it, and
+    /// tell [`Event::Adopted`] or [`Event::NoSeed`]. Nothing is open.
+    Fetch(Target),
     /// Subscribe anew from here.
     Resubscribe(Seq),
     /// Say so; the node takes no writes and applies nothing any more.

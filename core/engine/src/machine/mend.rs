@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use ha_core::{Error, Seq};
+use ha_core::Error;
 
-use super::phase::{Mending, Phase, Settling, WaitReason, Waiting};
-use super::{Action, Fate, Machine, Position};
+use super::phase::{Mending, Phase, Settling, WaitReason};
+use super::{Action, Fate, Machine};
 
 /// How soon it is looked again whether the log fits.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -16,7 +16,7 @@ impl Machine {
     /// "unknown" to its clients.
     pub(super) fn misfit(&mut self, reason: String) -> Vec<Action> {
         let fate = match &self.phase {
-            Phase::Stopped(_) => return Vec::new(),
+            Phase::Stopped(_) | Phase::Reseeding(_) => return Vec::new(),
             Phase::Mending(Mending { look_at: None, .. }) => return Vec::new(),
             Phase::Mending(_) => return self.mend(),
             Phase::Appending(attempt) | Phase::Settling(Settling { attempt, open: true, .. }) => {
@@ -27,6 +27,7 @@ impl Machine {
         };
         tracing::warn!(reason, position = %self.position.seq, "the log does not fit");
         self.phase = Phase::Mending(Mending { reason, hopeless: false, look_at: None });
+        self.reads.forget();
         self.next = None;
         let mut actions = fate.map_or_else(Vec::new, |fate| self.roll_back(fate));
         actions.push(Action::Mend);
@@ -36,12 +37,6 @@ impl Machine {
     /// The log fits the position again.
     pub(super) fn mended(&mut self) -> Vec<Action> {
         if self.is_mending() { self.follow_again() } else { Vec::new() }
-    }
-
-    /// The database stands at another place, from which the log goes on.
-    pub(super) fn stands_elsewhere(&mut self, position: Position) -> Vec<Action> {
-        self.stand_at(position);
-        self.follow_again()
     }
 
     /// Nothing could be done for now: `hopeless` if somebody has to act first.
@@ -73,15 +68,9 @@ impl Machine {
         vec![Action::Mend]
     }
 
-    fn follow_again(&mut self) -> Vec<Action> {
-        let next: Seq = self.position.seq.next();
-        self.phase = Phase::Waiting(Waiting {
-            target: None,
-            retry_at: self.now + super::RETRY,
-            reason: WaitReason::Behind,
-        });
-        let mut actions = vec![Action::Resubscribe(next), Action::AskBounds];
-        actions.extend(self.serve());
-        actions
+    /// Nothing is executed before the end of the log is reached.
+    pub(super) fn follow_again(&mut self) -> Vec<Action> {
+        self.wait(None, WaitReason::Behind);
+        vec![Action::Resubscribe(self.position.seq.next()), Action::AskBounds]
     }
 }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use ha_core::{AttemptId, Error, Seq};
 
 use super::Machine;
+use super::reseed::Reseeding;
 
 #[derive(Debug, Clone)]
 pub(super) enum Phase {
@@ -22,6 +23,8 @@ pub(super) enum Phase {
     Waiting(Waiting),
     /// The log is not the one that was applied.
     Mending(Mending),
+    /// The database becomes another state; until then nothing is applied.
+    Reseeding(Reseeding),
     /// For good.
     Stopped(String),
 }
@@ -91,6 +94,7 @@ impl Machine {
             Phase::Stopped(reason) | Phase::Mending(Mending { reason, .. }) => {
                 Error::NotReady(reason.clone())
             }
+            Phase::Reseeding(reseeding) => Error::NotReady(reseeding.text()),
             Phase::Waiting(Waiting { reason: WaitReason::Stuck(reason), .. }) => {
                 Error::NotReady(reason.clone())
             }
@@ -112,6 +116,7 @@ impl Machine {
             | Phase::Waiting(Waiting { reason: WaitReason::Behind, .. }) => None,
             Phase::Mending(mending) => Some(mending.reason.clone()),
             Phase::Settling(_) => Some("the outcome of a write is being settled".to_owned()),
+            Phase::Reseeding(reseeding) => Some(reseeding.text()),
             Phase::Waiting(Waiting {
                 reason: WaitReason::Offline(reason) | WaitReason::Stuck(reason),
                 ..
@@ -134,6 +139,7 @@ impl Machine {
                 Some(retry_at.map_or(attempt.deadline, |at| at.min(attempt.deadline)))
             }
             Phase::Settling(settling) => settling.retry_at,
+            Phase::Reseeding(reseeding) => reseeding.retry_at,
             Phase::Waiting(waiting) => Some(waiting.retry_at),
             Phase::Mending(mending) => mending.look_at,
         }

@@ -87,27 +87,25 @@ impl Store {
     }
 
     /// Makes the database what the file `snapshot` is, standing at `record`, all at once. The
-    /// file is written to.
+    /// file is written to. An empty one stands for an empty database.
     pub(crate) fn restore(
         &mut self,
         snapshot: &Path,
         record: Record,
-        payload: &[u8],
+        payload: Option<&[u8]>,
     ) -> Result<()> {
         let source = Connection::open(snapshot).map_err(error)?;
+        self.page_size().and_then(|size| set_page_size(&source, size)).map_err(error)?;
         record::create(&source).map_err(error)?;
-        record::write(&source, &record, Some(payload)).map_err(error)?;
-        self.become_copy_of(&source, record)
-    }
-
-    fn become_copy_of(&mut self, source: &Connection, record: Record) -> Result<()> {
-        Backup::new(source, &mut self.apply).and_then(|backup| backup.step(-1)).map_err(
+        record::write(&source, &record, payload).map_err(error)?;
+        Backup::new(&source, &mut self.apply).and_then(|backup| backup.step(-1)).map_err(
             |failure| {
                 let path = self.path.display();
-                Error::Corrupt(format!("{path} cannot be written anew: {failure}"))
+                Error::Corrupt(format!("the snapshot cannot be restored into {path}: {failure}"))
             },
         )?;
         self.record = record;
+        self.kept_bytes = record::prune(&self.apply).map_err(error)?;
         self.schema_changed()
     }
 
@@ -122,15 +120,8 @@ impl Store {
         .map_err(Failure::into_error)
     }
 
-    /// Makes the database an empty one that stands at `record`, all at once.
-    pub(crate) fn start_over(&mut self, record: Record) -> Result<()> {
-        let empty = Connection::open_in_memory().map_err(error)?;
-        let page_size =
-            self.apply.pragma_query_value(None, "page_size", |row| row.get::<_, i64>(0));
-        empty.pragma_update(None, "page_size", page_size.map_err(error)?).map_err(error)?;
-        record::create(&empty).map_err(error)?;
-        record::write(&empty, &record, None).map_err(error)?;
-        self.become_copy_of(&empty, record)
+    fn page_size(&self) -> rusqlite::Result<u32> {
+        self.apply.pragma_query_value(None, "page_size", |row| row.get(0))
     }
 
     fn move_to(&mut self, record: Record, payload: Option<&[u8]>) -> Result<()> {
@@ -173,6 +164,11 @@ impl Store {
             }
         }
     }
+}
+
+/// Without effect on a database that has pages.
+fn set_page_size(conn: &Connection, size: u32) -> rusqlite::Result<()> {
+    conn.pragma_update(None, "page_size", size)
 }
 
 /// How many client transactions an entry holds.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ha_core::{Error, Result, Seq};
+use ha_core::{Result, Seq};
 
 use super::Writer;
 use super::touched::Touches;
@@ -33,38 +33,24 @@ impl Writer {
         let event = match outcome {
             Ok(Healing::Sound) => Event::Mended,
             Ok(Healing::Stop(reason)) => Event::NotMended { reason, hopeless: true },
-            Ok(Healing::Adopt { position, payload, end }) => {
-                tracing::warn!(lineage = %position.lineage, "the stream was made again from this very database");
-                let record = Record { position, transactions: 0 };
-                let adopted = self.store.adopt(record, &payload);
-                self.stands(adopted.map(|()| position), end, true)
-            }
-            Ok(Healing::StartOver { lineage, end, reason }) => {
-                tracing::error!(reason, "the database begins again from the log");
-                let record = Record::empty(lineage);
-                let emptied = self.store.start_over(record);
-                self.stands(emptied.map(|()| record.position), end, false)
-            }
+            Ok(Healing::Adopt { position, payload, end }) => self.adopt(position, &payload, end),
+            Ok(Healing::Reseed(reseed)) => Event::Reseed(reseed),
             Err(error) => Event::NotMended { reason: error.to_string(), hopeless: false },
         };
         self.tell(event);
     }
 
-    /// After the database was moved to another place. `serving`: its state is worth reading.
-    fn stands(&mut self, outcome: Result<Position>, end: Seq, serving: bool) -> Event {
-        match outcome {
-            Ok(position) => {
+    /// The same state has another place now.
+    fn adopt(&mut self, position: Position, payload: &[u8], end: Seq) -> Event {
+        tracing::warn!(lineage = %position.lineage, "the stream was made again from this very database");
+        match self.store.adopt(Record { position, transactions: 0 }, payload) {
+            Ok(()) => {
                 self.touched.note(Touches::everything(), position.seq);
-                self.shared.begin_anew(end, serving);
+                self.shared.moved(end);
                 self.publish();
-                Event::StandsAt(position)
+                Event::Adopted(position)
             }
-            Err(error) => self.cannot_move(&error),
+            Err(error) => Event::NotMended { reason: error.to_string(), hopeless: false },
         }
-    }
-
-    fn cannot_move(&self, error: &Error) -> Event {
-        tracing::warn!(%error, "the database cannot be moved to the log's place now");
-        Event::NotMended { reason: error.to_string(), hopeless: false }
     }
 }

@@ -7,6 +7,7 @@ mod lease;
 mod link;
 mod mend;
 mod perform;
+mod reseed;
 mod stages;
 mod strong;
 mod touched;
@@ -23,8 +24,9 @@ use ha_sqlite::OpenOptions;
 use tokio::sync::oneshot;
 
 use crate::heal::{Comparison, Healing};
-use crate::machine::{Event, Identity, Machine};
+use crate::machine::{Event, Identity, Machine, NoSeed, Reseed};
 use crate::shared::Shared;
+use crate::snapshots::{Room, Seed};
 use crate::store::{Record, Store};
 
 use group::Group;
@@ -61,6 +63,8 @@ pub(crate) enum Message {
     Compared(Comparison),
     /// What came of making the log and this node fit.
     Healed(Result<Healing>),
+    /// What the database is to become.
+    Fetched(Result<Seed, NoSeed>),
     /// Finish what was accepted and end.
     Stop,
 }
@@ -80,6 +84,7 @@ pub(crate) struct Writer {
     link: Link,
     inbox: Receiver<Message>,
     shared: Arc<Shared>,
+    room: Room,
     identity: Identity,
     idle_timeout: Duration,
     /// Within this the log must have taken a write.
@@ -90,6 +95,8 @@ pub(crate) struct Writer {
     healings: u32,
     max_entry: usize,
     compat_v007: bool,
+    /// Other nodes may have written what this one has not applied.
+    is_replicated: bool,
     queue: VecDeque<Work>,
     /// The group that is executed and not decided.
     open: Option<Group>,
@@ -121,6 +128,7 @@ pub(crate) struct Setup {
     pub(crate) link: Link,
     pub(crate) inbox: Receiver<Message>,
     pub(crate) shared: Arc<Shared>,
+    pub(crate) room: Room,
     pub(crate) identity: Identity,
     pub(crate) idle_timeout: Duration,
     pub(crate) patience: Duration,
@@ -128,12 +136,19 @@ pub(crate) struct Setup {
     pub(crate) compat_v007: bool,
     /// Where the log ended at the start.
     pub(crate) end: Seq,
-    /// The node stands still from the start, for this reason.
-    pub(crate) stopped: Option<String>,
-    /// The log is not the one that was applied, for this reason.
-    pub(crate) misfit: Option<String>,
+    /// What is wrong with the file and the log, if something is.
+    pub(crate) problem: Option<Problem>,
     /// Where entries are saved that the log will never have again: the beginning of a path.
     pub(crate) lost: PathBuf,
+}
+
+/// Why a node cannot simply go on from its file.
+#[derive(Debug, Clone)]
+pub(crate) enum Problem {
+    /// The log is not the one that was applied, for this reason; it is looked again whether it is.
+    Misfit(String),
+    /// Its database becomes another state first.
+    Reseed(Reseed),
 }
 
 impl Writer {
@@ -154,6 +169,7 @@ impl Writer {
             link: setup.link,
             inbox: setup.inbox,
             shared: setup.shared,
+            room: setup.room,
             identity: setup.identity,
             idle_timeout: setup.idle_timeout,
             patience: setup.patience,
@@ -161,6 +177,7 @@ impl Writer {
             healings: 0,
             max_entry: capabilities.max_part_bytes,
             compat_v007: setup.compat_v007,
+            is_replicated: capabilities.replicated,
             queue: VecDeque::new(),
             open: None,
             lease: None,
@@ -177,10 +194,10 @@ impl Writer {
             started: Instant::now(),
             stopping: false,
         };
-        match (setup.stopped, setup.misfit) {
-            (Some(reason), _) => writer.tell(Event::Failed(reason)),
-            (None, Some(reason)) => writer.tell(Event::Misfit(reason)),
-            (None, None) => writer.link.subscribe(record.position.seq.next()),
+        match setup.problem {
+            Some(Problem::Misfit(reason)) => writer.tell(Event::Misfit(reason)),
+            Some(Problem::Reseed(reseed)) => writer.tell(Event::Reseed(reseed)),
+            None => writer.link.subscribe(record.position.seq.next()),
         }
         Ok(writer)
     }
@@ -235,8 +252,10 @@ impl Writer {
 
     fn take(&mut self, message: Message) {
         match message {
+            Message::News(news) if news.is_stale() => {}
             Message::Event(_)
             | Message::Bounds { .. }
+            | Message::Fetched(_)
             | Message::News(News::Entry(..) | News::Reconnected(_) | News::Truncated(_))
             | Message::Healed(_)
                 if self.verifying || self.lease.is_some() && !self.says_nothing(&message) =>
@@ -280,12 +299,13 @@ impl Writer {
             }
             Message::News(News::Unreachable(reason)) => self.shared.reachable(Some(reason)),
             Message::News(News::Truncated(error)) => {
-                self.tell(Event::Failed(format!(
-                    "{error}; start from a newer copy of the database (GET / of a node that is ready)"
-                )));
+                let advice =
+                    "Start from a newer copy of the database (GET / of a node that is ready)";
+                self.tell(Event::Reseed(Reseed::newest(error.to_string(), advice)));
             }
             Message::Compared(comparison) => self.compared(comparison),
             Message::Healed(outcome) => self.healed(outcome),
+            Message::Fetched(found) => self.fetched(found),
             Message::Stop => self.stopping = true,
         }
     }

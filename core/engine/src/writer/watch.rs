@@ -54,7 +54,9 @@ impl Writer {
     pub(super) fn compared(&mut self, comparison: Comparison) {
         self.verifying = false;
         self.shared.reachable(None);
-        if let Some(reason) = self.misfit(comparison) {
+        if self.machine.is_reseeding() {
+            // The state that was compared is given up.
+        } else if let Some(reason) = self.misfit(comparison) {
             self.tell(Event::Misfit(reason));
         }
         self.take_held();

@@ -60,7 +60,7 @@ fn a_database_at_another_place_follows_from_there() {
     let mut machine = idle();
     machine.on(Duration::ZERO, misfit());
     let position = Position { lineage: Lineage([9; 8]), ..at(1) };
-    let actions = machine.on(Duration::ZERO, Event::StandsAt(position));
+    let actions = machine.on(Duration::ZERO, Event::Adopted(position));
     assert!(follows_from(&actions, 2), "{actions:?}");
     assert_eq!(machine.position(), position);
 }
