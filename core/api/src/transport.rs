@@ -167,6 +167,8 @@ pub struct Bounds {
     pub first: Seq,
     /// The newest sequence ever stored; 0 in a new log. Trimming does not change it.
     pub last: Seq,
+    /// Bytes that the stored entries take, as the transport counts them; 0 if it cannot tell.
+    pub bytes: u64,
 }
 
 /// What a snapshot is.

@@ -63,6 +63,13 @@ impl Shared {
         condition.end = condition.end.max(seq);
     }
 
+    /// The state becomes another one of a log that ends at `end`. Readers wait until the node
+    /// is there, so that nobody sees time go back.
+    pub(crate) fn begin_again(&self, end: Seq) {
+        self.serving.send_replace(false);
+        *self.condition.lock() = Condition { end, ..Condition::default() };
+    }
+
     pub(crate) fn reachable(&self, problem: Option<String>) {
         self.condition.lock().unreachable = problem;
     }
@@ -100,11 +107,12 @@ impl Shared {
             let at = record.position;
             at.lineage != wanted.lineage || at.seq >= wanted.seq
         };
-        let waited = tokio::time::timeout(patience, record.wait_for(there)).await;
+        // What is waited for is a lock on the record, which must not be asked for twice.
+        let waited = tokio::time::timeout(patience, record.wait_for(there)).await.map(drop);
         let lineage = self.token().lineage;
         match waited {
             _ if lineage != wanted.lineage => Err(Error::OtherLog { token: wanted, lineage }),
-            Ok(_) => Ok(()),
+            Ok(()) => Ok(()),
             Err(_) => Err(Error::NotReady(format!(
                 "it is at {} and has not reached {wanted} within {patience:?}",
                 self.token()
