@@ -75,7 +75,7 @@ impl Node {
         };
         let thread = spawn(&options, &open, &start, setup).await?;
         let readers = Arc::new(Readers::new(options.path.clone(), open, options.readers));
-        if !transport.capabilities().exact_bounds && start.stopped.is_none() {
+        if !transport.capabilities().exact_bounds {
             confirm(&shared, &inbox);
         }
         let thread = Mutex::new(Some(thread));
