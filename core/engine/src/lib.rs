@@ -10,6 +10,7 @@ pub mod machine;
 mod audit;
 mod begin;
 mod examine;
+mod heal;
 mod health;
 mod node;
 mod options;

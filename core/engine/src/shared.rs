@@ -32,6 +32,8 @@ struct Condition {
     /// The database was found not to be what the log says.
     distrusted: Option<String>,
     audit: Option<LastAudit>,
+    /// The log has not confirmed yet that its end is where it is said to be.
+    unconfirmed: bool,
 }
 
 /// What came of the last audit.
@@ -72,11 +74,16 @@ impl Shared {
         condition.end = condition.end.max(seq);
     }
 
+    /// The same state has another place now, in a log that ends at `end`.
+    pub(crate) fn moved(&self, end: Seq) {
+        *self.condition.lock() = Condition { end, ..Condition::default() };
+    }
+
     /// The state becomes another one of a log that ends at `end`. Readers wait until the node
     /// is there, so that nobody sees time go back.
     pub(crate) fn begin_again(&self, end: Seq) {
         self.serving.send_replace(false);
-        *self.condition.lock() = Condition { end, ..Condition::default() };
+        self.moved(end);
     }
 
     pub(crate) fn reachable(&self, problem: Option<String>) {
@@ -107,6 +114,16 @@ impl Shared {
     /// Whether the log is known to go further than `seq` by more than so many entries.
     pub(crate) fn is_behind_by(&self, seq: Seq, entries: u64) -> bool {
         self.condition.lock().end.0.saturating_sub(seq.0) > entries
+    }
+
+    /// The node is not ready until [`Self::confirmed`].
+    pub(crate) fn must_confirm(&self) {
+        self.condition.lock().unconfirmed = true;
+    }
+
+    /// The node has had everything that was acknowledged when it started.
+    pub(crate) fn confirmed(&self) {
+        self.condition.lock().unconfirmed = false;
     }
 
     /// Returns once the node's state is worth reading.
@@ -162,6 +179,9 @@ impl Shared {
             | Condition { distrusted: Some(reason), .. } => Readiness::Waiting(reason),
             Condition { end, behind, .. } if self.is_behind(behind) => {
                 Readiness::Waiting(format!("catching up: at {} of {end}", position.seq))
+            }
+            Condition { unconfirmed: true, .. } => {
+                Readiness::Waiting("asking the log whether this is its end".to_owned())
             }
             Condition { .. } => Readiness::Ready,
         };

@@ -4,7 +4,7 @@
 //! Alone, or as a member of a [`Cluster`] that keeps the log as long as most members run.
 //!
 //! The server is Go code that the build script compiles and links; it shares nothing with the
-//! Rust side but seven functions. It leaves signals alone and logs to `tracing` under the
+//! Rust side but eight functions. It leaves signals alone and logs to `tracing` under the
 //! target `nats`.
 
 mod cluster;
@@ -17,7 +17,7 @@ mod space;
 mod starting;
 
 pub use cluster::Cluster;
-pub use embedded::Embedded;
+pub use embedded::{Embedded, Private};
 pub use health::silent;
 pub use options::{Options, Sync};
 pub use server::Server;

@@ -117,6 +117,7 @@ struct WireSnapshot {
     bytes: u64,
     seq: u64,
     hash: Digest,
+    from: Option<WireBase>,
 }
 
 #[derive(Deserialize)]
@@ -182,6 +183,7 @@ impl From<WireSnapshot> for BaseSnapshot {
             bytes: wire.bytes,
             seq: Seq(wire.seq),
             hash: RunningHash(wire.hash.0),
+            from: wire.from.map(Base::from),
         }
     }
 }

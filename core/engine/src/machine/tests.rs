@@ -4,6 +4,7 @@ mod appending;
 mod audit;
 mod blocked;
 mod folding;
+mod mending;
 mod reseeding;
 mod settling;
 mod simulation;

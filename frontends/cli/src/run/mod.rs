@@ -79,12 +79,12 @@ async fn work(
     lobby: &Lobby,
     begun: &mut Option<(Arc<Node>, Arc<dyn ChangeTransport>)>,
 ) -> Result<()> {
-    let opening = transport::open(config, found);
-    let (transport, own_stream) = tokio::select! {
+    let options = node_options(config, place, found)?;
+    let opening = transport::open(config, found, &options);
+    let transport = tokio::select! {
         opened = opening => opened?,
         never = tell_what_is_waited_for(config, lobby) => match never {},
     };
-    let options = node_options(config, place, own_stream, found)?;
     let node = match Node::start(options, Arc::clone(&transport)).await {
         Ok(node) => node,
         Err(error) => {
@@ -177,16 +177,12 @@ async fn bind_pg(pg: &crate::config::Pg, config: &Config) -> Result<Arc<Pg>> {
     Ok(Pg::bind(options).await?)
 }
 
-fn node_options(
-    config: &Config,
-    place: &Place,
-    own_stream: bool,
-    found: ha_engine::Found,
-) -> Result<NodeOptions> {
+fn node_options(config: &Config, place: &Place, found: ha_engine::Found) -> Result<NodeOptions> {
     check_policy(&config.replication.policy, found)?;
     let open = &config.database.open;
     Ok(NodeOptions {
         scratch: place.is_scratch(),
+        lost: place.lost(&config.node),
         foreign_keys: open.foreign_keys,
         cache_size: open.cache_size,
         extensions: config.database.extensions.clone(),
@@ -194,7 +190,6 @@ fn node_options(
         replication_timeout: config.replication.timeout,
         idle_timeout: config.transaction_idle_timeout,
         new_lineage: config.replication.new_lineage,
-        own_stream,
         compat_v007: config.replication.compat.is_some(),
         audit_interval: config.replication.audit_interval,
         read_only: open.read_only.then(|| "the database was opened with mode=ro".to_owned()),
