@@ -21,3 +21,4 @@ mod writer;
 pub use begin::{Found, inspect};
 pub use node::Node;
 pub use options::NodeOptions;
+pub use snapshots::{Retention, SnapshotOptions};

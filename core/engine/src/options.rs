@@ -1,6 +1,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::snapshots::{Retention, SnapshotOptions};
+
 /// How a node is to be.
 #[derive(Debug, Clone)]
 pub struct NodeOptions {
@@ -30,6 +32,10 @@ pub struct NodeOptions {
     /// Nodes of v0.0.7 follow the same log: rows that they would not apply exactly are written
     /// in a form that they do.
     pub compat_v007: bool,
+    /// When the node takes snapshots; `None` for never.
+    pub snapshots: Option<SnapshotOptions>,
+    /// How much of the log is kept. Nobody trims it with [`Self::compat_v007`].
+    pub retention: Retention,
     /// The node takes no writes, for this reason.
     pub read_only: Option<String>,
 }
@@ -50,6 +56,8 @@ impl NodeOptions {
             new_lineage: false,
             own_stream: false,
             compat_v007: false,
+            snapshots: Some(SnapshotOptions::default()),
+            retention: Retention::default(),
             read_only: None,
         }
     }

@@ -10,7 +10,7 @@ use ha_core::{
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
-use crate::{Fault, Memory};
+use crate::{Fault, Memory, Spoil};
 
 /// A log that the nodes of one process share. Clones are handles of the same log.
 ///
@@ -100,6 +100,17 @@ impl MemoryLog {
         self.0.change(|state| {
             state.truncate(last);
             state.interrupt_all();
+        });
+    }
+
+    /// Damages a stored snapshot, as a disk may; its description stays.
+    pub fn spoil(&self, meta: &SnapshotMeta, how: Spoil) {
+        self.0.change(|state| {
+            for (kept, body) in &mut state.snapshots {
+                if kept.digest == meta.digest {
+                    *body = how.apply(body);
+                }
+            }
         });
     }
 

@@ -101,7 +101,7 @@ async fn append(
     let entry = Entry {
         node: identity.node.clone(),
         process_id: identity.process_id,
-        timestamp_ns: 0,
+        timestamp_ns: identity.process_id,
         meta: Some(Meta {
             version: FORMAT_VERSION,
             id: attempt,

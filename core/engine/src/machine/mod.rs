@@ -277,13 +277,19 @@ impl Machine {
         fate.map(Action::Rollback).into_iter().chain([Action::Stop(reason)]).collect()
     }
 
+    /// About what a clock shows, for those who look how old the entry is.
+    fn wall_clock(&self) -> i64 {
+        let since = i64::try_from(self.now.as_nanos()).unwrap_or(0);
+        self.identity.process_id.saturating_add(since)
+    }
+
     fn noop(&mut self) -> Result<Attempt, ha_changes::Error> {
         let meta = self.next_meta(Kind::Noop);
         let id = meta.id;
         let entry = Entry {
             node: self.identity.node.clone(),
             process_id: self.identity.process_id,
-            timestamp_ns: 0,
+            timestamp_ns: self.wall_clock(),
             meta: Some(meta),
             changes: Vec::new(),
         };

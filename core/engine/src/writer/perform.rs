@@ -50,6 +50,7 @@ impl Writer {
             Ok(()) => {
                 self.stages.committed(group.jobs.len(), begun.elapsed());
                 self.shared.heard_of(seq);
+                self.shared.growth.note(payload.len(), true);
                 self.touched.note(group.touches, seq);
                 // Readers on this node see it before its clients are told.
                 self.publish();
@@ -119,6 +120,7 @@ impl Writer {
                 if let Verdict::Skipped(reason) = verdict {
                     tracing::warn!(%seq, reason, "an entry changes nothing on any node");
                 }
+                self.shared.growth.note(payload.len(), false);
                 self.applied();
                 Event::Moved { seq, hash }
             }
