@@ -78,6 +78,9 @@ pub struct Capabilities {
     pub trim: bool,
     /// [`ChangeTransport::read`] and [`ChangeTransport::subscribe`] give back what was stored.
     pub readable: bool,
+    /// [`ChangeTransport::bounds`] always counts what was acknowledged. Otherwise it may tell
+    /// less for a moment, as a replica does that has just become the leader.
+    pub exact_bounds: bool,
 }
 
 /// An entry to be stored.

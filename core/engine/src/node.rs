@@ -84,6 +84,9 @@ impl Node {
         };
         let thread = spawn(&options, &open, &start, setup).await?;
         let readers = Arc::new(Readers::new(options.path.clone(), open, options.readers));
+        if !transport.capabilities().exact_bounds {
+            confirm(&shared, &inbox);
+        }
         let thread = Mutex::new(Some(thread));
         let keeper = keeper(&options, &transport, &readers, &shared, room);
         let keeper = keeper.map(|keeper| tokio::spawn(keeper.run()).abort_handle());
@@ -202,6 +205,21 @@ fn judge(name: &AttemptName, payload: &[u8]) -> Outcome {
     }
     let n = store::transactions(&entry);
     Outcome::Committed(Token { lineage: name.lineage, seq: name.base.next(), n })
+}
+
+/// Keeps the node from being called ready until the log has shown by a strong read that
+/// nothing is missing.
+fn confirm(shared: &Arc<Shared>, inbox: &Sender<Message>) {
+    shared.must_confirm();
+    let (reader, served) = tokio::sync::oneshot::channel();
+    // The thread answers, or is gone, and the node with it.
+    let _ = inbox.send(Message::Strong(reader));
+    let shared = Arc::clone(shared);
+    tokio::spawn(async move {
+        if let Ok(Ok(())) = served.await {
+            shared.confirmed();
+        }
+    });
 }
 
 /// The log gives a lost tail back only if it has it for sure.

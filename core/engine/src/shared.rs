@@ -34,6 +34,8 @@ struct Condition {
     trouble: Option<String>,
     stopped: Option<String>,
     unreachable: Option<String>,
+    /// The log has not confirmed yet that its end is where it is said to be.
+    unconfirmed: bool,
 }
 
 impl Shared {
@@ -96,6 +98,16 @@ impl Shared {
         self.condition.lock().unreachable = problem;
     }
 
+    /// The node is not ready until [`Self::confirmed`].
+    pub(crate) fn must_confirm(&self) {
+        self.condition.lock().unconfirmed = true;
+    }
+
+    /// The node has had everything that was acknowledged when it started.
+    pub(crate) fn confirmed(&self) {
+        self.condition.lock().unconfirmed = false;
+    }
+
     /// Returns once the node's state is worth reading.
     pub(crate) async fn serving(&self, patience: std::time::Duration) -> Result<()> {
         if *self.serving.borrow() {
@@ -148,6 +160,9 @@ impl Shared {
             Condition { trouble: Some(reason), .. } => Readiness::Waiting(reason),
             Condition { end, behind, .. } if self.is_behind(behind) => {
                 Readiness::Waiting(format!("catching up: at {} of {end}", position.seq))
+            }
+            Condition { unconfirmed: true, .. } => {
+                Readiness::Waiting("asking the log whether this is its end".to_owned())
             }
             Condition { .. } => Readiness::Ready,
         };

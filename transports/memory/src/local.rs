@@ -60,6 +60,7 @@ impl ChangeTransport for Local {
             snapshots: false,
             trim: false,
             readable: false,
+            exact_bounds: true,
         }
     }
 

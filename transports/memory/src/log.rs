@@ -29,14 +29,16 @@ pub struct MemoryOptions {
     pub max_parts: u32,
     /// What the transports say about power losses.
     pub synced: bool,
+    /// What the transports say about their bounds.
+    pub exact_bounds: bool,
 }
 
 impl Default for MemoryOptions {
-    /// A name of its own, parts of up to 1 MiB, 1000 of them, not synced.
+    /// A name of its own, parts of up to 1 MiB, 1000 of them, not synced, with exact bounds.
     fn default() -> Self {
         static LOGS: AtomicU64 = AtomicU64::new(0);
         let name = format!("memory-{}", LOGS.fetch_add(1, Ordering::Relaxed));
-        Self { name, max_part_bytes: 1 << 20, max_parts: 1000, synced: false }
+        Self { name, max_part_bytes: 1 << 20, max_parts: 1000, synced: false, exact_bounds: true }
     }
 }
 
