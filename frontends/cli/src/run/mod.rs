@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use ha_core::{Engine, Error, Frontend, Readiness, Shutdown};
-use ha_engine::{Node, NodeOptions};
+use ha_engine::{Node, NodeOptions, Retention, SnapshotOptions};
 use ha_http::Http;
 use ha_pg::Pg;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
-use crate::config::{Config, Policy, StartPolicy};
+use crate::config::{Config, Policy, Replication, StartPolicy};
 use storage::Place;
 
 /// Runs a node until SIGTERM or SIGINT, then finishes what is in flight.
@@ -164,9 +164,24 @@ fn node_options(
         new_lineage: config.replication.new_lineage,
         own_stream,
         compat_v007: config.replication.compat.is_some(),
+        snapshots: snapshots(&config.replication),
+        retention: Retention {
+            max_age: config.replication.max_age,
+            max_bytes: config.replication.max_bytes,
+        },
         read_only: open.read_only.then(|| "the database was opened with mode=ro".to_owned()),
         ..NodeOptions::new(config.node.clone(), place.path())
     })
+}
+
+/// Beside nodes of v0.0.7 the server drops what is old by itself, so that it has to be covered
+/// in time.
+fn snapshots(replication: &Replication) -> Option<SnapshotOptions> {
+    let Replication { snapshot_interval, snapshot_bytes, .. } = *replication;
+    let dropped_at = replication.max_age.filter(|_| replication.compat.is_some());
+    let some = snapshot_interval.is_some() || snapshot_bytes.is_some() || dropped_at.is_some();
+    let every = SnapshotOptions::every(snapshot_interval, snapshot_bytes);
+    some.then_some(SnapshotOptions { dropped_at, ..every })
 }
 
 /// A position in the file says where the node goes on. Without one it begins at the log's
