@@ -4,10 +4,13 @@ mod support;
 
 use std::time::Duration;
 
-use futures::TryStreamExt;
-use ha_core::{AttemptId, AttemptName, ChangeTransport, Engine, Outcome, Seq, SnapshotMeta, Value};
+use futures::{StreamExt, TryStreamExt};
+use ha_core::{
+    AttemptId, AttemptName, ChangeTransport, Engine, Outcome, RunningHash, Seq, SnapshotMeta, Value,
+};
 use ha_engine::{NodeOptions, Retention, SnapshotOptions};
 use ha_memory::{MemoryLog, Spoil};
+use sha2::Digest;
 use support::{PATIENCE, Running, equal, options, start, start_with};
 use tempfile::TempDir;
 
@@ -242,4 +245,37 @@ async fn the_outcome_of_a_write_that_nobody_keeps_any_more_is_forgotten() {
     assert_eq!(a.node.outcome(&name(3)).await.unwrap(), Outcome::Forgotten);
     assert_eq!(a.node.outcome(&name(500)).await.unwrap(), Outcome::NotCommitted, "the node has it");
     assert_eq!(a.value("SELECT count(*) FROM t").await, Value::Integer(1_010));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_of_another_history_covers_nothing() {
+    let log = MemoryLog::new();
+    let a = start_as("a", &log, |options| {
+        options.snapshots = every(10_000);
+        options.retention = Retention { max_age: None, max_bytes: Some(1) };
+    })
+    .await;
+    for sql in ["CREATE TABLE t(v)", "INSERT INTO t VALUES(1)", "INSERT INTO t VALUES(2)"] {
+        a.run(sql).await;
+    }
+    // What it is made of does not matter: it is never read.
+    let body = bytes::Bytes::from_static(b"another history");
+    let stray = SnapshotMeta {
+        digest: sha2::Sha256::digest(&body).into(),
+        bytes: body.len() as u64,
+        lineage: a.transport.bounds().await.unwrap().lineage,
+        seq: Seq(3),
+        hash: RunningHash([9; 32]),
+    };
+    let chunks = futures::stream::iter([Ok(body)]).boxed();
+    a.transport.put_snapshot(stray.clone(), chunks).await.unwrap();
+    write_until_covered(&a, Seq(4)).await;
+    assert_eq!(a.transport.bounds().await.unwrap().first, Seq(1), "one covers it, not two");
+    let first = list(&a).await.swap_remove(0);
+    write_until_covered(&a, first.seq.next()).await;
+    until("the log to be trimmed, and the stray to be gone", || async {
+        let first_entry = a.transport.bounds().await.unwrap().first;
+        first_entry == first.seq && !list(&a).await.contains(&stray)
+    })
+    .await;
 }

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant, SystemTime};
 use ha_changes::Kind;
 use ha_core::{Bounds, ChangeTransport, Readiness, Result, Seq, SnapshotMeta};
 
+use super::choose::{Fit, candidates, fit};
 use super::due::{Due, Facts, Limits, due};
-use super::trim::Retention;
+use super::trim::{Retention, Usable};
 use super::{Room, age, take, trim};
 use crate::readers::Readers;
 use crate::shared::Shared;
@@ -111,7 +112,7 @@ impl Keeper {
 
     async fn look(&self, memory: &mut Memory) -> Result<()> {
         let bounds = self.transport.bounds().await?;
-        let snapshots = self.of_this_log(&bounds).await?;
+        let snapshots = self.usable(&bounds).await?;
         self.note_newest(memory, &snapshots, &bounds);
         let facts = self.facts(memory, &bounds).await?;
         match (due(&facts, &self.limits()), memory.our_turn) {
@@ -129,30 +130,36 @@ impl Keeper {
 
     /// After a snapshot was taken.
     async fn tidy(&self, memory: &mut Memory, bounds: &Bounds) -> Result<()> {
-        let snapshots = self.of_this_log(bounds).await?;
+        let snapshots = self.usable(bounds).await?;
         self.note_newest(memory, &snapshots, bounds);
         self.remove_old(&snapshots, bounds).await?;
         self.trim(&snapshots).await
     }
 
-    async fn trim(&self, snapshots: &[SnapshotMeta]) -> Result<()> {
+    async fn trim(&self, snapshots: &[Usable]) -> Result<()> {
         match &self.retention {
             Some(retention) => trim::trim(&self.transport, retention, snapshots).await,
             None => Ok(()),
         }
     }
 
-    /// The newest first.
-    async fn of_this_log(&self, bounds: &Bounds) -> Result<Vec<SnapshotMeta>> {
-        let mut snapshots = self.transport.snapshots().await?;
-        snapshots.retain(|meta| meta.lineage == bounds.lineage && meta.seq <= bounds.last);
-        snapshots.sort_by_key(|meta| std::cmp::Reverse(meta.seq));
-        Ok(snapshots)
+    /// Those that a node could restore now, the newest first. One may be of entries that the log
+    /// has lost since.
+    async fn usable(&self, bounds: &Bounds) -> Result<Vec<Usable>> {
+        let mut usable = Vec::new();
+        for meta in candidates(self.transport.snapshots().await?, bounds, Seq::ZERO) {
+            match fit(&self.transport, &meta, bounds).await? {
+                Fit::Contradicted(_) => {}
+                Fit::Unproven => usable.push(Usable { meta, proven: false }),
+                Fit::Proven | Fit::Base(..) => usable.push(Usable { meta, proven: true }),
+            }
+        }
+        Ok(usable)
     }
 
     /// What was counted of the log begins at a newer snapshot now: the part of it that is newer.
-    fn note_newest(&self, memory: &mut Memory, snapshots: &[SnapshotMeta], bounds: &Bounds) {
-        let newest = snapshots.first().map_or(Seq::ZERO, |meta| meta.seq);
+    fn note_newest(&self, memory: &mut Memory, snapshots: &[Usable], bounds: &Bounds) {
+        let newest = snapshots.first().map_or(Seq::ZERO, |newest| newest.meta.seq);
         if memory.newest != Some(newest) {
             let position = self.shared.token().seq;
             self.shared.growth.restart(bytes_between(newest, position, bounds));
@@ -184,14 +191,14 @@ impl Keeper {
 
     /// Removes all but the newest, and what the log still names as its beginning; of other logs
     /// once there are enough of this one.
-    async fn remove_old(&self, snapshots: &[SnapshotMeta], bounds: &Bounds) -> Result<()> {
+    async fn remove_old(&self, snapshots: &[Usable], bounds: &Bounds) -> Result<()> {
         if snapshots.len() < KEPT {
             return Ok(());
         }
-        let kept = &snapshots[..KEPT];
+        let kept: Vec<_> = snapshots[..KEPT].iter().map(|usable| &usable.meta).collect();
         for meta in self.transport.snapshots().await? {
             let newer = meta.lineage == bounds.lineage && meta.seq > kept[0].seq;
-            if !newer && !kept.contains(&meta) && !self.is_base(&meta, bounds).await? {
+            if !newer && !kept.contains(&&meta) && !self.is_base(&meta, bounds).await? {
                 self.transport.remove_snapshot(&meta).await?;
             }
         }

@@ -16,11 +16,19 @@ pub struct Retention {
     pub max_bytes: Option<u64>,
 }
 
-/// Forgets what the retention allows to. `snapshots` are those of this log, the newest first.
+/// A snapshot that a node could restore and follow the log from.
+#[derive(Debug)]
+pub(super) struct Usable {
+    pub(super) meta: SnapshotMeta,
+    /// A later entry was made on its state.
+    pub(super) proven: bool,
+}
+
+/// Forgets what the retention allows to. `snapshots` are the newest first.
 pub(super) async fn trim(
     transport: &Arc<dyn ChangeTransport>,
     retention: &Retention,
-    snapshots: &[SnapshotMeta],
+    snapshots: &[Usable],
 ) -> Result<()> {
     let bounds = transport.bounds().await?;
     let Some(limit) = limit(snapshots, &bounds) else { return Ok(()) };
@@ -38,13 +46,11 @@ pub(super) async fn trim(
 }
 
 /// The first entry that has to stay: the one at the older of two snapshots, so that who
-/// restores it can compare. `None` if nothing may go.
-fn limit(snapshots: &[SnapshotMeta], bounds: &Bounds) -> Option<Seq> {
-    let covered = |meta: &&SnapshotMeta| {
-        meta.lineage == bounds.lineage && meta.seq.next() >= bounds.first && meta.seq <= bounds.last
-    };
-    let older = snapshots.iter().filter(covered).nth(1)?;
-    (older.seq > bounds.first).then_some(older.seq)
+/// restores it can compare. `None` if nothing may go: the older one would have to be trusted
+/// for its position once the entries that prove it are gone.
+fn limit(snapshots: &[Usable], bounds: &Bounds) -> Option<Seq> {
+    let [_, older, ..] = snapshots else { return None };
+    (older.proven && older.meta.seq > bounds.first).then_some(older.meta.seq)
 }
 
 /// The first entry that stays so that the rest takes about `max` bytes. Entries are taken for
@@ -68,26 +74,26 @@ mod tests {
         Bounds { lineage: LINEAGE, first: Seq(first), last: Seq(last), bytes }
     }
 
-    fn limit_of(seqs: &[u64]) -> Option<Seq> {
-        let hash = RunningHash::default();
-        let meta = |seq: &u64| SnapshotMeta {
-            digest: [0; 32],
-            bytes: 1,
-            lineage: LINEAGE,
-            seq: Seq(*seq),
-            hash,
-        };
-        limit(&seqs.iter().map(meta).collect::<Vec<_>>(), &bounds(3, 20, 0))
+    fn usable(seq: u64, proven: bool) -> Usable {
+        let (lineage, hash) = (LINEAGE, RunningHash::default());
+        let meta = SnapshotMeta { digest: [0; 32], bytes: 1, lineage, seq: Seq(seq), hash };
+        Usable { meta, proven }
     }
 
     #[test]
     fn nothing_is_forgotten_that_is_not_covered_twice() {
+        let limit_of = |snapshots: &[Usable]| limit(snapshots, &bounds(3, 20, 0));
         assert_eq!(limit_of(&[]), None);
-        assert_eq!(limit_of(&[15]), None);
-        assert_eq!(limit_of(&[15, 9]), Some(Seq(9)));
-        assert_eq!(limit_of(&[15, 9, 5]), Some(Seq(9)));
-        assert_eq!(limit_of(&[15, 1]), None, "the older one leaves a gap");
-        assert_eq!(limit_of(&[30, 9]), None, "the newer one is of entries that were lost");
+        assert_eq!(limit_of(&[usable(15, true)]), None);
+        assert_eq!(limit_of(&[usable(15, false), usable(9, true)]), Some(Seq(9)));
+        assert_eq!(
+            limit_of(&[usable(15, true), usable(9, false)]),
+            None,
+            "it may be another log's"
+        );
+        let three = [usable(15, true), usable(9, true), usable(5, true)];
+        assert_eq!(limit_of(&three), Some(Seq(9)));
+        assert_eq!(limit_of(&[usable(15, true), usable(3, true)]), None, "it is trimmed so far");
     }
 
     #[test]
