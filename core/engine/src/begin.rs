@@ -141,7 +141,8 @@ async fn accepted(
     let first = transport.read(bounds.first).await?.ok_or_else(refusal)?;
     let entry = ha_changes::decode(&first.payload).map_err(|_| refusal())?;
     let Some(Kind::Base(base)) = entry.meta.map(|meta| meta.kind) else { return Err(refusal()) };
-    if base.source != Some(digest) {
+    let path = path.to_owned();
+    if base.source != Some(digest) && !blocking(move || base::is_made_of(&base, &path)).await? {
         return Err(refusal());
     }
     let hash = base.hash.extend(first.seq, &first.payload);

@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -86,11 +86,19 @@ fn lost_name(lineage: Lineage, first: u64, last: u64) -> String {
 
 /// Copies the files of a node that was not stopped, as a crash or a backup leaves them.
 fn copied(node: &Running) -> TempDir {
+    copied_dir(&node.dir)
+}
+
+fn copied_dir(from: &TempDir) -> TempDir {
     let dir = TempDir::new().unwrap();
-    for name in ["ha.db", "ha.db-wal"] {
-        std::fs::copy(node.dir.path().join(name), dir.path().join(name)).unwrap();
-    }
+    copy_files(from.path(), dir.path());
     dir
+}
+
+fn copy_files(from: &Path, to: &Path) {
+    for name in ["ha.db", "ha.db-wal"] {
+        std::fs::copy(from.join(name), to.join(name)).unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -427,4 +435,38 @@ async fn where_the_entry_is_trimmed_the_one_after_it_tells() {
     let reason = until_stopped(&other).await;
     assert!(reason.contains("other entries"), "{reason}");
     assert_eq!(rows(&other).await, "1,2,3", "nothing is applied");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_ended_after_it_began_the_log_is_made_good_by_the_next() {
+    // A database that goes on from another log.
+    let log = MemoryLog::new();
+    let a = with_rows("a", &log, 3).await;
+    let before = copied(&a);
+    a.stop().await;
+    log.recreate();
+    let first = copied_dir(&before);
+    new_lineage(&log, first).await.stop().await;
+    let a = new_lineage(&log, before).await;
+    insert(&a, [4]).await;
+    assert_eq!(rows(&a).await, "1,2,3,4");
+    equal(&a, &start("b", &log).await).await;
+
+    // A file that was never part of one, with what a crash had left beside it.
+    let log = MemoryLog::new();
+    let (given, made) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let conn = rusqlite::Connection::open(made.path().join("ha.db")).unwrap();
+    conn.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t(v); INSERT INTO t VALUES(1)")
+        .unwrap();
+    copy_files(made.path(), given.path());
+    start_in("a", &log, copied_dir(&given)).await.stop().await;
+    // It has been opened, and its write-ahead log is gone.
+    drop(rusqlite::Connection::open(given.path().join("ha.db")).map(|conn| {
+        conn.query_row("SELECT count(*) FROM t", [], |row| row.get::<_, i64>(0)).unwrap()
+    }));
+    assert!(!given.path().join("ha.db-wal").exists());
+    let a = start_in("a", &log, given).await;
+    insert(&a, [2]).await;
+    assert_eq!(rows(&a).await, "1,2");
+    equal(&a, &start("b", &log).await).await;
 }

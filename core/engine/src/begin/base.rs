@@ -58,6 +58,12 @@ pub(super) async fn make(
     Ok(Start { record, end: at, has_state: true, problem: None, entry: Some(payload.into()) })
 }
 
+/// Whether the base is the state of the file at `path`, which may have other bytes than it was
+/// given with: the first start, if it did not get to the end, has opened it.
+pub(super) fn is_made_of(base: &BaseSnapshot, path: &Path) -> Result<bool> {
+    image(path).map(|(_, digest, _)| digest == base.digest)
+}
+
 /// The file's state without anything of ours, its digest and its size.
 fn image(path: &Path) -> Result<(NamedTempFile, [u8; 32], u64)> {
     let failed = |failure| snapshot::failed("make the log's base", failure);
