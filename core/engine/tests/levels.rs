@@ -5,9 +5,12 @@ mod support;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
-use ha_core::{Batch, Error, Lineage, ReadLevel, Reply, Result, Token, TransactionOptions, Value};
-use ha_memory::{Fault, MemoryLog};
-use support::{PATIENCE, Running, batch, equal, options, start, start_with};
+use ha_core::{
+    Batch, Engine, Error, Lineage, ReadLevel, Readiness, Reply, Result, Token, TransactionOptions,
+    Value,
+};
+use ha_memory::{Fault, MemoryLog, MemoryOptions};
+use support::{PATIENCE, Running, batch, equal, options, start, start_with, until};
 use tempfile::TempDir;
 
 fn at(level: ReadLevel, sql: &str) -> Batch {
@@ -241,4 +244,19 @@ async fn barriers_of_others_do_not_starve_a_writer() {
     assert!(counts.iter().all(|count| count.load(Ordering::SeqCst) > 0), "{counts:?}");
     equal(&writer, &a).await;
     equal(&writer, &b).await;
+}
+
+/// A replica that has just become the leader may tell an end that lies behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_is_ready_only_after_the_log_has_confirmed_its_end() {
+    let log = MemoryLog::with(MemoryOptions { exact_bounds: false, ..MemoryOptions::default() });
+    let a = start("a", &log).await;
+    until("a is ready", || a.node.status().readiness == Readiness::Ready).await;
+    let end = a.node_seq();
+    for fault in [Fault::SendLost, Fault::AckLost] {
+        log.inject(fault);
+    }
+    let b = start("b", &log).await;
+    until("b is ready", || b.node.status().readiness == Readiness::Ready).await;
+    assert!(b.node_seq() > end, "it has not asked");
 }

@@ -6,6 +6,7 @@ mod job;
 mod lease;
 mod link;
 mod perform;
+mod reseed;
 mod stages;
 mod strong;
 mod touched;
@@ -21,8 +22,9 @@ use ha_core::{AttemptName, Bounds, Error, Result, Seq, Stored, Token};
 use ha_sqlite::OpenOptions;
 use tokio::sync::oneshot;
 
-use crate::machine::{Event, Identity, Machine};
+use crate::machine::{Event, Identity, Machine, NoSeed, Reseed};
 use crate::shared::Shared;
+use crate::snapshots::{Room, Seed};
 use crate::store::{Record, Store};
 
 use group::Group;
@@ -58,6 +60,8 @@ pub(crate) enum Message {
     /// What the log has at a place that this node has applied; `None` if it no longer
     /// stores so old entries.
     Verified(Seq, Option<Option<Stored>>),
+    /// What the database is to become.
+    Fetched(Result<Seed, NoSeed>),
     /// Finish what was accepted and end.
     Stop,
 }
@@ -77,6 +81,7 @@ pub(crate) struct Writer {
     link: Link,
     inbox: Receiver<Message>,
     shared: Arc<Shared>,
+    room: Room,
     identity: Identity,
     idle_timeout: Duration,
     /// Within this the log must have taken a write.
@@ -116,6 +121,7 @@ pub(crate) struct Setup {
     pub(crate) link: Link,
     pub(crate) inbox: Receiver<Message>,
     pub(crate) shared: Arc<Shared>,
+    pub(crate) room: Room,
     pub(crate) identity: Identity,
     pub(crate) idle_timeout: Duration,
     pub(crate) patience: Duration,
@@ -123,8 +129,17 @@ pub(crate) struct Setup {
     pub(crate) compat_v007: bool,
     /// Where the log ended at the start.
     pub(crate) end: Seq,
-    /// The node stands still from the start, for this reason.
-    pub(crate) stopped: Option<String>,
+    /// What is wrong with the file and the log, if something is.
+    pub(crate) problem: Option<Problem>,
+}
+
+/// Why a node cannot simply go on from its file.
+#[derive(Debug, Clone)]
+pub(crate) enum Problem {
+    /// It stands still, for this reason.
+    Stop(String),
+    /// Its database becomes another state first.
+    Reseed(Reseed),
 }
 
 impl Writer {
@@ -145,6 +160,7 @@ impl Writer {
             link: setup.link,
             inbox: setup.inbox,
             shared: setup.shared,
+            room: setup.room,
             identity: setup.identity,
             idle_timeout: setup.idle_timeout,
             patience: setup.patience,
@@ -167,8 +183,9 @@ impl Writer {
             started: Instant::now(),
             stopping: false,
         };
-        match setup.stopped {
-            Some(reason) => writer.tell(Event::Failed(reason)),
+        match setup.problem {
+            Some(Problem::Stop(reason)) => writer.tell(Event::Failed(reason)),
+            Some(Problem::Reseed(reseed)) => writer.tell(Event::Reseed(reseed)),
             None => writer.link.subscribe(record.position.seq.next()),
         }
         Ok(writer)
@@ -224,8 +241,10 @@ impl Writer {
 
     fn take(&mut self, message: Message) {
         match message {
+            Message::News(news) if news.is_stale() => {}
             Message::Event(_)
             | Message::Bounds { .. }
+            | Message::Fetched(_)
             | Message::News(News::Entry(..) | News::Reconnected(_) | News::Truncated(_))
                 if self.verifying || self.lease.is_some() && !self.says_nothing(&message) =>
             {
@@ -268,11 +287,12 @@ impl Writer {
             }
             Message::News(News::Unreachable(reason)) => self.shared.reachable(Some(reason)),
             Message::News(News::Truncated(error)) => {
-                self.tell(Event::Failed(format!(
-                    "{error}; start from a newer copy of the database (GET / of a node that is ready)"
-                )));
+                let advice =
+                    "Start from a newer copy of the database (GET / of a node that is ready)";
+                self.tell(Event::Reseed(Reseed::newest(error.to_string(), advice)));
             }
             Message::Verified(seq, found) => self.verified(seq, found),
+            Message::Fetched(found) => self.fetched(found),
             Message::Stop => self.stopping = true,
         }
     }
