@@ -15,16 +15,23 @@ pub struct Cluster {
     pub members: Vec<Node>,
     /// How they reach each other, if that can be cut.
     pub network: Option<Network>,
-    home: TempDir,
+    /// What its files are in, if it was made for it.
+    _home: Option<TempDir>,
 }
 
 impl Cluster {
     /// Starts the members with additional arguments and waits until they are ready.
     pub fn start(network: Option<Network>, args: &[&str]) -> Self {
         let home = home();
-        let members = Self::launch(network.as_ref(), home.path(), args);
+        let cluster = Self::start_on(home.path(), network, args);
+        Self { _home: Some(home), ..cluster }
+    }
+
+    /// As [`Self::start`], with all files in a directory.
+    pub fn start_on(home: &Path, network: Option<Network>, args: &[&str]) -> Self {
+        let members = Self::launch(network.as_ref(), home, args);
         members.iter().for_each(Node::wait_ready);
-        Self { members, network, home }
+        Self { members, network, _home: None }
     }
 
     fn launch(network: Option<&Network>, home: &Path, args: &[&str]) -> Vec<Node> {

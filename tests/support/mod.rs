@@ -4,6 +4,7 @@
 pub mod cases;
 pub mod cluster;
 pub mod contents;
+pub mod disk;
 pub mod http;
 pub mod inserts;
 pub mod load;
