@@ -10,6 +10,7 @@ pub mod machine;
 mod begin;
 mod node;
 mod options;
+mod outcome;
 mod readers;
 mod session;
 mod shared;

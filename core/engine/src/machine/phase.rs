@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use ha_core::{AttemptId, Error, Seq};
+use ha_core::{AttemptId, Error, RunningHash, Seq};
 
 use super::Machine;
+use super::runs::Receiving;
 
 #[derive(Debug, Clone)]
 pub(super) enum Phase {
@@ -18,6 +19,8 @@ pub(super) enum Phase {
     Blocked(Blocked),
     /// Nobody knows whether the entry after the position is the attempt's.
     Settling(Settling),
+    /// The first parts of an entry are applied in a transaction that is open.
+    Receiving(Box<Receiving>),
     /// Writes wait: for entries that others appended, or for the log to be reachable.
     Waiting(Waiting),
     /// For good.
@@ -27,8 +30,20 @@ pub(super) enum Phase {
 #[derive(Debug, Clone)]
 pub(super) struct Attempt {
     pub(super) id: AttemptId,
-    pub(super) payload: Bytes,
+    pub(super) parts: Vec<Bytes>,
     pub(super) deadline: Duration,
+    /// So many of the parts were found at their places in the log.
+    pub(super) seen: usize,
+    /// When the last of them was.
+    pub(super) seen_at: Duration,
+    /// The hash after it, once it was computed.
+    pub(super) hash: Option<RunningHash>,
+}
+
+impl Attempt {
+    pub(super) fn new(id: AttemptId, parts: Vec<Bytes>, deadline: Duration) -> Self {
+        Self { id, parts, deadline, seen: 0, seen_at: Duration::ZERO, hash: None }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -81,9 +96,11 @@ impl Machine {
             Phase::Waiting(Waiting { reason: WaitReason::Stuck(reason), .. }) => {
                 Error::NotReady(reason.clone())
             }
-            Phase::Idle | Phase::Appending(_) | Phase::Blocked(_) | Phase::Waiting(_) => {
-                Error::Conflict
-            }
+            Phase::Idle
+            | Phase::Appending(_)
+            | Phase::Blocked(_)
+            | Phase::Receiving(_)
+            | Phase::Waiting(_) => Error::Conflict,
         }
     }
 
@@ -94,6 +111,7 @@ impl Machine {
             Phase::Idle
             | Phase::Appending(_)
             | Phase::Blocked(_)
+            | Phase::Receiving(_)
             | Phase::Stopped(_)
             | Phase::Waiting(Waiting { reason: WaitReason::Behind, .. }) => None,
             Phase::Settling(_) => Some("the outcome of a write is being settled".to_owned()),
@@ -119,6 +137,7 @@ impl Machine {
                 Some(retry_at.map_or(attempt.deadline, |at| at.min(attempt.deadline)))
             }
             Phase::Settling(settling) => settling.retry_at,
+            Phase::Receiving(run) => Some(run.plug_at),
             Phase::Waiting(waiting) => Some(waiting.retry_at),
         }
     }

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use ha_changes::Entry;
+use bytes::Bytes;
+use ha_changes::{Encoded, Kind, Meta};
 use ha_core::{Error, Result, ResultSet, RunningHash, Seq};
 use ha_sqlite::Interrupt;
 
@@ -16,12 +17,14 @@ use crate::store::{Answered, Execution, Record, Transaction, transactions};
 /// How many transactions one entry may hold.
 const GROUP: usize = 512;
 
+/// A large entry is stored at least this fast.
+const BYTES_PER_MILLISECOND: usize = (4 << 20) / 1_000;
+
 /// Transactions that are executed and open, in the order of execution.
 #[derive(Debug)]
 pub(super) struct Group {
     pub(super) jobs: Vec<Job>,
-    /// Without the base that it is encoded with.
-    entry: Entry,
+    encoded: Encoded,
     staged: Option<Record>,
     pub(super) touches: Touches,
 }
@@ -63,25 +66,22 @@ impl Writer {
             return;
         }
         let begun = Instant::now();
-        let mut entry = self.entry(execution);
-        let (id, payload) = match self.encode(&mut entry) {
+        let (encoded, touches) = match self.encode(execution) {
             Ok(encoded) => encoded,
+            Err(Error::TooLarge { .. }) => return self.too_large(jobs),
             Err(error) => {
                 let _ = self.store.roll_back();
                 jobs.drain(..).for_each(|job| job.fail(error.clone()));
                 return;
             }
         };
-        if payload.len() > self.max_entry {
-            return self.too_large(payload.len(), jobs);
-        }
-        let touches = Touches::of(&entry.changes);
-        let group = Group { jobs, entry, staged: None, touches };
-        let deadline = self.deadline(&group);
+        self.give_time(&encoded, &mut jobs);
+        let group = Group { jobs, encoded, staged: None, touches };
+        let event = self.executed(&group);
         self.stages.offered(begun.elapsed());
         self.open = Some(group);
-        self.tell(Event::Executed { id, payload: payload.clone().into(), deadline });
-        self.stage_early(&payload);
+        self.tell(event);
+        self.stage_early();
     }
 
     /// The open group as an entry on the position, which entries without changes have moved.
@@ -89,12 +89,35 @@ impl Writer {
         let Some(mut group) = self.open.take() else {
             return Event::Failed("there is no group to offer".to_owned());
         };
-        let deadline = self.deadline(&group);
-        let encoded = self.encode(&mut group.entry);
+        let Meta { id, base, .. } = self.machine.next_meta(Kind::Noop);
+        group.encoded.rebase(id, base);
+        let event = self.executed(&group);
         self.open = Some(group);
-        match encoded {
-            Ok((id, payload)) => Event::Executed { id, payload: payload.into(), deadline },
-            Err(error) => Event::Failed(error.to_string()),
+        event
+    }
+
+    fn executed(&self, group: &Group) -> Event {
+        let (parts, deadline) = (group.encoded.parts(), self.deadline(group));
+        match &group.encoded.head().meta {
+            Some(meta) => Event::Executed { id: meta.id, parts, deadline },
+            None => Event::Failed("an entry without a name cannot be offered".to_owned()),
+        }
+    }
+
+    /// A large entry takes long to store: its clients are given the time, and those who wait
+    /// as well.
+    fn give_time(&mut self, encoded: &Encoded, jobs: &mut [Job]) {
+        let parts = encoded.parts().len();
+        if parts < 2 {
+            return;
+        }
+        let bytes = encoded.size();
+        tracing::info!(parts, bytes, "a large transaction: offered to the log");
+        let time = Duration::from_millis((bytes / BYTES_PER_MILLISECOND) as u64);
+        self.excuse(time);
+        self.busy_until = Instant::now() + time;
+        for job in jobs.iter_mut().filter(|job| !job.has_more_time) {
+            (job.has_more_time, job.deadline) = (true, job.deadline + time);
         }
     }
 
@@ -106,11 +129,11 @@ impl Writer {
 
     /// Writes the place that the open group will have if the log takes it. Done while the log
     /// is asked; a failure shows again at the commit.
-    fn stage_early(&mut self, payload: &[u8]) {
+    fn stage_early(&mut self) {
+        let Some(Position { seq, hash, .. }) = self.machine.landing() else { return };
         let Some(mut group) = self.open.take() else { return };
-        let Position { seq, hash, .. } = self.machine.position();
-        let next = seq.next();
-        if let Err(error) = self.stage(&mut group, &[], next, hash.extend(next, payload), payload) {
+        let parts = group.encoded.parts();
+        if let Err(error) = self.stage(&mut group, &[], seq, hash, &parts) {
             tracing::warn!(%error, "the group's place could not be written");
         }
         self.open = Some(group);
@@ -122,13 +145,14 @@ impl Writer {
         folded: &[Folded],
         seq: Seq,
         hash: RunningHash,
-        payload: &[u8],
+        parts: &[Bytes],
     ) -> Result<Record> {
         let lineage = self.machine.position().lineage;
         let position = Position { lineage, seq, hash };
-        let record = Record { position, transactions: transactions(&group.entry) };
+        let meta = group.encoded.head().meta.as_ref();
+        let record = Record { position, transactions: transactions(meta) };
         if group.staged != Some(record) {
-            self.store.stage(folded, &record, &group.entry, payload)?;
+            self.store.stage(folded, &record, meta, parts)?;
             group.staged = Some(record);
         }
         Ok(record)
@@ -178,7 +202,7 @@ impl Writer {
     ) -> Result<Option<(usize, Error)>> {
         let mut size = 0;
         let mut index = 0;
-        while index < jobs.len() && size < self.max_entry / 2 {
+        while index < jobs.len() && size < self.limits.enough() {
             let shipped = execution.shipped.len();
             let outcome = self.execute_job(execution, &mut jobs[index]);
             if self.store.is_lost() {
@@ -257,18 +281,12 @@ impl Writer {
     }
 
     /// A single transaction that is too large is refused; of several, each is tried alone.
-    fn too_large(&mut self, size: usize, mut jobs: Vec<Job>) {
+    fn too_large(&mut self, mut jobs: Vec<Job>) {
         if let Err(error) = self.store.roll_back() {
             return self.tell(Event::Failed(error.to_string()));
         }
         if jobs.len() == 1 {
-            let limit = self.max_entry as u64;
-            jobs.remove(0).fail(Error::TooLarge {
-                what: format!("the transaction takes {size} bytes in the log, which"),
-                limit,
-                hint: "write less in one transaction".to_owned(),
-            });
-            return;
+            return jobs.remove(0).fail(self.limits.exceeded());
         }
         let jobs_again = jobs.len();
         for job in jobs.into_iter().rev() {

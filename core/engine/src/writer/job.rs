@@ -33,6 +33,8 @@ pub(crate) struct Job {
     pub(crate) request: Option<Request>,
     /// It was executed before, in this entry.
     pub(crate) done_at: Option<Seq>,
+    /// Its deadline has the time for a large entry in it.
+    pub(crate) has_more_time: bool,
     /// What it sees must be confirmed by the log, even if it changes nothing.
     pub(crate) strong: bool,
 }
@@ -117,6 +119,7 @@ impl Job {
             n: 0,
             request: None,
             done_at: None,
+            has_more_time: false,
             strong: false,
         }
     }

@@ -13,8 +13,10 @@ use tokio::task::JoinHandle;
 use super::Message;
 use crate::machine::Event;
 
-/// Entries that may wait for the writer thread.
-const AHEAD: usize = 256;
+/// Entries that may wait for the writer thread; large ones count for several.
+const AHEAD: u32 = 256;
+/// So many bytes of an entry count for one more.
+const BYTES_AHEAD: usize = 64 << 10;
 /// How soon a subscription that failed is tried again.
 const RETRY: Duration = Duration::from_millis(200);
 
@@ -137,8 +139,12 @@ async fn read_surely(
     }
 }
 
+fn weight(stored: &Stored) -> u32 {
+    u32::try_from(stored.payload.len() / BYTES_AHEAD).map_or(AHEAD, |more| more.min(AHEAD - 1) + 1)
+}
+
 async fn follow(transport: Arc<dyn ChangeTransport>, inbox: Sender<Message>, from: Seq) {
-    let permits = Arc::new(Semaphore::new(AHEAD));
+    let permits = Arc::new(Semaphore::new(AHEAD as usize));
     let mut next = from;
     loop {
         let news = match pass_on(&transport, &inbox, &permits, &mut next).await {
@@ -171,7 +177,7 @@ async fn pass_on(
         let news = match delivery? {
             Delivery::Entry(stored) => {
                 *next = stored.seq.next();
-                let permit = Arc::clone(permits).acquire_owned().await;
+                let permit = Arc::clone(permits).acquire_many_owned(weight(&stored)).await;
                 News::Entry(stored, permit.map_err(|_| Error::Closed)?)
             }
             Delivery::Reconnected(bounds) => News::Reconnected(bounds),

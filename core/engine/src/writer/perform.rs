@@ -4,15 +4,16 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use futures::TryStreamExt;
-use ha_changes::BaseSnapshot;
-use ha_core::{Error, Result, RunningHash, Seq, Stored};
+use ha_changes::{BaseSnapshot, Part};
+use ha_core::{Error, Result, RunningHash, Seq};
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 
+use super::progress::Progress;
 use super::touched::Touches;
 use super::{Work, Writer};
 use crate::machine::{Action, Event, Fate, Folded, How, Position};
-use crate::store::{self, Record, Verdict, transactions};
+use crate::store::{self, Record, Staged, Verdict, transactions};
 
 impl Writer {
     /// Carries an action out; what came of it, if that is known at once.
@@ -23,8 +24,8 @@ impl Writer {
             Action::Verify(seq) => self.verify(seq),
             Action::AskBounds => self.ask_bounds(),
             Action::Resubscribe(from) => self.link.subscribe(from),
-            Action::Commit { folded, seq, hash, payload } => {
-                return Some(self.commit(&folded, seq, hash, payload));
+            Action::Commit { folded, seq, hash, parts } => {
+                return Some(self.commit(&folded, seq, hash, &parts));
             }
             Action::Offer => return Some(self.offer_again()),
             Action::Record { folded, position } => return Some(self.record(&folded, position)),
@@ -33,6 +34,10 @@ impl Writer {
             Action::Apply { seq, hash, payload, how } => {
                 return Some(self.apply(seq, hash, &payload, how));
             }
+            Action::Unstage => {
+                self.receiving = None;
+                return self.store.unstage().err().map(|error| Event::Failed(error.to_string()));
+            }
             Action::Stop(reason) => {
                 tracing::error!(position = %self.token(), reason, "the node stops applying and writing");
             }
@@ -40,14 +45,14 @@ impl Writer {
         None
     }
 
-    fn commit(&mut self, folded: &[Folded], seq: Seq, hash: RunningHash, payload: Bytes) -> Event {
+    fn commit(&mut self, folded: &[Folded], seq: Seq, hash: RunningHash, parts: &[Bytes]) -> Event {
         let Some(mut group) = self.open.take() else {
             return Event::Failed("there is no group to commit".to_owned());
         };
         self.stages.acknowledged();
         let begun = Instant::now();
         let committed = self
-            .stage(&mut group, folded, seq, hash, &payload)
+            .stage(&mut group, folded, seq, hash, parts)
             .and_then(|record| self.store.commit(record));
         match committed {
             Ok(()) => {
@@ -62,7 +67,7 @@ impl Writer {
             }
             Err(error) => {
                 self.open = Some(group);
-                Event::CommitFailed { stored: Stored { seq, payload }, reason: error.to_string() }
+                Event::CommitFailed { reason: error.to_string() }
             }
         }
     }
@@ -109,9 +114,13 @@ impl Writer {
         let outcome = match how {
             How::Ours(entry) | How::Foreign(entry) => {
                 self.touched.note(Touches::of(&entry.changes), seq);
-                self.store.apply(&entry, record(transactions(&entry)), payload)
+                let record = record(transactions(entry.meta.as_ref()));
+                self.store.apply(&entry, record, payload)
             }
             How::Nothing(reason) => self.store.skip(record(0), payload, reason),
+            How::Part(part) => {
+                return self.apply_part(*part, Position { lineage, seq, hash }, payload);
+            }
             How::Base(base) => return self.adopt(seq, payload, base),
         };
         match outcome {
@@ -121,6 +130,29 @@ impl Writer {
                 }
                 self.applied();
                 Event::Moved { seq, hash }
+            }
+            Err(error) => self.cannot_apply(seq, &error),
+        }
+    }
+
+    fn apply_part(&mut self, part: Part, position: Position, payload: &Bytes) -> Event {
+        let ((number, of), seq) = (part.place(), position.seq);
+        let progress = self.receiving.get_or_insert_with(|| Progress::new("parts applied"));
+        progress.done(number as usize, of as usize);
+        let outcome = self.store.apply_part(part, position, payload);
+        if !matches!(outcome, Ok(Staged::More)) {
+            self.receiving = None;
+        }
+        match outcome {
+            Ok(Staged::More) => Event::Staged,
+            Ok(Staged::Torn(reason)) => {
+                tracing::warn!(%seq, reason, "an entry of several parts changes nothing on any node");
+                Event::Torn
+            }
+            Ok(Staged::Complete) => {
+                self.touched.note(Touches::everything(), seq);
+                self.applied();
+                Event::Moved { seq, hash: position.hash }
             }
             Err(error) => self.cannot_apply(seq, &error),
         }

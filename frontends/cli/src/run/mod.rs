@@ -160,6 +160,7 @@ fn node_options(
         extensions: config.database.extensions.clone(),
         readers: config.database.concurrent_queries.get(),
         replication_timeout: config.replication.timeout,
+        max_transaction_bytes: config.max_transaction_bytes,
         idle_timeout: config.transaction_idle_timeout,
         new_lineage: config.replication.new_lineage,
         own_stream,
