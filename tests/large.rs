@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use support::http::{self, Answer};
+use support::members::three;
 use support::{Node, home, until};
 use tempfile::TempDir;
 
@@ -77,6 +78,40 @@ fn what_exceeds_the_limit_is_refused_with_the_flag_that_raises_it() {
     assert_eq!(answer.status, 413);
     assert!(answer.body.contains("--max-transaction-bytes"), "{}", answer.body);
     assert_eq!(node.position(), before);
+}
+
+#[test]
+fn three_members_keep_a_large_transaction_whole_while_one_is_killed() {
+    let home = home();
+    let mut members = three(home.path());
+    members[0].run(&["CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT, half REAL)"]);
+    members[2].wait_rows("SELECT * FROM t", &json!([]));
+    assert_eq!(members[1].query(&insert(20_000)).status, 200);
+    for member in &members {
+        member.wait_rows(SUMS, &json!(sums(20_000)));
+    }
+    // Its node dies while the log takes the next one: it is there everywhere, or nowhere.
+    let body = http::statements(&["UPDATE t SET half = -half"], &Value::Null);
+    let address = members[0].http;
+    std::thread::scope(|scope| {
+        let lost = scope.spawn(|| http::send(address, "POST", "/v1/query", &[], body.as_bytes()));
+        until("it is offered", || (members[0].log().matches("offered").count() > 0).then_some(()));
+        members[0].kill();
+        drop(lost.join());
+    });
+    members[0].again();
+    until("another write", || {
+        (members[1].query("DELETE FROM t WHERE id = 1").status == 200).then_some(())
+    });
+    let state = "SELECT count(*), sum(half > 0), (SELECT count(*) FROM _ha_skipped) FROM t";
+    let states = until("all hold the same", || {
+        let [first, second, third] = [0, 1, 2].map(|member: usize| members[member].select(state));
+        (first == second && second == third).then_some(first)
+    });
+    assert!(
+        ["[[19999,19999,", "[[19999,0,"].iter().any(|whole| states.starts_with(whole)),
+        "{states}"
+    );
 }
 
 /// A million rows by one statement: one transaction everywhere.

@@ -3,6 +3,7 @@
 
 pub mod http;
 pub mod load;
+pub mod members;
 pub mod node;
 pub mod report;
 pub mod tools;
