@@ -15,6 +15,7 @@ mod readers;
 mod session;
 mod shared;
 mod snapshot;
+mod snapshots;
 mod store;
 mod writer;
 

@@ -14,12 +14,13 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
 use crate::begin::{self, Start, begin};
-use crate::machine::Identity;
+use crate::machine::{Event, Identity, Reseed};
 use crate::options::NodeOptions;
 use crate::readers::Readers;
 use crate::session::{NodeSession, Surroundings};
 use crate::shared::Shared;
 use crate::snapshot;
+use crate::snapshots::Room;
 use crate::writer::{Link, Message, Setup, Writer};
 
 /// A running node.
@@ -53,6 +54,8 @@ impl Node {
         let lock = tokio::task::spawn_blocking(move || begin::lock(&path))
             .await
             .map_err(|_| Error::Closed)??;
+        let room = Room::of(&options.path, open.clone(), options.scratch);
+        room.sweep();
         let start = begin(&options, &open, &identity, &transport).await?;
         let (inbox, outbox) = mpsc::channel();
         let shared =
@@ -62,16 +65,20 @@ impl Node {
             link,
             inbox: outbox,
             shared: Arc::clone(&shared),
+            room,
             identity,
             idle_timeout: options.idle_timeout,
             patience: options.replication_timeout,
             max_transaction_bytes: options.max_transaction_bytes,
             compat_v007: options.compat_v007,
             end: start.end,
-            stopped: start.stopped.clone(),
+            problem: start.problem.clone(),
         };
         let thread = spawn(&options, &open, &start, setup).await?;
         let readers = Arc::new(Readers::new(options.path.clone(), open, options.readers));
+        if !transport.capabilities().exact_bounds {
+            confirm(&shared, &inbox);
+        }
         let thread = Mutex::new(Some(thread));
         Ok(Arc::new(Self { options, readers, shared, inbox, transport, thread, _lock: lock }))
     }
@@ -85,6 +92,16 @@ impl Node {
         if !matches!(joined, Ok(Ok(()))) {
             tracing::error!("the writer thread ended abnormally");
         }
+    }
+
+    /// Has the node give up its state, and become the newest one that is stored, with the log
+    /// after it. Its clients are told as they are when the log is out of reach. Returns at once;
+    /// [`Engine::status`] tells how far it is, and gives the reason.
+    pub fn reseed(&self, reason: &str) {
+        let advice = "Start with an empty database file to follow the stream from its beginning";
+        let reseed = Reseed::newest(reason, advice);
+        // The thread is gone only when the node is.
+        let _ = self.inbox.send(Message::Event(Event::Reseed(reseed)));
     }
 
     /// Reads something of our own from the newest state.
@@ -139,6 +156,21 @@ impl Engine for Node {
     fn status(&self) -> Status {
         self.shared.status()
     }
+}
+
+/// Keeps the node from being called ready until the log has shown by a strong read that
+/// nothing is missing.
+fn confirm(shared: &Arc<Shared>, inbox: &Sender<Message>) {
+    shared.must_confirm();
+    let (reader, served) = tokio::sync::oneshot::channel();
+    // The thread answers, or is gone, and the node with it.
+    let _ = inbox.send(Message::Strong(reader));
+    let shared = Arc::clone(shared);
+    tokio::spawn(async move {
+        if let Ok(Ok(())) = served.await {
+            shared.confirmed();
+        }
+    });
 }
 
 /// The log gives a lost tail back only if it has it for sure.

@@ -1,4 +1,5 @@
 mod change;
+mod ddl;
 mod encoded;
 mod json;
 mod meta;

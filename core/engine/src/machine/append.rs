@@ -118,6 +118,7 @@ impl Machine {
             Phase::Idle
             | Phase::Blocked(_)
             | Phase::Receiving(_)
+            | Phase::Reseeding(_)
             | Phase::Waiting(_)
             | Phase::Stopped(_) => return Vec::new(),
         };

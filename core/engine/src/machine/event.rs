@@ -6,7 +6,7 @@ use ha_core::{
     AppendError, Appended, AttemptId, AttemptName, Bounds, Draft, Error, RunningHash, Seq, Stored,
 };
 
-use super::Position;
+use super::{NoSeed, Position, Reseed, Target};
 
 /// What happened.
 #[derive(Debug, Clone)]
@@ -49,8 +49,19 @@ pub enum Event {
     /// The parts that came contradict each other, on every node; what was applied of them is
     /// taken back.
     Torn,
-    /// A base was restored.
+    /// The database is to become another state, whatever the node is doing.
+    Reseed(Reseed),
+    /// So many bytes of the snapshot of [`Action::Fetch`] have arrived.
+    Fetching {
+        /// Those that have arrived.
+        done: u64,
+        /// All.
+        total: u64,
+    },
+    /// The snapshot of [`Action::Fetch`] was restored; the database stands there.
     Adopted(Position),
+    /// Nothing was restored.
+    NoSeed(NoSeed),
     /// The commit that [`Action::Commit`] asked for failed on this node.
     CommitFailed {
         /// What SQLite said.
@@ -124,9 +135,10 @@ pub enum Action {
     },
     /// Strong reads up to this number may open their snapshots.
     Serve(u64),
-    /// Apply an entry and tell [`Event::Moved`], [`Event::Adopted`], [`Event::Stuck`] or
-    /// [`Event::Failed`]; of a part that is not its entry's last, [`Event::Staged`] instead of
-    /// [`Event::Moved`], of one that contradicts those before it [`Event::Torn`].
+    /// Apply an entry and tell [`Event::Moved`], [`Event::Stuck`] or [`Event::Failed`]; for
+    /// [`How::Base`] only tell [`Event::Reseed`]. Of a part that is not its entry's last tell
+    /// [`Event::Staged`] instead of [`Event::Moved`], of one that contradicts those before it
+    /// [`Event::Torn`].
     Apply {
         /// Its place.
         seq: Seq,
@@ -139,6 +151,9 @@ pub enum Action {
     },
     /// Take back what was applied of an entry of which not all parts have come.
     Unstage,
+    /// Follow the log no longer, find the state that the database is to become, restore it, and
+    /// tell [`Event::Adopted`] or [`Event::NoSeed`]. Nothing is open.
+    Fetch(Target),
     /// Subscribe anew from here.
     Resubscribe(Seq),
     /// Say so; the node takes no writes and applies nothing any more.

@@ -11,6 +11,7 @@ mod blocked;
 mod bounds;
 mod event;
 mod phase;
+mod reseed;
 mod runs;
 mod settle;
 
@@ -22,6 +23,7 @@ use ha_core::{AttemptId, Error, Lineage, RunningHash, Seq, Stored};
 
 pub use bounds::compare;
 pub use event::{Action, Event, Fate, Folded, How};
+pub use reseed::{NoSeed, Reseed, Target};
 
 use barrier::Reads;
 use phase::{Attempt, Blocked, Phase, Settling, WaitReason, Waiting};
@@ -167,6 +169,12 @@ impl Machine {
             Event::Moved { seq, hash } => self.moved(seq, hash),
             Event::Staged => self.proceed(),
             Event::Torn => self.tear(),
+            Event::Reseed(reseed) => self.reseed(reseed),
+            Event::Fetching { done, total } => {
+                self.fetching(done, total);
+                Vec::new()
+            }
+            Event::NoSeed(why) => self.no_seed(why),
             Event::Adopted(position) => self.adopted(position),
             Event::CommitFailed { reason } => self.commit_failed(&reason),
             Event::Bounds(bounds) => self.bounds(bounds),
@@ -188,12 +196,6 @@ impl Machine {
         actions
     }
 
-    fn adopted(&mut self, position: Position) -> Vec<Action> {
-        self.stand_at(position);
-        self.go_on();
-        self.serve()
-    }
-
     /// After the position moved: what was waited for may have come.
     fn go_on(&mut self) {
         let position = self.position.seq;
@@ -207,6 +209,7 @@ impl Machine {
             | Phase::Appending(_)
             | Phase::Blocked(_)
             | Phase::Settling(_)
+            | Phase::Reseeding(_)
             | Phase::Waiting(_) => self.phase = Phase::Idle,
         }
     }
@@ -252,6 +255,7 @@ impl Machine {
             Phase::Blocked(blocked) => self.blocked_tick(&blocked),
             Phase::Settling(settling) => self.settling_tick(settling),
             Phase::Receiving(run) => self.receiving_tick(*run),
+            Phase::Reseeding(reseeding) => self.reseeding_tick(reseeding),
             Phase::Waiting(waiting) if waiting.retry_at <= self.now => self.waited(&waiting),
             Phase::Waiting(_) => Vec::new(),
         }
@@ -283,7 +287,11 @@ impl Machine {
                 Some(Fate::Failed(Error::OutcomeUnknown(self.name(attempt.id))))
             }
             Phase::Blocked(_) => Some(Fate::Again),
-            Phase::Idle | Phase::Settling(_) | Phase::Receiving(_) | Phase::Waiting(_) => None,
+            Phase::Idle
+            | Phase::Settling(_)
+            | Phase::Receiving(_)
+            | Phase::Reseeding(_)
+            | Phase::Waiting(_) => None,
         };
         self.phase = Phase::Stopped(reason.clone());
         self.next.clear();

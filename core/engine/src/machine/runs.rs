@@ -46,9 +46,11 @@ impl Machine {
             Phase::Appending(attempt) | Phase::Settling(Settling { attempt, .. }) => {
                 self.place(attempt.seen).next()
             }
-            Phase::Idle | Phase::Blocked(_) | Phase::Waiting(_) | Phase::Stopped(_) => {
-                self.position.seq.next()
-            }
+            Phase::Idle
+            | Phase::Blocked(_)
+            | Phase::Waiting(_)
+            | Phase::Reseeding(_)
+            | Phase::Stopped(_) => self.position.seq.next(),
         }
     }
 

@@ -35,8 +35,6 @@ pub(crate) struct Job {
     pub(crate) done_at: Option<Seq>,
     /// Its deadline has the time for a large entry in it.
     pub(crate) has_more_time: bool,
-    /// What it sees must be confirmed by the log, even if it changes nothing.
-    pub(crate) strong: bool,
 }
 
 /// A part of a transaction that was or is to be executed.
@@ -120,7 +118,6 @@ impl Job {
             request: None,
             done_at: None,
             has_more_time: false,
-            strong: false,
         }
     }
 
@@ -130,8 +127,18 @@ impl Job {
         interrupt: Interrupt,
         reply: oneshot::Sender<Result<Reply>>,
     ) -> Self {
-        let (request, strong) = (Request::of(&batch), batch.reads.strong);
-        Self { request, strong, ..Self::new(vec![Step::new(batch)], interrupt, reply) }
+        let request = Request::of(&batch);
+        Self { request, ..Self::new(vec![Step::new(batch)], interrupt, reply) }
+    }
+
+    /// Whether what the client is told might be something else on a newer state.
+    pub(crate) fn depends_on_state(&self) -> bool {
+        match &self.outcome {
+            // What a key was answered with stands in the log.
+            Some(Ok(_)) => self.done_at.is_none(),
+            Some(Err(Error::Sql { .. })) | None => true,
+            Some(Err(_)) => false,
+        }
     }
 
     /// Tells the client an error.

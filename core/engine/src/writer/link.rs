@@ -11,7 +11,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
 use super::Message;
-use crate::machine::Event;
+use super::reseed::Progress;
+use crate::machine::{Event, Target};
+use crate::snapshots::{self, Room};
 
 /// Entries that may wait for the writer thread; large ones count for several.
 const AHEAD: u32 = 256;
@@ -39,8 +41,23 @@ pub(crate) struct Link {
     transport: Arc<dyn ChangeTransport>,
     runtime: Handle,
     inbox: Sender<Message>,
-    subscription: Option<JoinHandle<()>>,
+    subscription: Option<Subscription>,
     verification: Option<JoinHandle<()>>,
+    fetching: Option<JoinHandle<()>>,
+}
+
+/// What is followed now; its entries are nobody's once it is closed.
+#[derive(Debug)]
+struct Subscription {
+    task: JoinHandle<()>,
+    permits: Arc<Semaphore>,
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.permits.close();
+        self.task.abort();
+    }
 }
 
 impl Link {
@@ -49,15 +66,11 @@ impl Link {
         runtime: Handle,
         inbox: Sender<Message>,
     ) -> Self {
-        Self { transport, runtime, inbox, subscription: None, verification: None }
+        Self { transport, runtime, inbox, subscription: None, verification: None, fetching: None }
     }
 
     pub(crate) fn transport(&self) -> &Arc<dyn ChangeTransport> {
         &self.transport
-    }
-
-    pub(crate) fn runtime(&self) -> &Handle {
-        &self.runtime
     }
 
     pub(crate) fn append(&self, draft: Draft) {
@@ -101,13 +114,29 @@ impl Link {
         });
     }
 
-    /// Follows the log from `from` on, instead of what was followed before.
+    /// Follows the log from `from` on, instead of what was followed before. Of that nothing
+    /// counts any more, see [`News::is_stale`].
     pub(crate) fn subscribe(&mut self, from: Seq) {
-        if let Some(former) = self.subscription.take() {
+        self.subscription = None;
+        let (transport, inbox) = self.ends();
+        let permits = Arc::new(Semaphore::new(AHEAD as usize));
+        let task = self.runtime.spawn(follow(transport, inbox, Arc::clone(&permits), from));
+        self.subscription = Some(Subscription { task, permits });
+    }
+
+    /// Follows the log no longer, and fetches what the database is to become.
+    pub(crate) fn fetch(&mut self, target: Target, room: Room) {
+        self.subscription = None;
+        let (transport, inbox) = self.ends();
+        let fetching = self.runtime.spawn(async move {
+            let mut progress = Progress::new(inbox.clone());
+            let mut note = |done, total| progress.note(done, total);
+            let found = snapshots::fetch(&transport, target, &room, &mut note).await;
+            let _ = inbox.send(Message::Fetched(found));
+        });
+        if let Some(former) = self.fetching.replace(fetching) {
             former.abort();
         }
-        let (transport, inbox) = self.ends();
-        self.subscription = Some(self.runtime.spawn(follow(transport, inbox, from)));
     }
 
     fn ends(&self) -> (Arc<dyn ChangeTransport>, Sender<Message>) {
@@ -115,9 +144,16 @@ impl Link {
     }
 }
 
+impl News {
+    /// Whether it is of a subscription that was given up.
+    pub(crate) fn is_stale(&self) -> bool {
+        matches!(self, Self::Entry(_, permit) if permit.semaphore().is_closed())
+    }
+}
+
 impl Drop for Link {
     fn drop(&mut self) {
-        for task in self.subscription.take().into_iter().chain(self.verification.take()) {
+        for task in self.verification.take().into_iter().chain(self.fetching.take()) {
             task.abort();
         }
     }
@@ -143,8 +179,12 @@ fn weight(stored: &Stored) -> u32 {
     u32::try_from(stored.payload.len() / BYTES_AHEAD).map_or(AHEAD, |more| more.min(AHEAD - 1) + 1)
 }
 
-async fn follow(transport: Arc<dyn ChangeTransport>, inbox: Sender<Message>, from: Seq) {
-    let permits = Arc::new(Semaphore::new(AHEAD as usize));
+async fn follow(
+    transport: Arc<dyn ChangeTransport>,
+    inbox: Sender<Message>,
+    permits: Arc<Semaphore>,
+    from: Seq,
+) {
     let mut next = from;
     loop {
         let news = match pass_on(&transport, &inbox, &permits, &mut next).await {

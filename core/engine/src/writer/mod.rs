@@ -7,6 +7,7 @@ mod lease;
 mod link;
 mod perform;
 mod progress;
+mod reseed;
 mod stages;
 mod strong;
 mod touched;
@@ -22,8 +23,9 @@ use ha_core::{AttemptName, Bounds, Error, Result, Seq, Stored, Token};
 use ha_sqlite::OpenOptions;
 use tokio::sync::oneshot;
 
-use crate::machine::{Event, Identity, Machine};
+use crate::machine::{Event, Identity, Machine, NoSeed, Reseed};
 use crate::shared::Shared;
+use crate::snapshots::{Room, Seed};
 use crate::store::{Record, Store};
 
 use encoding::EntryLimits;
@@ -64,6 +66,8 @@ pub(crate) enum Message {
     /// What the log has at a place that this node has applied; `None` if it no longer
     /// stores so old entries.
     Verified(Seq, Option<Option<Stored>>),
+    /// What the database is to become.
+    Fetched(Result<Seed, NoSeed>),
     /// Finish what was accepted and end.
     Stop,
 }
@@ -83,6 +87,7 @@ pub(crate) struct Writer {
     link: Link,
     inbox: Receiver<Message>,
     shared: Arc<Shared>,
+    room: Room,
     identity: Identity,
     idle_timeout: Duration,
     /// Within this the log must have taken a write.
@@ -91,6 +96,8 @@ pub(crate) struct Writer {
     /// Until then the log may be taken up with a large entry.
     busy_until: Instant,
     compat_v007: bool,
+    /// Other nodes may have written what this one has not applied.
+    is_replicated: bool,
     queue: VecDeque<Work>,
     /// The group that is executed and not decided.
     open: Option<Group>,
@@ -124,6 +131,7 @@ pub(crate) struct Setup {
     pub(crate) link: Link,
     pub(crate) inbox: Receiver<Message>,
     pub(crate) shared: Arc<Shared>,
+    pub(crate) room: Room,
     pub(crate) identity: Identity,
     pub(crate) idle_timeout: Duration,
     pub(crate) patience: Duration,
@@ -132,8 +140,17 @@ pub(crate) struct Setup {
     pub(crate) compat_v007: bool,
     /// Where the log ended at the start.
     pub(crate) end: Seq,
-    /// The node stands still from the start, for this reason.
-    pub(crate) stopped: Option<String>,
+    /// What is wrong with the file and the log, if something is.
+    pub(crate) problem: Option<Problem>,
+}
+
+/// Why a node cannot simply go on from its file.
+#[derive(Debug, Clone)]
+pub(crate) enum Problem {
+    /// It stands still, for this reason.
+    Stop(String),
+    /// Its database becomes another state first.
+    Reseed(Reseed),
 }
 
 impl Writer {
@@ -156,12 +173,14 @@ impl Writer {
             link: setup.link,
             inbox: setup.inbox,
             shared: setup.shared,
+            room: setup.room,
             identity: setup.identity,
             idle_timeout: setup.idle_timeout,
             patience: setup.patience,
             limits,
             busy_until: Instant::now(),
             compat_v007: setup.compat_v007,
+            is_replicated: capabilities.replicated,
             queue: VecDeque::new(),
             open: None,
             lease: None,
@@ -179,8 +198,9 @@ impl Writer {
             started: Instant::now(),
             stopping: false,
         };
-        match setup.stopped {
-            Some(reason) => writer.tell(Event::Failed(reason)),
+        match setup.problem {
+            Some(Problem::Stop(reason)) => writer.tell(Event::Failed(reason)),
+            Some(Problem::Reseed(reseed)) => writer.tell(Event::Reseed(reseed)),
             None => writer.link.subscribe(record.position.seq.next()),
         }
         Ok(writer)
@@ -240,8 +260,10 @@ impl Writer {
 
     fn take(&mut self, message: Message) {
         match message {
+            Message::News(news) if news.is_stale() => {}
             Message::Event(_)
             | Message::Bounds { .. }
+            | Message::Fetched(_)
             | Message::News(News::Entry(..) | News::Reconnected(_) | News::Truncated(_))
                 if self.verifying || self.lease.is_some() && !self.says_nothing(&message) =>
             {
@@ -284,11 +306,12 @@ impl Writer {
             }
             Message::News(News::Unreachable(reason)) => self.shared.reachable(Some(reason)),
             Message::News(News::Truncated(error)) => {
-                self.tell(Event::Failed(format!(
-                    "{error}; start from a newer copy of the database (GET / of a node that is ready)"
-                )));
+                let advice =
+                    "Start from a newer copy of the database (GET / of a node that is ready)";
+                self.tell(Event::Reseed(Reseed::newest(error.to_string(), advice)));
             }
             Message::Verified(seq, found) => self.verified(seq, found),
+            Message::Fetched(found) => self.fetched(found),
             Message::Stop => self.stopping = true,
         }
     }
