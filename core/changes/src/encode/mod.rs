@@ -4,6 +4,7 @@ mod encoded;
 mod json;
 mod meta;
 mod parts;
+mod pieces;
 mod v007;
 
 use crate::encode::change::Encoder;

@@ -300,7 +300,9 @@ impl Store {
     }
 
     pub(super) fn record_rows(&mut self, transaction: &mut Transaction) -> Result<()> {
-        for event in self.capture.take() {
+        let events = self.capture.take();
+        transaction.changes.reserve(events.len());
+        for event in events {
             let change =
                 self.guard.trusted(|| self.tables.change(&self.exec, event)).map_err(error)?;
             transaction.changes.extend(change.map(Change::Row));

@@ -5,6 +5,7 @@ mod group;
 mod job;
 mod lease;
 mod link;
+mod offer;
 mod perform;
 mod progress;
 mod reseed;

@@ -1,5 +1,6 @@
 //! Entries of several parts.
 
+use super::super::Reseed;
 use super::*;
 
 /// A second without the next part.
@@ -315,6 +316,14 @@ fn who_was_behind_before_an_entry_of_parts_is_behind_after_it() {
     machine.on(Duration::ZERO, delivered(6, &parts[2]));
     machine.on(Duration::ZERO, Event::Moved { seq: Seq(6), hash: hash_over(&parts) });
     assert!(!machine.can_execute(), "the log goes on to 7");
+}
+
+#[test]
+fn becoming_another_state_takes_back_what_is_staged() {
+    let mut machine = idle();
+    stage(&mut machine, 4, &of_another_in_three(at(3))[0]);
+    let actions = machine.on(Duration::ZERO, Event::Reseed(Reseed::newest("gone", "act")));
+    assert!(matches!(actions[..], [Action::Unstage, Action::Fetch(_)]), "{actions:?}");
 }
 
 #[test]
