@@ -8,6 +8,7 @@ pub mod disk;
 pub mod http;
 pub mod inserts;
 pub mod load;
+pub mod members;
 pub mod network;
 pub mod node;
 pub mod report;

@@ -11,6 +11,7 @@ mod begin;
 mod heal;
 mod node;
 mod options;
+mod outcome;
 mod readers;
 mod session;
 mod shared;

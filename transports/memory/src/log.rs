@@ -246,6 +246,15 @@ impl State {
         Ok(appended)
     }
 
+    /// Stores the first parts of a draft, if its condition holds.
+    pub(crate) fn tear(&mut self, draft: &Draft, parts: usize) {
+        if draft.parts.len() <= parts {
+            let _ = self.store(draft);
+        } else if draft.expect.is_none_or(|expect| expect == self.last()) {
+            self.entries.extend(draft.parts[..parts].iter().cloned());
+        }
+    }
+
     pub(crate) fn delay(&mut self, draft: Draft) {
         self.delayed.push(draft);
     }

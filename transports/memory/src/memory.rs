@@ -56,6 +56,7 @@ impl Memory {
             match state.faults.pop_front() {
                 None => return state.store(&draft),
                 Some(Fault::SendLost) => {}
+                Some(Fault::Torn { parts }) => state.tear(&draft, parts),
                 Some(Fault::Delayed) => state.delay(draft),
                 Some(Fault::AckLost) => {
                     let _ = state.store(&draft);

@@ -156,6 +156,7 @@ fn node_options(config: &Config, place: &Place, found: ha_engine::Found) -> Resu
         extensions: config.database.extensions.clone(),
         readers: config.database.concurrent_queries.get(),
         replication_timeout: config.replication.timeout,
+        max_transaction_bytes: config.max_transaction_bytes,
         idle_timeout: config.transaction_idle_timeout,
         new_lineage: config.replication.new_lineage,
         compat_v007: config.replication.compat.is_some(),
