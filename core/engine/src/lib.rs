@@ -20,5 +20,6 @@ mod store;
 mod writer;
 
 pub use begin::{Found, inspect};
+pub use heal::lost_entries;
 pub use node::Node;
 pub use options::NodeOptions;

@@ -107,13 +107,6 @@ impl JetStream {
         self.created
     }
 
-    /// What of the stream's configuration is worse than this transport has seen it: fewer
-    /// replicas, or no entries of several parts any more. Empty again once it is as it was.
-    #[must_use]
-    pub fn warnings(&self) -> Vec<String> {
-        self.stream.config.warnings()
-    }
-
     /// `error`, for an append that is refused before it gets here; or
     /// [`AppendError::Unknown`] if an earlier append of the same attempt may have stored it.
     #[must_use]
@@ -194,6 +187,12 @@ impl ChangeTransport for JetStream {
 
     async fn remove_snapshot(&self, meta: &SnapshotMeta) -> Result<()> {
         self.open_snapshots()?.remove(meta).await
+    }
+
+    /// The stream has fewer replicas than this transport has seen, or takes no entries of several
+    /// parts any more.
+    fn warnings(&self) -> Vec<String> {
+        self.stream.config.warnings()
     }
 
     async fn close(&self) -> Result<()> {

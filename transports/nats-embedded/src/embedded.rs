@@ -74,12 +74,6 @@ impl Embedded {
         &self.server
     }
 
-    /// See [`JetStream::warnings`].
-    #[must_use]
-    pub fn warnings(&self) -> Vec<String> {
-        self.stream.warnings()
-    }
-
     /// Whether [`Self::open`] made the stream, rather than finding it in the store directory.
     #[must_use]
     pub fn created_stream(&self) -> bool {
@@ -162,6 +156,10 @@ impl ChangeTransport for Embedded {
 
     async fn remove_snapshot(&self, meta: &SnapshotMeta) -> Result<()> {
         self.stream.remove_snapshot(meta).await
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.stream.warnings()
     }
 
     async fn close(&self) -> Result<()> {
