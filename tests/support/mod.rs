@@ -5,6 +5,7 @@ pub mod cases;
 pub mod contents;
 pub mod http;
 pub mod load;
+pub mod nats;
 pub mod node;
 pub mod report;
 pub mod tools;

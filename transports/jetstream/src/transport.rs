@@ -114,6 +114,20 @@ impl JetStream {
         self.appender.refusal(attempt, error)
     }
 
+    /// The connection for everything but appends.
+    pub(crate) fn client(&self) -> Result<&async_nats::Client> {
+        self.open_stream().map(|stream| &stream.link.client)
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.stream.name
+    }
+
+    /// Turns true when the transport is closed.
+    pub(crate) fn closed(&self) -> watch::Receiver<bool> {
+        self.closed.subscribe()
+    }
+
     fn check_open(&self) -> Result<()> {
         if *self.closed.borrow() { Err(Error::Closed) } else { Ok(()) }
     }

@@ -81,7 +81,11 @@ impl Chain {
         if let Kind::Base(base) = meta.kind {
             let is_it = base.digest == snapshot.digest;
             // Whatever is before a base, the state becomes the base's.
-            return Some(if is_it { Fit::Base(Box::new(base), stored.clone()) } else { Fit::Unproven });
+            return Some(if is_it {
+                Fit::Base(Box::new(base), stored.clone())
+            } else {
+                Fit::Unproven
+            });
         }
         let index = usize::try_from(meta.base.seq.0.checked_sub(self.first.0)?).ok()?;
         let hash = self.hashes.get(index).filter(|_| meta.base.lineage == snapshot.lineage)?;
