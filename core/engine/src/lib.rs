@@ -21,6 +21,7 @@ mod store;
 mod writer;
 
 pub use begin::{Found, inspect};
+pub use heal::lost_entries;
 pub use node::Node;
 pub use options::NodeOptions;
 pub use snapshots::{Retention, SnapshotOptions};

@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use ha_core::{
-    AttemptName, ChangeTransport, Engine, Error, Outcome, Result, Session, SessionOptions,
-    Snapshot, Status,
+    AttemptName, ChangeTransport, Engine, Error, Outcome, Readiness, Result, Session,
+    SessionOptions, Snapshot, Status,
 };
 use ha_sqlite::{Durability, OpenOptions};
 use parking_lot::Mutex;
@@ -195,7 +195,12 @@ impl Engine for Node {
     }
 
     fn status(&self) -> Status {
-        self.shared.status()
+        let status = self.shared.status();
+        let warnings = self.transport.warnings();
+        if status.readiness != Readiness::Ready || warnings.is_empty() {
+            return status;
+        }
+        Status { readiness: Readiness::Waiting(warnings.join("; ")), ..status }
     }
 }
 

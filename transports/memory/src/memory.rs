@@ -158,6 +158,10 @@ impl ChangeTransport for Memory {
         Ok(())
     }
 
+    fn warnings(&self) -> Vec<String> {
+        self.log.state().warnings.clone()
+    }
+
     async fn close(&self) -> Result<()> {
         self.log.change(|state| state.nodes[self.id].closed = true);
         Ok(())
