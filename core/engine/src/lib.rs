@@ -19,7 +19,7 @@ mod snapshots;
 mod store;
 mod writer;
 
-pub use begin::{Found, inspect};
+pub use begin::{BeginAt, Found, inspect};
 pub use node::Node;
 pub use options::NodeOptions;
 pub use snapshots::{Retention, SnapshotOptions};

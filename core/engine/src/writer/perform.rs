@@ -108,7 +108,14 @@ impl Writer {
         let outcome = match how {
             How::Ours(entry) | How::Foreign(entry) => {
                 self.touched.note(Touches::of(&entry.changes), seq);
-                self.store.apply(&entry, record(transactions(&entry)), payload)
+                let record = record(transactions(&entry));
+                match self.store.apply(&entry, record, payload) {
+                    Err(error) if self.machine.is_partial() && !store::is_passing(&error) => {
+                        let reason = format!("this database is not the whole one: {error}");
+                        self.store.skip(record, payload, Some(reason))
+                    }
+                    applied => applied,
+                }
             }
             How::Nothing(reason) => self.store.skip(record(0), payload, reason),
             How::Base(base) => {
@@ -119,7 +126,7 @@ impl Writer {
         match outcome {
             Ok(verdict) => {
                 if let Verdict::Skipped(reason) = verdict {
-                    tracing::warn!(%seq, reason, "an entry changes nothing on any node");
+                    tracing::warn!(%seq, reason, "an entry changes nothing");
                 }
                 self.shared.growth.note(payload.len(), false);
                 self.applied();
