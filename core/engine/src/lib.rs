@@ -20,7 +20,7 @@ mod snapshots;
 mod store;
 mod writer;
 
-pub use begin::{Found, inspect};
+pub use begin::{BeginAt, Found, inspect};
 pub use heal::lost_entries;
 pub use node::Node;
 pub use options::NodeOptions;

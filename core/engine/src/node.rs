@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
-use crate::begin::{self, Start, begin};
+use crate::begin::{self, Start, begin, why_read_only};
 use crate::machine::{Event, Identity, Reseed};
 use crate::options::NodeOptions;
 use crate::readers::Readers;
@@ -70,7 +70,15 @@ impl Node {
         let lock = lock(&options).await?;
         let room = Room::of(&options.path, open.clone(), options.scratch);
         room.sweep();
+        let mut options = options;
         let start = begin(&options, &open, &identity, &transport).await?;
+        if let Some(first) = start.partial {
+            options.read_only = Some(why_read_only(first));
+            options.snapshots = None;
+        }
+        if let Some(reason) = &options.read_only {
+            tracing::warn!(reason, "the node takes no writes");
+        }
         let (inbox, outbox) = mpsc::channel();
         let growth = Growth::new(options.snapshots.and_then(|snapshots| snapshots.bytes));
         let shared = Arc::new(Shared::new(
@@ -92,6 +100,7 @@ impl Node {
             max_transaction_bytes: options.max_transaction_bytes,
             compat_v007: options.compat_v007,
             end: start.end,
+            partial: start.partial.is_some(),
             problem: start.problem.clone(),
             lost: options.lost.clone(),
         };
@@ -195,7 +204,7 @@ impl Engine for Node {
     }
 
     fn status(&self) -> Status {
-        let status = self.shared.status();
+        let status = Status { read_only: self.options.read_only.clone(), ..self.shared.status() };
         let warnings = self.transport.warnings();
         if status.readiness != Readiness::Ready || warnings.is_empty() {
             return status;

@@ -171,7 +171,8 @@ impl Shared {
             }
             Condition { .. } => Readiness::Ready,
         };
-        Status { node: self.node.clone(), position, end: Some(condition.end), readiness }
+        let (node, end) = (self.node.clone(), Some(condition.end));
+        Status { node, position, end, readiness, read_only: None }
     }
 
     fn is_behind(&self, behind: Option<Instant>) -> bool {

@@ -29,7 +29,7 @@ pub(super) async fn made(
 
 /// The first entry of `first..=last` that was made after `moment`; `last + 1` if none was. One
 /// that does not tell counts as made after it. About right if the makers' clocks are.
-pub(super) async fn first_after(
+pub(crate) async fn first_after(
     transport: &Arc<dyn ChangeTransport>,
     moment: SystemTime,
     first: Seq,

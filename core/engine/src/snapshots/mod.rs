@@ -13,6 +13,7 @@ mod take;
 mod trim;
 mod unpack;
 
+pub(crate) use age::first_after;
 pub(crate) use fetch::{Seed, fetch};
 pub(crate) use growth::Growth;
 pub(crate) use keeper::Keeper;

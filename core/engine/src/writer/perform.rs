@@ -115,7 +115,13 @@ impl Writer {
             How::Ours(entry) | How::Foreign(entry) => {
                 self.touched.note(Touches::of(&entry.changes), seq);
                 let record = record(transactions(entry.meta.as_ref()));
-                self.store.apply(&entry, record, payload)
+                match self.store.apply(&entry, record, payload) {
+                    Err(error) if self.machine.is_partial() && !store::is_passing(&error) => {
+                        let reason = format!("this database is not the whole one: {error}");
+                        self.store.skip(record, payload, Some(reason))
+                    }
+                    applied => applied,
+                }
             }
             How::Nothing(reason) => self.store.skip(record(0), payload, reason),
             How::Part(part) => {
@@ -129,7 +135,7 @@ impl Writer {
         match outcome {
             Ok(verdict) => {
                 if let Verdict::Skipped(reason) = verdict {
-                    tracing::warn!(%seq, reason, "an entry changes nothing on any node");
+                    tracing::warn!(%seq, reason, "an entry changes nothing");
                 }
                 self.shared.growth.note(payload.len(), false);
                 self.applied();
@@ -158,6 +164,10 @@ impl Writer {
                 self.touched.note(Touches::everything(), seq);
                 self.applied();
                 Event::Moved { seq, hash: position.hash }
+            }
+            Err(error) if self.machine.is_partial() && !store::is_passing(&error) => {
+                tracing::warn!(%seq, %error, "an entry needs what is not in this database");
+                Event::Torn
             }
             Err(error) => self.cannot_apply(seq, &error),
         }

@@ -60,7 +60,8 @@ pub struct ReplicationArgs {
     pub snapshot_bytes: usize,
 
     /// Where a node without a position starts: all, last, new,
-    /// by_start_sequence=N or by_start_time=YYYY-MM-DD HH:MM:SS (UTC)
+    /// by_start_sequence=N or by_start_time=YYYY-MM-DD HH:MM:SS (UTC); with
+    /// others than all it takes no writes, or needs a file and --compat
     /// [default: all]
     #[arg(long, value_name = "POLICY", default_value = "", hide_default_value = true)]
     pub replication_policy: Optional<Policy>,
