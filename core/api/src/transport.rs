@@ -56,6 +56,10 @@ pub trait ChangeTransport: Debug + Display + Send + Sync + 'static {
     /// error.
     async fn remove_snapshot(&self, meta: &SnapshotMeta) -> Result<()>;
 
+    /// What of the log is worse than it was, in words for an operator: fewer replicas, say. A node
+    /// is not ready while there is anything. Told from memory, without asking anybody.
+    fn warnings(&self) -> Vec<String>;
+
     /// How the transport is. It does not ask the log, so that it answers when nothing else does;
     /// one that knows nothing says nothing.
     async fn health(&self) -> TransportHealth {

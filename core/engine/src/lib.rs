@@ -14,6 +14,7 @@ mod heal;
 mod health;
 mod node;
 mod options;
+mod outcome;
 mod readers;
 mod session;
 mod shared;
@@ -23,7 +24,9 @@ mod store;
 mod writer;
 
 pub use audit::fingerprint;
-pub use begin::{Found, inspect};
+pub use begin::{BeginAt, Found, inspect};
 pub use examine::{Examined, examine};
+pub use heal::lost_entries;
 pub use node::Node;
 pub use options::NodeOptions;
+pub use snapshots::{Retention, SnapshotOptions};

@@ -1,3 +1,4 @@
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use ha_core::{Error, Readiness, Result, Seq, Status, Token};
@@ -5,6 +6,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::audit::Judged;
+use crate::snapshots::Growth;
 use crate::store::Record;
 
 /// A node that is behind for less than this is not called so: under load every node is, most
@@ -19,6 +21,10 @@ pub(crate) struct Shared {
     condition: Mutex<Condition>,
     /// The node has been caught up once, so that its state is worth reading.
     serving: watch::Sender<bool>,
+    /// What no snapshot covers.
+    pub(crate) growth: Growth,
+    /// Other nodes have another state at the same place.
+    in_doubt: AtomicBool,
 }
 
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -44,12 +50,20 @@ pub(crate) struct LastAudit {
 }
 
 impl Shared {
-    pub(crate) fn new(node: String, record: Record, end: Seq, serving: bool) -> Self {
+    pub(crate) fn new(
+        node: String,
+        record: Record,
+        end: Seq,
+        serving: bool,
+        growth: Growth,
+    ) -> Self {
         Self {
             node,
             record: watch::Sender::new(record),
             condition: Mutex::new(Condition { end, ..Condition::default() }),
             serving: watch::Sender::new(serving),
+            growth,
+            in_doubt: AtomicBool::new(false),
         }
     }
 
@@ -74,6 +88,15 @@ impl Shared {
         condition.end = condition.end.max(seq);
     }
 
+    /// Says whether the state is in doubt; of such a one no snapshot is taken.
+    pub(crate) fn doubt(&self, in_doubt: bool) {
+        self.in_doubt.store(in_doubt, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.in_doubt.load(Ordering::Relaxed)
+    }
+
     /// The same state has another place now, in a log that ends at `end`.
     pub(crate) fn moved(&self, end: Seq) {
         let mut condition = self.condition.lock();
@@ -85,6 +108,7 @@ impl Shared {
     /// The state becomes another one of a log that ends at `end`. Readers wait until the node
     /// is there, so that nobody sees time go back.
     pub(crate) fn begin_again(&self, end: Seq) {
+        self.doubt(false);
         self.serving.send_replace(false);
         self.moved(end);
     }
@@ -95,6 +119,7 @@ impl Shared {
 
     /// The database is not what the log says, for this reason; or is again.
     pub(crate) fn distrust(&self, reason: Option<String>) {
+        self.doubt(reason.is_some());
         self.condition.lock().distrusted = reason;
     }
 
@@ -188,7 +213,8 @@ impl Shared {
             }
             Condition { .. } => Readiness::Ready,
         };
-        Status { node: self.node.clone(), position, end: Some(condition.end), readiness }
+        let (node, end) = (self.node.clone(), Some(condition.end));
+        Status { node, position, end, readiness, read_only: None }
     }
 
     fn is_behind(&self, behind: Option<Instant>) -> bool {

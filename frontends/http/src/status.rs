@@ -21,6 +21,7 @@ pub(crate) fn readiness(status: &Status) -> Value {
         "node": status.node,
         "position": status.position.to_string(),
         "end": status.end.map(|seq| seq.0),
+        "read_only": status.read_only,
     })
 }
 

@@ -14,6 +14,7 @@ mod copies;
 mod credentials;
 mod link;
 mod options;
+mod roll_call;
 mod snapshots;
 mod stream;
 mod subscription;
@@ -21,4 +22,5 @@ mod transport;
 mod waiting;
 
 pub use options::Options;
+pub use roll_call::Standing;
 pub use transport::JetStream;

@@ -130,6 +130,10 @@ impl ChangeTransport for Local {
         TransportHealth { name: self.to_string(), ..TransportHealth::default() }
     }
 
+    fn warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     async fn close(&self) -> Result<()> {
         self.end.send_replace(None);
         Ok(())
