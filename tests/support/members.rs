@@ -6,9 +6,16 @@ use std::thread;
 
 use super::{Node, until};
 
-/// Ports that were free a moment ago; the members have to know each other's beforehand.
+/// Ports that were free a moment ago; the members have to know each other's beforehand. They
+/// are below those that the system gives to whoever asks for any.
 pub fn ports<const N: usize>() -> [u16; N] {
-    let held = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let free = || loop {
+        let port = rand::random_range(20_000..32_000);
+        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {
+            return listener;
+        }
+    };
+    let held = [(); N].map(|()| free());
     held.map(|listener| listener.local_addr().unwrap().port())
 }
 

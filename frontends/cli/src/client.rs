@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::secret::Secret;
 
 /// How long a node may take to answer.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(40);
 
 /// Asks one node.
 #[derive(Debug)]

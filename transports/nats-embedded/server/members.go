@@ -15,8 +15,12 @@ import (
 // operator is the user under which this process alone speaks to the system account.
 const operator = "ha-operator"
 
-// removeWithin is how long the cluster may take to agree that a member is gone.
-const removeWithin = 10 * time.Second
+// A cluster that has just lost its leader elects another one before it answers: it is asked
+// so often, and given so long each time.
+const (
+	removeTries  = 10
+	removeWithin = 3 * time.Second
+)
 
 // members is what a server knows of the cluster's members.
 type members struct {
@@ -77,18 +81,26 @@ func (n *node) remove(name string) error {
 	if err != nil {
 		return err
 	}
-	reply, err := conn.Request(server.JSApiRemoveServer, request, removeWithin)
-	if err != nil {
-		return fmt.Errorf("the cluster has no leader that answers: %w", err)
+	for try := range removeTries {
+		var reply *nats.Msg
+		if reply, err = conn.Request(server.JSApiRemoveServer, request, removeWithin); err == nil {
+			return removed(reply.Data, try > 0)
+		}
 	}
+	return fmt.Errorf("the cluster has no leader that answers: %w", err)
+}
+
+// removed reads the answer. That there is no such member is what an earlier try has done.
+func removed(data []byte, again bool) error {
 	var answer server.JSApiMetaServerRemoveResponse
-	if err := json.Unmarshal(reply.Data, &answer); err != nil {
+	if err := json.Unmarshal(data, &answer); err != nil {
 		return err
 	}
-	if answer.Error != nil {
-		return errors.New(answer.Error.Description)
+	notMember := server.NewJSClusterServerNotMemberError().ErrCode
+	if answer.Error == nil || again && answer.Error.ErrCode == notMember {
+		return nil
 	}
-	return nil
+	return errors.New(answer.Error.Description)
 }
 
 // authentication lets in who has the token, if there is one, and the operator to the system
