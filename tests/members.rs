@@ -3,21 +3,13 @@
 mod support;
 
 use serde_json::json;
-use support::members::three;
-use support::{Node, home, until};
-
-/// Writes until it is acknowledged; a try whose outcome is unknown may have done it.
-fn write_through(node: &Node, value: &str) {
-    until("a write is acknowledged", || {
-        let insert = format!("INSERT OR IGNORE INTO t VALUES('{value}')");
-        (node.query(&insert).status == 200).then_some(())
-    });
-}
+use support::home;
+use support::members::{self, ports, write_through};
 
 #[test]
 fn three_nodes_outlive_each_of_them() {
     let home = home();
-    let mut members = three(home.path());
+    let mut members = members::start(home.path(), ports::<3>(), &[]);
     members[0].run(&["CREATE TABLE t(v PRIMARY KEY)"]);
     let mut written = Vec::new();
     for victim in 0..3 {

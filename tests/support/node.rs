@@ -54,16 +54,23 @@ impl Node {
         if !["--nats-port", "--nats-config", "--replication-url"].into_iter().any(given) {
             all.extend(["--nats-port", "any"].map(Into::into));
         }
-        Self::spawn(namespace, home.to_owned(), all)
+        Self::spawn(namespace, home.to_owned(), all, "replication by")
     }
 
-    fn spawn(namespace: Option<String>, home: PathBuf, args: Vec<String>) -> Self {
+    /// Starts `ha` with these arguments alone, and waits until it takes connections, whether or
+    /// not its log is there.
+    pub fn begin(home: &Path, args: &[&str]) -> Self {
+        let args = args.iter().map(|&arg| arg.to_owned()).collect();
+        Self::spawn(None, home.to_owned(), args, "PostgreSQL on ")
+    }
+
+    fn spawn(namespace: Option<String>, home: PathBuf, args: Vec<String>, awaited: &str) -> Self {
         let (mut child, log) = spawn(namespace.as_deref(), &home, &args).unwrap();
         let lines = until("ha starts", || {
             let text = fs::read_to_string(&log).unwrap();
             let ended = child.try_wait().unwrap();
             assert!(ended.is_none(), "ha {args:?} ended with {ended:?}:\n{text}");
-            text.contains("replication by").then_some(text)
+            text.contains(awaited).then_some(text)
         });
         let address = |what: &str| after(&lines, what).map(|text| text.parse().unwrap());
         Self {
@@ -98,7 +105,7 @@ impl Node {
                 args[place + 1] = port;
             }
         }
-        *self = Self::spawn(self.namespace.clone(), self.home.clone(), args);
+        *self = Self::spawn(self.namespace.clone(), self.home.clone(), args, "replication by");
     }
 
     /// The port of its NATS server.

@@ -3,8 +3,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use crate::transport::no_members;
 use crate::{
-    AttemptName, Batch, ByteStream, Description, Limits, ReadLevel, Reply, Result, Seq, Token,
+    AttemptName, Batch, ByteStream, Description, Health, Limits, ReadLevel, Reply, Result, Seq,
+    Token,
 };
 
 /// A node, as its front-ends see it.
@@ -22,6 +24,17 @@ pub trait Engine: Debug + Send + Sync + 'static {
 
     /// How the node is.
     fn status(&self) -> Status;
+
+    /// How the node is, in detail: asks the database and the log, and waits some seconds for
+    /// each at most. An engine that knows no more than its status says that.
+    async fn health(&self) -> Health {
+        self.status().into()
+    }
+
+    /// See [`crate::ChangeTransport::remove_member`].
+    async fn remove_member(&self, name: &str) -> Result<()> {
+        Err(no_members(name))
+    }
 }
 
 /// A client's connection to a node: at most one open transaction, one call at a time.

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 
-use crate::{AttemptId, Lineage, Result, RunningHash, Seq};
+use crate::{AttemptId, Lineage, Result, RunningHash, Seq, TransportHealth};
 
 /// A stream of chunks of any size; an error ends it.
 pub type ByteStream = BoxStream<'static, Result<Bytes>>;
@@ -60,9 +60,27 @@ pub trait ChangeTransport: Debug + Display + Send + Sync + 'static {
     /// is not ready while there is anything. Told from memory, without asking anybody.
     fn warnings(&self) -> Vec<String>;
 
+    /// How the transport is. It does not ask the log, so that it answers when nothing else does;
+    /// one that knows nothing says nothing.
+    async fn health(&self) -> TransportHealth {
+        TransportHealth::default()
+    }
+
+    /// Takes a server that keeps the log together with others out of their number for good.
+    /// [`crate::Error::Unsupported`] where there are none.
+    async fn remove_member(&self, name: &str) -> Result<()> {
+        Err(no_members(name))
+    }
+
     /// Ends all subscriptions and releases connections. Later calls fail with
     /// [`crate::Error::Closed`]; closing again is no error.
     async fn close(&self) -> Result<()>;
+}
+
+pub(crate) fn no_members(name: &str) -> crate::Error {
+    crate::Error::Unsupported(format!(
+        "removing {name:?}: this node's log is not kept by a cluster of embedded servers"
+    ))
 }
 
 /// What a transport can do.

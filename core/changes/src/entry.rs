@@ -1,6 +1,6 @@
 use ha_core::{AttemptId, Lineage, RunningHash, Seq};
 
-use crate::Change;
+use crate::{Audit, Change};
 
 /// The version of the message that this crate writes, and the newest that it reads.
 pub const FORMAT_VERSION: u32 = 1;
@@ -63,6 +63,8 @@ pub enum Kind {
     Noop,
     /// The log begins with this snapshot.
     Base(BaseSnapshot),
+    /// Nothing: the nodes compare their states.
+    Audit(Audit),
 }
 
 /// One client transaction in an entry.
@@ -128,7 +130,7 @@ impl Kind {
             Self::Transactions(marks) => {
                 marks.iter().fold(0, |sum, mark| sum.saturating_add(mark.changes))
             }
-            Self::Noop | Self::Base(_) => 0,
+            Self::Noop | Self::Base(_) | Self::Audit(_) => 0,
         }
     }
 }

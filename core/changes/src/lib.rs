@@ -11,6 +11,7 @@
 
 mod apply;
 mod assembler;
+mod audit;
 mod change;
 mod database;
 mod decode;
@@ -26,6 +27,7 @@ mod statements;
 
 pub use apply::{Applied, ApplyError, PartApplier, apply};
 pub use assembler::Assembler;
+pub use audit::{Audit, AuditReport};
 pub use change::{Change, RowChange, RowOp, Table, TableColumn};
 pub use database::{Database, DatabaseError};
 pub use decode::{decode, decode_part};

@@ -36,6 +36,12 @@ impl Part {
         self.head.meta.as_ref()
     }
 
+    /// The node that sent it.
+    #[must_use]
+    pub fn node(&self) -> &str {
+        &self.head.node
+    }
+
     /// Which part of how many it is, from 1.
     #[must_use]
     pub fn place(&self) -> (u32, u32) {

@@ -23,8 +23,8 @@ use file::{Looked, look, partial_since};
 use migrate::migrate;
 use policy::{first_wanted, partial};
 
-pub(crate) use file::lock;
 pub use file::{Found, inspect};
+pub(crate) use file::{found, lock};
 pub use policy::BeginAt;
 pub(crate) use policy::why_read_only;
 

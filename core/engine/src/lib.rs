@@ -7,8 +7,11 @@
 
 pub mod machine;
 
+mod audit;
 mod begin;
+mod examine;
 mod heal;
+mod health;
 mod node;
 mod options;
 mod outcome;
@@ -20,7 +23,9 @@ mod snapshots;
 mod store;
 mod writer;
 
+pub use audit::fingerprint;
 pub use begin::{BeginAt, Found, inspect};
+pub use examine::{Examined, examine};
 pub use heal::lost_entries;
 pub use node::Node;
 pub use options::NodeOptions;

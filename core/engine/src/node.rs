@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use ha_core::{
-    AttemptName, ChangeTransport, Engine, Error, Outcome, Readiness, Result, Session,
+    AttemptName, ChangeTransport, Engine, Error, Health, Outcome, Readiness, Result, Session,
     SessionOptions, Snapshot, Status,
 };
 use ha_sqlite::{Durability, OpenOptions};
@@ -101,6 +101,7 @@ impl Node {
             compat_v007: options.compat_v007,
             end: start.end,
             partial: start.partial.is_some(),
+            audit_interval: options.audit_interval,
             problem: start.problem.clone(),
             lost: options.lost.clone(),
         };
@@ -190,6 +191,9 @@ impl Engine for Node {
 
     async fn snapshot(&self) -> Result<Snapshot> {
         self.shared.serving(self.options.replication_timeout).await?;
+        if let Some(reason) = self.shared.distrusted() {
+            return Err(Error::NotReady(reason));
+        }
         snapshot::stream(&self.readers).await
     }
 
@@ -210,6 +214,14 @@ impl Engine for Node {
             return status;
         }
         Status { readiness: Readiness::Waiting(warnings.join("; ")), ..status }
+    }
+
+    async fn remove_member(&self, name: &str) -> Result<()> {
+        self.transport.remove_member(name).await
+    }
+
+    async fn health(&self) -> Health {
+        self.detail().await
     }
 }
 

@@ -41,6 +41,9 @@ pub struct NodeOptions {
     pub snapshots: Option<SnapshotOptions>,
     /// How much of the log is kept. Nobody trims it with [`Self::compat_v007`].
     pub retention: Retention,
+    /// How long after the nodes have compared their states they do again, if the database has
+    /// changed; `None` if this node never asks for it. It takes part when others ask.
+    pub audit_interval: Option<Duration>,
     /// Where entries are saved that this node has applied and the log will never have again: the
     /// beginning of the path. The database's own, unless that is gone at the end.
     pub lost: PathBuf,
@@ -70,6 +73,7 @@ impl NodeOptions {
             begin_at: BeginAt::default(),
             snapshots: Some(SnapshotOptions::default()),
             retention: Retention::default(),
+            audit_interval: Some(Duration::from_secs(3_600)),
             read_only: None,
         }
     }

@@ -1,10 +1,11 @@
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use ha_core::{Error, Readiness, Result, Seq, Status, Token};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use crate::audit::Judged;
 use crate::snapshots::Growth;
 use crate::store::Record;
 
@@ -34,8 +35,18 @@ struct Condition {
     trouble: Option<String>,
     stopped: Option<String>,
     unreachable: Option<String>,
+    /// The database was found not to be what the log says.
+    distrusted: Option<String>,
+    audit: Option<LastAudit>,
     /// The log has not confirmed yet that its end is where it is said to be.
     unconfirmed: bool,
+}
+
+/// What came of the last audit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LastAudit {
+    pub(crate) at: SystemTime,
+    pub(crate) judged: Judged,
 }
 
 impl Shared {
@@ -103,6 +114,32 @@ impl Shared {
         self.condition.lock().unreachable = problem;
     }
 
+    /// The database is not what the log says, for this reason; or is again.
+    pub(crate) fn distrust(&self, reason: Option<String>) {
+        self.condition.lock().distrusted = reason;
+    }
+
+    /// Why the database must not be copied, if it must not.
+    pub(crate) fn distrusted(&self) -> Option<String> {
+        self.condition.lock().distrusted.clone()
+    }
+
+    /// Notes what came of an audit.
+    pub(crate) fn audited(&self, judged: &Judged) {
+        let last = LastAudit { at: SystemTime::now(), judged: judged.clone() };
+        self.condition.lock().audit = Some(last);
+    }
+
+    /// What came of the last one.
+    pub(crate) fn last_audit(&self) -> Option<LastAudit> {
+        self.condition.lock().audit.clone()
+    }
+
+    /// Whether the log is known to go further than `seq` by more than so many entries.
+    pub(crate) fn is_behind_by(&self, seq: Seq, entries: u64) -> bool {
+        self.condition.lock().end.0.saturating_sub(seq.0) > entries
+    }
+
     /// The node is not ready until [`Self::confirmed`].
     pub(crate) fn must_confirm(&self) {
         self.condition.lock().unconfirmed = true;
@@ -162,7 +199,8 @@ impl Shared {
             Condition { unreachable: Some(reason), .. } => {
                 Readiness::Waiting(format!("the log cannot be reached: {reason}"))
             }
-            Condition { trouble: Some(reason), .. } => Readiness::Waiting(reason),
+            Condition { trouble: Some(reason), .. }
+            | Condition { distrusted: Some(reason), .. } => Readiness::Waiting(reason),
             Condition { end, behind, .. } if self.is_behind(behind) => {
                 Readiness::Waiting(format!("catching up: at {} of {end}", position.seq))
             }

@@ -3,9 +3,9 @@
 mod support;
 
 use ha_core::Value;
-use ha_engine::NodeOptions;
+use ha_engine::{NodeOptions, fingerprint};
 use ha_memory::MemoryLog;
-use support::exact::same;
+use support::exact::{copy, same};
 use support::{Running, batch, begin, options, start, start_with};
 use tempfile::TempDir;
 
@@ -391,6 +391,22 @@ async fn arrive(cases: &[Case]) {
     }
 }
 
+/// The last state as the base of another log, and restored from it.
+async fn begin_anew(name: &str, last: &Running) {
+    let log = MemoryLog::new();
+    let hashes = fingerprint(&last.dir.path().join("ha.db")).unwrap();
+    let dir = tempfile::TempDir::new().unwrap();
+    std::fs::copy(copy(last).await.path(), dir.path().join("ha.db")).unwrap();
+    let first = start_with(&log, dir, |dir| NodeOptions { own_stream: true, ..options("c", dir) });
+    let first = first.await.unwrap();
+    let second = start("d", &log).await;
+    second.reach(&first).await;
+    for node in [&first, &second] {
+        let found = fingerprint(&node.dir.path().join("ha.db")).unwrap();
+        assert_eq!(found, hashes, "{name}, from a base");
+    }
+}
+
 /// A node with a file that is to last, or one that is scratch.
 async fn place(name: &str, log: &MemoryLog, scratch: bool) -> Running {
     let options = |dir: &TempDir| NodeOptions { scratch, ..options(name, dir) };
@@ -405,6 +421,7 @@ async fn take_turns(name: &str, transactions: &[&str]) {
         nodes[turn % 2].run(sql).await;
         same(&nodes[turn % 2], &nodes[(turn + 1) % 2], &format!("{name}, in turns: {sql}")).await;
     }
+    begin_anew(name, &nodes[0]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

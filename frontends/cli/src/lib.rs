@@ -5,7 +5,10 @@
 //! the command line, everything in it is the node.
 
 pub mod args;
+mod client;
+mod commands;
 pub mod config;
+pub mod doctor;
 pub mod dsn;
 pub mod duration;
 mod file;
@@ -30,11 +33,15 @@ pub use stop::{Stop, version};
 
 use config::{Config, Surroundings, check_exposure};
 
-/// Reads the process's arguments and environment, starts logging and calls `run`. The exit
+/// Does what a command (`ha doctor`, `ha cluster`) says; without one it reads the process's
+/// arguments and environment, starts logging and calls `run`. The exit
 /// code is 0 after help, version and a `run` without error, 2 after a usage error, which is one
 /// line on standard error, and 1 after an error of `run`, which is logged.
 pub fn start(run: impl FnOnce(Config) -> anyhow::Result<()>) -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
+    if let Some(code) = commands::run(&arguments) {
+        return code;
+    }
     let surroundings = Surroundings { temp_dir: std::env::temp_dir(), now: SystemTime::now() };
     match prepare(&arguments, &|name| std::env::var_os(name), &surroundings) {
         Ok(config) => finish(run(config)),

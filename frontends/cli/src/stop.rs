@@ -41,6 +41,16 @@ impl Stop {
     }
 }
 
+/// Writes a result to standard output.
+pub(crate) fn print(text: &str) {
+    let _ = io::stdout().write_all(text.as_bytes());
+}
+
+/// Writes one line to standard error.
+pub(crate) fn complain(line: &str) {
+    let _ = writeln!(io::stderr(), "ha: {line}");
+}
+
 impl From<clap::Error> for Stop {
     fn from(error: clap::Error) -> Self {
         match error.kind() {

@@ -6,6 +6,8 @@
 //! | `POST /v1/query` | the same with a status for each kind of error and RFC 9457 bodies |
 //! | `GET /` | the database as a file |
 //! | `GET /healthz`, `GET /readyz` | whether the process lives, whether clients should come |
+//! | `GET /v1/status` | how the node is, in detail |
+//! | `DELETE /v1/members/<name>` | takes a member out of the cluster of embedded servers |
 //! | `GET /v1/outcome/<name>` | what became of a transaction that ended as *unknown* |
 //!
 //! # Statements
@@ -49,6 +51,7 @@ mod reply;
 mod request;
 mod routes;
 mod server;
+mod status;
 mod terms;
 mod timestamp;
 mod wire;

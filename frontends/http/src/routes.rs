@@ -7,14 +7,14 @@ use axum::extract::{Path, Request, State};
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware;
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use ha_core::{AttemptName, Engine, Outcome, Readiness};
 use serde_json::json;
 
 use crate::failure::{Failure, Style};
 use crate::guard::guard;
 use crate::options::Options;
-use crate::{backup, query};
+use crate::{backup, query, status};
 
 /// What all requests share.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub(crate) fn router(app: App) -> Router {
         .route("/healthz", get(async || StatusCode::OK).post(run))
         .route("/readyz", get(ready).post(run))
         .route("/v1/query", post(run))
+        .route("/v1/status", get(tell_status))
+        .route("/v1/members/{name}", delete(remove_member))
         .route("/v1/outcome/{name}", get(outcome))
         .fallback(elsewhere)
         .method_not_allowed_fallback(wrong_method)
@@ -65,6 +67,7 @@ async fn elsewhere(state: State<Arc<App>>, request: Request) -> Response {
 async fn wrong_method(uri: Uri) -> Response {
     let allowed = match uri.path() {
         "/v1/query" => "POST",
+        path if path.starts_with("/v1/members/") => "DELETE",
         path if path.starts_with("/v1/") => "GET, HEAD",
         _ => "GET, HEAD, POST",
     };
@@ -73,25 +76,26 @@ async fn wrong_method(uri: Uri) -> Response {
 
 async fn ready(State(app): State<Arc<App>>) -> Response {
     let status = app.engine.status();
-    let (state, reason) = match &status.readiness {
-        Readiness::Ready => ("ready", None),
-        Readiness::Waiting(reason) => ("waiting", Some(reason)),
-        Readiness::Stopped(reason) => ("stopped", Some(reason)),
-    };
-    let body = json!({
-        "ready": reason.is_none(),
-        "state": state,
-        "reason": reason,
-        "node": status.node,
-        "position": status.position.to_string(),
-        "end": status.end.map(|seq| seq.0),
-        "read_only": status.read_only,
-    });
+    let body = status::readiness(&status);
     let mut response = query::json(format!("{body}\n").into_bytes());
-    if reason.is_some() {
+    if status.readiness != Readiness::Ready {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     }
     query::with_position(response, status.position)
+}
+
+async fn tell_status(State(app): State<Arc<App>>) -> Response {
+    let health = app.engine.health().await;
+    let body = status::health(&health);
+    let response = query::json(format!("{body}\n").into_bytes());
+    query::with_position(response, health.status.position)
+}
+
+async fn remove_member(State(app): State<Arc<App>>, Path(name): Path<String>) -> Response {
+    match app.engine.remove_member(&name).await {
+        Ok(()) => query::json(format!("{}\n", json!({ "removed": name })).into_bytes()),
+        Err(error) => Failure::from(error).into_response(Style::Problem),
+    }
 }
 
 async fn outcome(State(app): State<Arc<App>>, Path(name): Path<String>) -> Response {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use ha_core::{
     AppendError, Appended, AttemptId, Bounds, ByteStream, Capabilities, ChangeTransport, Delivery,
-    Draft, Error, Result, Seq, SnapshotMeta, Stored,
+    Draft, Error, Result, Seq, SnapshotMeta, Stored, TransportHealth,
 };
 use tokio::sync::watch;
 
@@ -207,6 +207,10 @@ impl ChangeTransport for JetStream {
     /// parts any more.
     fn warnings(&self) -> Vec<String> {
         self.stream.config.warnings()
+    }
+
+    async fn health(&self) -> TransportHealth {
+        TransportHealth { name: self.to_string(), warnings: self.warnings(), members: None }
     }
 
     async fn close(&self) -> Result<()> {

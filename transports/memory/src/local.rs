@@ -5,7 +5,7 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use ha_core::{
     AppendError, Appended, Bounds, ByteStream, Capabilities, ChangeTransport, Delivery, Draft,
-    Error, Lineage, Result, Seq, SnapshotMeta, Stored,
+    Error, Lineage, Result, Seq, SnapshotMeta, Stored, TransportHealth,
 };
 use tokio::sync::watch;
 
@@ -128,6 +128,10 @@ impl ChangeTransport for Local {
 
     fn warnings(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    async fn health(&self) -> TransportHealth {
+        TransportHealth { name: self.to_string(), ..TransportHealth::default() }
     }
 
     async fn close(&self) -> Result<()> {

@@ -8,7 +8,7 @@ use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use ha_core::{
     AppendError, Appended, AttemptId, Bounds, ByteStream, Capabilities, ChangeTransport, Delivery,
-    Draft, Error, Result, Seq, SnapshotMeta, Stored,
+    Draft, Error, Result, Seq, SnapshotMeta, Stored, TransportHealth,
 };
 use parking_lot::{Mutex, MutexGuard};
 use sha2::{Digest, Sha256};
@@ -160,6 +160,10 @@ impl ChangeTransport for Memory {
 
     fn warnings(&self) -> Vec<String> {
         self.log.state().warnings.clone()
+    }
+
+    async fn health(&self) -> TransportHealth {
+        TransportHealth { name: self.to_string(), ..TransportHealth::default() }
     }
 
     async fn close(&self) -> Result<()> {

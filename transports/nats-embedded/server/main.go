@@ -107,6 +107,40 @@ func ha_nats_running(handle C.uint64_t) (running C.int) {
 	return 0
 }
 
+// ha_nats_members tells who is in the server's cluster, as the JSON text of members; NULL
+// without a cluster.
+//
+//export ha_nats_members
+func ha_nats_members(handle C.uint64_t) (answer *C.char) {
+	defer func() { _ = recover() }()
+	if n := find(handle); n != nil {
+		if known := n.members(); known != nil {
+			return encode(known)
+		}
+	}
+	return nil
+}
+
+// ha_nats_remove takes the member of that name out of the server's cluster for good. It
+// returns what went wrong, or NULL.
+//
+//export ha_nats_remove
+func ha_nats_remove(handle C.uint64_t, name *C.char) (problem *C.char) {
+	defer func() {
+		if failed := recover(); failed != nil {
+			problem = C.CString(fmt.Sprint(failed))
+		}
+	}()
+	n := find(handle)
+	if n == nil {
+		return C.CString("the server is down")
+	}
+	if err := n.remove(C.GoString(name)); err != nil {
+		return C.CString(err.Error())
+	}
+	return nil
+}
+
 // ha_nats_shutdown stops the server and returns when it is down.
 //
 //export ha_nats_shutdown
@@ -145,6 +179,10 @@ func forget(handle C.uint64_t) {
 }
 
 func reply(answer started) *C.char {
+	return encode(answer)
+}
+
+func encode(answer any) *C.char {
 	text, err := json.Marshal(answer)
 	if err != nil {
 		return C.CString(`{"error":"the answer could not be encoded"}`)

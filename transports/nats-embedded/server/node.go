@@ -37,7 +37,8 @@ type node struct {
 	opts   *server.Options
 	lock   *os.File
 	log    *logger
-	gate   *gate // nil once the server listens
+	auth   *authentication // of a member of a cluster
+	gate   *gate           // nil once the server listens
 }
 
 // start starts a server and waits until it takes connections.
@@ -51,6 +52,10 @@ func start(given options) (*node, error) {
 		return nil, err
 	}
 	n := &node{opts: opts, lock: lock, log: newLogger()}
+	if given.Cluster != nil && given.ConfigFile == "" {
+		n.auth = newAuthentication(given.Token, n)
+		opts.CustomClientAuthentication = n.auth
+	}
 	if given.ConfigFile == "" {
 		err = checkStore(opts.StoreDir, given.Cluster != nil)
 	}

@@ -5,10 +5,11 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use ha_core::{
     AppendError, Appended, Bounds, ByteStream, Capabilities, ChangeTransport, Delivery, Draft,
-    Result, Seq, SnapshotMeta, Stored,
+    Result, Seq, SnapshotMeta, Stored, TransportHealth,
 };
 use ha_jetstream::JetStream;
 
+use crate::health;
 use crate::space::Space;
 use crate::starting::{Starting, blocking};
 use crate::{Options, Server};
@@ -19,6 +20,8 @@ pub struct Embedded {
     server: Arc<Server>,
     stream: Arc<JetStream>,
     space: Space,
+    /// Where the servers of the cluster listen.
+    peers: Vec<String>,
     created: bool,
 }
 
@@ -56,6 +59,7 @@ impl Embedded {
         prepare: impl AsyncFnOnce(Private) -> Result<()>,
     ) -> Result<Arc<Self>> {
         let space = Space::new(server.config_file.is_none().then(|| server.store_dir.clone()));
+        let peers = server.cluster.as_ref().map_or_else(Vec::new, |cluster| cluster.peers.clone());
         let token = server.token.clone().filter(|_| server.config_file.is_none());
         let stream = ha_jetstream::Options { token: token.or(stream.token.clone()), ..stream };
         let server = blocking(move || Server::start_privately(server)).await??;
@@ -65,7 +69,7 @@ impl Embedded {
         let starting = starting.listen().await?;
         let connected = connect(starting.server()?, &stream).await;
         let (server, stream) = starting.finish(connected).await?;
-        Ok(Arc::new(Self { server, stream, space, created }))
+        Ok(Arc::new(Self { server, stream, space, peers, created }))
     }
 
     /// The server.
@@ -165,6 +169,19 @@ impl ChangeTransport for Embedded {
 
     fn warnings(&self) -> Vec<String> {
         self.stream.warnings()
+    }
+
+    async fn health(&self) -> TransportHealth {
+        TransportHealth {
+            name: self.to_string(),
+            warnings: self.warnings(),
+            members: health::members(&self.server, &self.peers).await,
+        }
+    }
+
+    async fn remove_member(&self, name: &str) -> Result<()> {
+        let (server, name) = (Arc::clone(&self.server), name.to_owned());
+        blocking(move || server.remove_member(&name)).await?
     }
 
     async fn close(&self) -> Result<()> {

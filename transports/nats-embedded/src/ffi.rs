@@ -8,6 +8,8 @@ unsafe extern "C" {
     fn ha_nats_listen(handle: u64) -> *mut c_char;
     fn ha_nats_next_log(handle: u64) -> *mut c_char;
     fn ha_nats_running(handle: u64) -> c_int;
+    fn ha_nats_members(handle: u64) -> *mut c_char;
+    fn ha_nats_remove(handle: u64, name: *const c_char) -> *mut c_char;
     fn ha_nats_shutdown(handle: u64);
     fn ha_nats_free(text: *mut c_char);
 }
@@ -34,6 +36,18 @@ pub(crate) fn next_log(handle: u64) -> Option<String> {
 pub(crate) fn is_running(handle: u64) -> bool {
     // SAFETY: a number that is no handle is answered with 0.
     unsafe { ha_nats_running(handle) == 1 }
+}
+
+/// Who is in a server's cluster, as JSON; `None` without one.
+pub(crate) fn members(handle: u64) -> Option<String> {
+    // SAFETY: a number that is no handle is answered with NULL.
+    take(unsafe { ha_nats_members(handle) })
+}
+
+/// Takes a member out of a server's cluster; what went wrong, if something did.
+pub(crate) fn remove(handle: u64, name: &CStr) -> Option<String> {
+    // SAFETY: the callee copies the string, which lives until the call returns.
+    take(unsafe { ha_nats_remove(handle, name.as_ptr()) })
 }
 
 /// Stops a server and waits until it is down.

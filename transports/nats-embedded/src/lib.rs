@@ -4,12 +4,13 @@
 //! Alone, or as a member of a [`Cluster`] that keeps the log as long as most members run.
 //!
 //! The server is Go code that the build script compiles and links; it shares nothing with the
-//! Rust side but six functions. It leaves signals alone and logs to `tracing` under the
+//! Rust side but eight functions. It leaves signals alone and logs to `tracing` under the
 //! target `nats`.
 
 mod cluster;
 mod embedded;
 mod ffi;
+mod health;
 mod options;
 mod server;
 mod space;
@@ -17,5 +18,6 @@ mod starting;
 
 pub use cluster::Cluster;
 pub use embedded::{Embedded, Private};
+pub use health::silent;
 pub use options::{Options, Sync};
 pub use server::Server;

@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use ha_core::{Error, Result};
+use ha_core::{Error, Members, Result};
 use serde::Deserialize;
 
 use crate::ffi;
@@ -27,6 +27,24 @@ struct Started {
     port: u16,
     synced: bool,
     clustered: bool,
+}
+
+/// What the Go side tells of a cluster (`members` in `server/members.go`).
+#[derive(Debug, Deserialize)]
+struct WireMembers {
+    size: usize,
+    needed: usize,
+    here: Vec<String>,
+    away: Vec<String>,
+    leader: String,
+}
+
+impl From<WireMembers> for Members {
+    fn from(wire: WireMembers) -> Self {
+        let WireMembers { size, needed, here, away, leader } = wire;
+        let leader = Some(leader).filter(|name| !name.is_empty());
+        Self { size, needed, here, away, leader, silent: Vec::new() }
+    }
 }
 
 impl Server {
@@ -97,6 +115,28 @@ impl Server {
     #[must_use]
     pub fn is_running(&self) -> bool {
         ffi::is_running(self.started.handle)
+    }
+
+    /// The members of the cluster, as far as this server knows them; `None` without a cluster. One
+    /// that hangs counts as there until its connection is given up.
+    #[must_use]
+    pub fn members(&self) -> Option<Members> {
+        let wire: WireMembers = serde_json::from_str(&ffi::members(self.started.handle)?).ok()?;
+        Some(wire.into())
+    }
+
+    /// Takes a member out of the cluster for good, by its name: the others no longer count it
+    /// when they need most of their number. It must not come back with what it has stored. Blocks
+    /// the thread for some seconds.
+    ///
+    /// [`Error::Transport`] if it is no member, or most of the others do not agree.
+    pub fn remove_member(&self, name: &str) -> Result<()> {
+        match ffi::remove(self.started.handle, &ffi::c_string(name.to_owned())) {
+            None => Ok(()),
+            Some(reason) => {
+                Err(Error::transport(format!("removing {name:?} from the cluster"), reason))
+            }
+        }
     }
 
     /// Stops the server and returns when it is down and its store directory is free. Blocks

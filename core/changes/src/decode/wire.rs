@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::decode::scalar::{Args, Digest, Parsed, Plain, Text};
-use crate::{Base, BaseSnapshot, Keyed, Kind, Meta, TransactionMark};
+use crate::{Audit, AuditReport, Base, BaseSnapshot, Keyed, Kind, Meta, TransactionMark};
 
 #[derive(Deserialize)]
 pub(super) struct WireEntry<'a> {
@@ -86,6 +86,7 @@ pub(super) struct WireMeta {
     #[serde(default)]
     transactions: Vec<WireMark>,
     snapshot: Option<WireSnapshot>,
+    report: Option<WireReport>,
     sqlite: Option<String>,
     #[serde(default)]
     functions: Vec<String>,
@@ -119,6 +120,14 @@ struct WireSnapshot {
     from: Option<WireBase>,
 }
 
+#[derive(Deserialize)]
+struct WireReport {
+    mark: u64,
+    method: u32,
+    total: Digest,
+    tables: Vec<(String, Digest)>,
+}
+
 impl WireMeta {
     pub(super) fn into_meta(self) -> Result<Meta, String> {
         Ok(Meta {
@@ -126,7 +135,7 @@ impl WireMeta {
             id: self.id.0,
             part: self.part,
             base: self.base.into(),
-            kind: kind(&self.kind, self.transactions, self.snapshot)?,
+            kind: kind(&self.kind, self.transactions, self.snapshot, self.report)?,
             sqlite: self.sqlite,
             functions: self.functions,
             modules: self.modules,
@@ -134,13 +143,20 @@ impl WireMeta {
     }
 }
 
-fn kind(name: &str, marks: Vec<WireMark>, snapshot: Option<WireSnapshot>) -> Result<Kind, String> {
-    match (name, snapshot) {
-        ("transactions", None) => {
+fn kind(
+    name: &str,
+    marks: Vec<WireMark>,
+    snapshot: Option<WireSnapshot>,
+    report: Option<WireReport>,
+) -> Result<Kind, String> {
+    match (name, snapshot, report) {
+        ("transactions", None, None) => {
             Ok(Kind::Transactions(marks.into_iter().map(TransactionMark::from).collect()))
         }
-        ("noop", None) => Ok(Kind::Noop),
-        ("base", Some(snapshot)) => Ok(Kind::Base(snapshot.into())),
+        ("noop", None, None) => Ok(Kind::Noop),
+        ("base", Some(snapshot), None) => Ok(Kind::Base(snapshot.into())),
+        ("audit", None, None) => Ok(Kind::Audit(Audit::Mark)),
+        ("audit", None, Some(report)) => Ok(Kind::Audit(Audit::Report(report.into()))),
         _ => Err(format!("kind {name:?} with the fields of another, or unknown")),
     }
 }
@@ -168,6 +184,17 @@ impl From<WireSnapshot> for BaseSnapshot {
             seq: Seq(wire.seq),
             hash: RunningHash(wire.hash.0),
             from: wire.from.map(Base::from),
+        }
+    }
+}
+
+impl From<WireReport> for AuditReport {
+    fn from(wire: WireReport) -> Self {
+        Self {
+            mark: Seq(wire.mark),
+            method: wire.method,
+            total: wire.total.0,
+            tables: wire.tables.into_iter().map(|(name, hash)| (name, hash.0)).collect(),
         }
     }
 }

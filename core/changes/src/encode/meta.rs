@@ -1,5 +1,5 @@
 use crate::encode::json::Writer;
-use crate::{Base, BaseSnapshot, Kind, Meta, TransactionMark};
+use crate::{Audit, AuditReport, Base, BaseSnapshot, Kind, Meta, TransactionMark};
 
 /// The object `ha` of an entry.
 pub(super) fn write(out: &mut Writer, meta: &Meta) {
@@ -43,6 +43,11 @@ fn write_kind(out: &mut Writer, kind: &Kind) {
             out.raw("\"base\",\"snapshot\":");
             write_snapshot(out, snapshot);
         }
+        Kind::Audit(Audit::Mark) => out.raw("\"audit\""),
+        Kind::Audit(Audit::Report(report)) => {
+            out.raw("\"audit\",\"report\":");
+            write_report(out, report);
+        }
     }
 }
 
@@ -85,6 +90,24 @@ fn write_snapshot(out: &mut Writer, snapshot: &BaseSnapshot) {
         out.raw(",\"from\":");
         write_base(out, from);
     }
+    out.raw("}");
+}
+
+fn write_report(out: &mut Writer, report: &AuditReport) {
+    out.raw("{\"mark\":");
+    out.integer(report.mark.0);
+    out.raw(",\"method\":");
+    out.integer(report.method);
+    out.raw(",\"total\":");
+    out.string(&hex::encode(report.total));
+    out.raw(",\"tables\":");
+    out.list(&report.tables, |out, (name, hash)| {
+        out.raw("[");
+        out.string(name);
+        out.raw(",");
+        out.string(&hex::encode(hash));
+        out.raw("]");
+    });
     out.raw("}");
 }
 

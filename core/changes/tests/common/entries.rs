@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use ha_changes::{
-    Base, BaseSnapshot, Change, Entry, Kind, Meta, RowChange, RowOp, Table, TableColumn,
-    TransactionMark,
+    Audit, AuditReport, Base, BaseSnapshot, Change, Entry, Kind, Meta, RowChange, RowOp, Table,
+    TableColumn, TransactionMark,
 };
 use ha_core::{AttemptId, Lineage, RunningHash, Seq};
 use proptest::collection::vec;
@@ -69,7 +69,7 @@ pub fn changes() -> impl Strategy<Value = Vec<Change>> {
 fn any_meta(changes: usize) -> impl Strategy<Value = Meta> {
     let ids = any::<([u8; 8], u64, [u8; 32], u64, u64)>();
     let needs = (option::of("3\\.[0-9]{2}"), vec("[a-z]{1,5}", 0..3), vec("[a-z]{1,5}", 0..3));
-    (ids, needs, option::of(any::<[u8; 32]>()), option::of(any::<String>()), 0..4).prop_map(
+    (ids, needs, option::of(any::<[u8; 32]>()), option::of(any::<String>()), 0..6).prop_map(
         move |((lineage, seq, hash, boot, counter), needs, source, key, kind)| {
             let (hash, seq) = (RunningHash(hash), Seq(seq));
             let (sqlite, functions, modules) = needs;
@@ -90,6 +90,13 @@ fn any_meta(changes: usize) -> impl Strategy<Value = Meta> {
                         let bytes = counter;
                         Kind::Base(BaseSnapshot { source, digest, bytes, seq, hash, from })
                     }
+                    2 if changes == 0 => Kind::Audit(Audit::Mark),
+                    3 if changes == 0 => Kind::Audit(Audit::Report(AuditReport {
+                        mark: seq,
+                        method: 1,
+                        total: hash.0,
+                        tables: key.map(|name| (name, hash.0)).into_iter().collect(),
+                    })),
                     _ => Kind::Transactions(vec![
                         TransactionMark { changes, id: key.map(keyed) },
                         TransactionMark::default(),

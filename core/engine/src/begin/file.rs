@@ -60,6 +60,18 @@ pub fn inspect(path: &Path) -> Result<Found> {
     })
 }
 
+/// What an open database is; a foreign one without its digest.
+pub(crate) fn found(conn: &Connection) -> Result<Found> {
+    let empty = store::is_empty(conn).map_err(error)?;
+    Ok(match store::read_record(conn)? {
+        Some(Record { position, transactions }) if position.seq > Seq::ZERO || empty => {
+            Found::Position(Token { lineage: position.lineage, seq: position.seq, n: transactions })
+        }
+        _ if empty => Found::Nothing,
+        _ => Found::Foreign([0; 32]),
+    })
+}
+
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Looked {
     Nothing,

@@ -81,7 +81,9 @@ impl Kept {
             let meta = ha_changes::decode(payload).ok()?.meta?;
             let seed = match meta.kind {
                 Kind::Base(base) => (base.seq, base.hash),
-                Kind::Transactions(_) | Kind::Noop => (meta.base.seq, meta.base.hash),
+                Kind::Transactions(_) | Kind::Noop | Kind::Audit(_) => {
+                    (meta.base.seq, meta.base.hash)
+                }
             };
             let usable = meta.base.lineage == self.position.lineage && seed.0.next() == *seq;
             usable.then_some(seed)

@@ -4,7 +4,7 @@ use ha_changes::{Error as FormatError, Kind, Meta};
 use ha_core::Stored;
 
 use super::runs::not_whole;
-use super::{Action, How, Machine, Phase, Settling, WaitReason, Waiting};
+use super::{Action, Heard, How, Machine, Phase, Settling, WaitReason, Waiting};
 
 impl Machine {
     pub(super) fn delivered(&mut self, stored: Stored) -> Vec<Action> {
@@ -48,7 +48,12 @@ impl Machine {
         {
             self.receive(meta, seq, hash);
         }
-        vec![Action::Apply { seq, hash, payload, how }]
+        let audit = match &how {
+            // Before the next entry: the database has the state that the mark asks for.
+            How::Audit(heard) => Some(Action::Audit(heard.clone())),
+            _ => None,
+        };
+        audit.into_iter().chain([Action::Apply { seq, hash, payload, how }]).collect()
     }
 
     pub(super) fn meaning(&self, stored: &Stored) -> Result<How, String> {
@@ -72,6 +77,10 @@ impl Machine {
         // It changes nothing wherever it stands: a barrier is appended without a condition.
         if meta.kind == Kind::Noop {
             return Ok(How::Nothing(None));
+        }
+        if let Kind::Audit(audit) = &meta.kind {
+            let (seq, node, audit) = (stored.seq, part.node().to_owned(), audit.clone());
+            return Ok(How::Audit(Heard { seq, node, audit }));
         }
         if !self.follows(meta) {
             return Ok(How::Nothing(Some("it was made on another state".to_owned())));

@@ -22,11 +22,19 @@ impl Machine {
         target: Option<Seq>,
         stored: Stored,
     ) -> Vec<Action> {
-        if let Ok(How::Nothing(reason)) = self.meaning(&stored) {
-            self.fold(stored, reason);
-            self.block(deadline, target.or(Some(self.position.seq)));
-            return self.serve();
-        }
+        let (reason, heard) = match self.meaning(&stored) {
+            Ok(How::Nothing(reason)) => (reason, None),
+            // What is open is not in the database yet, which so has the state that is asked for.
+            Ok(How::Audit(heard)) => (None, Some(heard)),
+            _ => return self.made_way(stored),
+        };
+        self.fold(stored, reason);
+        self.block(deadline, target.or(Some(self.position.seq)));
+        heard.map(Action::Audit).into_iter().chain(self.serve()).collect()
+    }
+
+    /// The open group gives way to an entry that changes something.
+    fn made_way(&mut self, stored: Stored) -> Vec<Action> {
         self.phase = Phase::Idle;
         let mut actions = self.roll_back(Fate::Again);
         actions.extend(self.then([stored]));

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use ha_changes::{BaseSnapshot, Entry, Part};
+use ha_changes::{Audit, BaseSnapshot, Entry, Part};
 use ha_core::{
     AppendError, Appended, AttemptId, AttemptName, Bounds, Draft, Error, RunningHash, Seq, Stored,
 };
@@ -166,6 +166,8 @@ pub enum Action {
     },
     /// Take back what was applied of an entry of which not all parts have come.
     Unstage,
+    /// Take part in comparing the nodes' states. The database has the state of that place.
+    Audit(Heard),
     /// Follow the log no longer, find the state that the database is to become, restore it, and
     /// tell [`Event::Adopted`] or [`Event::NoSeed`]. Nothing is open.
     Fetch(Target),
@@ -173,6 +175,17 @@ pub enum Action {
     Resubscribe(Seq),
     /// Say so; the node takes no writes and applies nothing any more.
     Stop(String),
+}
+
+/// A step of comparing the nodes' states, as the log has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heard {
+    /// Its place.
+    pub seq: Seq,
+    /// Who made it.
+    pub node: String,
+    /// What it is.
+    pub audit: Audit,
 }
 
 /// What becomes of the transactions of a group that was rolled back.
@@ -201,6 +214,8 @@ pub enum How {
     Foreign(Box<Entry>),
     /// A base: the database becomes its snapshot.
     Base(BaseSnapshot),
+    /// A step of comparing the nodes' states, which changes nothing.
+    Audit(Heard),
     /// It changes no state; the reason, if it should have.
     Nothing(Option<String>),
 }

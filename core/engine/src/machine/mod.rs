@@ -23,7 +23,7 @@ use ha_changes::{Base, Entry, Kind, Meta};
 use ha_core::{AttemptId, Error, Lineage, RunningHash, Seq, Stored};
 
 pub use bounds::compare;
-pub use event::{Action, Event, Fate, Folded, How};
+pub use event::{Action, Event, Fate, Folded, Heard, How};
 pub use reseed::{NoSeed, Reseed, Target};
 
 use barrier::Reads;

@@ -1,6 +1,7 @@
 //! Each rule of the machine, and random schedules of several machines on one log.
 
 mod appending;
+mod audit;
 mod blocked;
 mod folding;
 mod mending;

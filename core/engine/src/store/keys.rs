@@ -99,6 +99,12 @@ pub(super) fn write(conn: &Connection, seq: Seq, meta: Option<&Meta>) -> rusqlit
     Ok(())
 }
 
+/// The keys that are remembered at `seq`, whether or not older ones are dropped yet.
+pub(crate) fn remembered(seq: Seq) -> String {
+    let oldest = sql(seq).saturating_sub(KEPT);
+    format!("SELECT * FROM _ha_keys NOT INDEXED WHERE seq > {oldest}")
+}
+
 /// Drops the keys that are too old at `seq`.
 pub(super) fn prune(conn: &Connection, seq: Seq) -> rusqlite::Result<()> {
     conn.prepare_cached("DELETE FROM _ha_keys WHERE seq <= ?1")?

@@ -23,11 +23,11 @@ use rusqlite::Connection;
 use plan::Plans;
 use sequences::Sequence;
 use staging::Staging;
-use tables::Tables;
+pub(crate) use tables::{Tables, select as select_rows};
 
 pub(crate) use applier::{Verdict, transactions};
 pub(crate) use execution::{Execution, Shipped, Transaction};
-pub(crate) use keys::{Answered, Request};
+pub(crate) use keys::{Answered, Request, remembered};
 pub(crate) use plan::{check, describe, no_transaction_control};
 pub(crate) use record::{
     Record, create, entries, entry, forget, is_empty, mark_partial, partial_since,

@@ -131,7 +131,7 @@ impl Tables {
 }
 
 /// Rowid and stored columns of all rows.
-fn select(table: &Table) -> String {
+pub(crate) fn select(table: &Table) -> String {
     let columns: Vec<String> =
         table.columns.iter().map(|column| ha_changes::quote_identifier(&column.name)).collect();
     let rowid = table.rowid_name().unwrap_or("NULL");

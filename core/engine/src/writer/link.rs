@@ -83,6 +83,10 @@ impl Link {
         &self.transport
     }
 
+    pub(crate) fn inbox(&self) -> Sender<Message> {
+        self.inbox.clone()
+    }
+
     pub(crate) fn append(&self, draft: Draft) {
         let (transport, inbox) = self.ends();
         self.runtime.spawn(async move {
@@ -130,7 +134,10 @@ impl Link {
     pub(crate) fn ask_bounds(&self, position: Seq) {
         let (transport, inbox) = self.ends();
         self.runtime.spawn(async move {
-            let result = transport.bounds().await;
+            let result = match transport.bounds().await {
+                Ok(bounds) => Ok(bounds),
+                Err(error) => Err(explained(&transport, error).await),
+            };
             let _ = inbox.send(Message::Bounds { position, result });
         });
     }
@@ -194,6 +201,15 @@ fn weight(stored: &Stored) -> u32 {
     u32::try_from(stored.payload.len() / BYTES_AHEAD).map_or(AHEAD, |more| more.min(AHEAD - 1) + 1)
 }
 
+/// The error of a log that does not answer, and which of its servers are missing.
+async fn explained(transport: &Arc<dyn ChangeTransport>, error: Error) -> Error {
+    let lacking = transport.health().await.members.and_then(|members| members.lacking());
+    match lacking {
+        Some(lacking) => Error::transport(lacking, error),
+        None => error,
+    }
+}
+
 async fn follow(
     transport: Arc<dyn ChangeTransport>,
     inbox: Sender<Message>,
@@ -208,7 +224,7 @@ async fn follow(
                 let _ = inbox.send(Message::News(News::Truncated(error)));
                 return;
             }
-            Err(error) => News::Unreachable(error.to_string()),
+            Err(error) => News::Unreachable(explained(&transport, error).await.to_string()),
         };
         if inbox.send(Message::News(news)).is_err() {
             return;

@@ -1,5 +1,6 @@
 //! The writer thread: it owns all writing to SQLite, and drives the machine.
 
+mod audit;
 mod encoding;
 mod group;
 mod job;
@@ -31,6 +32,8 @@ use crate::shared::Shared;
 use crate::snapshots::{Room, Seed};
 use crate::store::{Record, Store};
 
+use audit::Auditor;
+pub(crate) use audit::Hashed;
 use encoding::EntryLimits;
 use group::Group;
 pub(crate) use job::{Command, Job, Lease, LeaseId, Ran, ReadOf, Step};
@@ -66,6 +69,8 @@ pub(crate) enum Message {
     News(News),
     /// The log's bounds, asked for when the node stood at `position`.
     Bounds { position: Seq, result: Result<Bounds> },
+    /// The state at an audit mark.
+    Hashed(Hashed),
     /// Whether the log is still the one that was applied.
     Compared(Comparison),
     /// What came of making the log and this node fit.
@@ -129,6 +134,7 @@ pub(crate) struct Writer {
     alone: usize,
     stages: Stages,
     touched: Touched,
+    auditor: Auditor,
     started: Instant,
     stopping: bool,
 }
@@ -150,6 +156,8 @@ pub(crate) struct Setup {
     pub(crate) end: Seq,
     /// The database has not the whole log: what cannot be applied to it is left out.
     pub(crate) partial: bool,
+    /// How long after one audit mark the next is due; `None` if this node makes none.
+    pub(crate) audit_interval: Option<Duration>,
     /// What is wrong with the file and the log, if something is.
     pub(crate) problem: Option<Problem>,
     /// Where entries are saved that the log will never have again: the beginning of a path.
@@ -180,6 +188,14 @@ impl Writer {
         let machine = Machine::new(setup.identity.clone(), record.position, setup.end)
             .with_readable_log(capabilities.readable)
             .with_part_of_the_log(setup.partial);
+        let auditor = Auditor::new(
+            path.to_owned(),
+            options.clone(),
+            setup.link.inbox(),
+            setup.identity.node.clone(),
+            setup.audit_interval,
+            setup.end,
+        );
         let mut writer = Self {
             store,
             machine,
@@ -210,6 +226,7 @@ impl Writer {
             alone: 0,
             stages: Stages::default(),
             touched: Touched::default(),
+            auditor,
             started: Instant::now(),
             stopping: false,
         };
@@ -239,6 +256,7 @@ impl Writer {
             self.expire();
             self.work();
             self.mind_lease();
+            self.mind_audit();
             if !self.verifying && self.lease.is_none() {
                 self.tell(Event::Quiet);
             }
@@ -255,7 +273,9 @@ impl Writer {
         let machine = machine.map(|at| self.started + at);
         let probe = (self.probes && !self.probing).then(|| self.probed + PROBE);
         let lease = self.lease.as_ref().map(|lease| lease.ends_at(self.idle_timeout));
-        match machine.into_iter().chain(self.first_deadline()).chain(probe).chain(lease).min() {
+        let audit = self.auditor.wakes_at(self.started);
+        let others = self.first_deadline().into_iter().chain(probe).chain(lease).chain(audit);
+        match machine.into_iter().chain(others).min() {
             Some(at) => self.inbox.recv_timeout(at.saturating_duration_since(Instant::now())),
             None => self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
         }
@@ -326,6 +346,7 @@ impl Writer {
                     "Start from a newer copy of the database (GET / of a node that is ready)";
                 self.tell(Event::Reseed(Reseed::newest(error.to_string(), advice)));
             }
+            Message::Hashed(hashed) => self.hashed(hashed),
             Message::Compared(comparison) => self.compared(comparison),
             Message::Healed(outcome) => self.healed(outcome),
             Message::Fetched(found) => self.fetched(found),

@@ -21,6 +21,7 @@ impl Writer {
             Action::Verify => self.verify(),
             Action::Mend => self.mend(),
             Action::AskBounds => self.ask_bounds(),
+            Action::Audit(heard) => self.audit(heard),
             Action::Resubscribe(from) => self.link.subscribe(from),
             Action::Fetch(target) => self.fetch(target),
             Action::Commit { folded, seq, hash, parts } => {
@@ -59,6 +60,7 @@ impl Writer {
                 self.shared.heard_of(seq);
                 self.shared.growth.note(parts.iter().map(Bytes::len).sum(), true);
                 self.touched.note(group.touches, seq);
+                self.auditor.note_change();
                 // Readers on this node see it before its clients are told.
                 self.publish();
                 let token = self.token();
@@ -114,6 +116,7 @@ impl Writer {
         let outcome = match how {
             How::Ours(entry) | How::Foreign(entry) => {
                 self.touched.note(Touches::of(&entry.changes), seq);
+                self.auditor.note_change();
                 let record = record(transactions(entry.meta.as_ref()));
                 match self.store.apply(&entry, record, payload) {
                     Err(error) if self.machine.is_partial() && !store::is_passing(&error) => {
@@ -127,6 +130,7 @@ impl Writer {
             How::Part(part) => {
                 return self.apply_part(*part, Position { lineage, seq, hash }, payload);
             }
+            How::Audit(_) => self.store.skip(record(0), payload, None),
             How::Base(base) => {
                 let entry = Stored { seq, payload: payload.clone() };
                 return Event::Reseed(Reseed::base(lineage, base, entry));
@@ -161,6 +165,7 @@ impl Writer {
                 Event::Torn
             }
             Ok(Staged::Complete) => {
+                self.auditor.note_change();
                 self.touched.note(Touches::everything(), seq);
                 self.applied();
                 Event::Moved { seq, hash: position.hash }

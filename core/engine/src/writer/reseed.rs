@@ -42,7 +42,9 @@ impl Writer {
         tracing::info!(position = %now.seq, seconds = begun.elapsed().as_secs_f64(), "the snapshot is restored");
         // What scripts have read on the state that is given up says nothing of this one.
         self.touched.note(Touches::everything(), now.seq.max(before));
-        self.shared.begin_again(seed.end.max(now.seq));
+        let end = seed.end.max(now.seq);
+        self.auditor.renewed(end);
+        self.shared.begin_again(end);
         self.publish();
         self.answer_applying(now.seq);
         Event::Adopted(now)

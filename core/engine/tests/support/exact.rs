@@ -1,6 +1,10 @@
 //! Everything that can be told of a database, bit for bit.
 
-use ha_core::Value;
+use std::io::Write;
+
+use futures::TryStreamExt;
+use ha_core::{Engine, Value};
+use ha_engine::fingerprint;
 
 use super::{Running, equal};
 
@@ -19,6 +23,26 @@ pub(crate) async fn same(a: &Running, b: &Running, what: &str) {
     for node in [a, b] {
         check(node, what).await;
     }
+    same_hashes(a, b, what).await;
+}
+
+/// What nodes compare is the same on both, and in a copy.
+async fn same_hashes(a: &Running, b: &Running, what: &str) {
+    equal(a, b).await;
+    let hashes = fingerprint(&a.dir.path().join("ha.db")).unwrap();
+    assert_eq!(hashes, fingerprint(&b.dir.path().join("ha.db")).unwrap(), "{what}");
+    let copy = copy(a).await;
+    assert_eq!(hashes, fingerprint(copy.path()).unwrap(), "a copy: {what}");
+}
+
+/// A backup of the node in a file.
+pub(crate) async fn copy(node: &Running) -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    let mut body = node.node.snapshot().await.unwrap().body;
+    while let Some(chunk) = body.try_next().await.unwrap() {
+        file.write_all(&chunk).unwrap();
+    }
+    file
 }
 
 /// The schema in its order, the pragmas that belong to a database, and each row of each table

@@ -34,6 +34,11 @@ Examples:
                                  a second node that joins it
   ha mydatabase.db               a node on disk
 
+Commands:
+  ha doctor FILE                 what state a database file is in, and what to do
+  ha doctor --url URL            the same of a running node
+  ha cluster remove NAME         takes a member out that is gone for good
+
 To start empty again: stop the node, then delete the database file, its -wal
 and -shm files beside it, and the directory of the embedded NATS server:
 FILE.nats beside the database file, ha-nats-PORT in the temporary

@@ -74,6 +74,11 @@ pub struct ReplicationArgs {
     /// Write what nodes of this version can read
     #[arg(long, value_enum, value_name = "VERSION")]
     pub compat: Option<Compat>,
+
+    /// How often the nodes compare their databases, if anything was written
+    /// meanwhile; 0 means never
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = duration::parse)]
+    pub audit_interval: Duration,
 }
 
 /// The NATS server inside the process.

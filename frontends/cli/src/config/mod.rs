@@ -97,6 +97,8 @@ pub struct Replication {
     pub new_lineage: bool,
     /// Which version's nodes may be in the cluster.
     pub compat: Option<Compat>,
+    /// How often the nodes compare their databases; `None` means never.
+    pub audit_interval: Option<Duration>,
 }
 
 /// Logging, to standard error.
@@ -188,6 +190,7 @@ fn replication(args: &ReplicationArgs, storage: &Storage) -> Result<Replication>
         policy: StartPolicy::choose(args.replication_policy.0, loaded),
         new_lineage: args.new_lineage,
         compat: args.compat,
+        audit_interval: Some(args.audit_interval).filter(|interval| !interval.is_zero()),
     })
 }
 

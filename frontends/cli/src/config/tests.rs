@@ -37,6 +37,7 @@ fn the_defaults_are_those_of_v0_0_7_on_loopback() {
             policy: StartPolicy::Default,
             new_lineage: false,
             compat: None,
+            audit_interval: Some(Duration::from_secs(60 * 60)),
         }
     );
     let http = config.http.clone().unwrap();
@@ -228,11 +229,13 @@ fn zero_is_no_limit_where_the_help_says_so() {
         "--replication-max-age=0",
         "--snapshot-interval=0",
         "--snapshot-bytes=0",
+        "--audit-interval=0",
     ]);
     assert_eq!(config.limits, ha_core::Limits::default());
     let Replication { max_age, max_bytes, snapshot_interval, snapshot_bytes, .. } =
         config.replication;
     assert_eq!((max_age, max_bytes, snapshot_interval, snapshot_bytes), (None, None, None, None));
+    assert_eq!(config.replication.audit_interval, None);
 }
 
 #[test]

@@ -87,6 +87,7 @@ const SAMPLES: &[(&str, &str)] = &[
     ("replication-policy", "by_start_time=2026-01-02 03:04:05"),
     ("new-lineage", "true"),
     ("compat", "v0.0.7"),
+    ("audit-interval", "2h"),
     ("nats-port", "4223"),
     ("nats-host", "127.0.0.2"),
     ("nats-store-dir", "dir"),

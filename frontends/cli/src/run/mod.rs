@@ -1,14 +1,16 @@
 //! Putting a node together, and taking it apart again.
 
+mod lobby;
 mod roll_call;
 mod storage;
 mod transport;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use ha_core::{Engine, Error, Frontend, Readiness, Shutdown};
+use ha_core::{ChangeTransport, Engine, Error, Frontend, Readiness, Shutdown};
 use ha_engine::{BeginAt, Found, Node, NodeOptions, Retention, SnapshotOptions};
 use ha_http::Http;
 use ha_pg::Pg;
@@ -16,6 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::config::{Config, Policy, Replication, StartPolicy};
+use lobby::Lobby;
 use storage::Place;
 
 /// Runs a node until SIGTERM or SIGINT, then finishes what is in flight.
@@ -38,8 +41,51 @@ async fn serve(config: Config) -> Result<()> {
     };
     let place = Place::open(&config.database).context("open the database")?;
     let found = ha_engine::inspect(place.path())?;
-    let options = node_options(&config, &place, found)?;
-    let transport::Opened { transport, log } = transport::open(&config, found, &options).await?;
+    let lobby = Lobby::new(&config.node, found, config.replication.timeout);
+    let (stop, stopping) = Shutdown::new();
+    let mut serving = JoinSet::new();
+    if let Some(http) = http {
+        tracing::info!("HTTP on {}", http.local_addr());
+        start(&mut serving, http, &lobby, &stopping);
+    }
+    if let Some(pg) = pg {
+        tracing::info!("PostgreSQL on {}", pg.local_addr());
+        start(&mut serving, pg, &lobby, &stopping);
+    }
+    let mut begun = None;
+    let ended = tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+        Some(result) = serving.join_next() => flatten(result),
+        ended = work(&config, &place, found, &lobby, &mut begun) => ended,
+    };
+    tracing::info!("stopping");
+    stop.trigger();
+    while let Some(result) = serving.join_next().await {
+        flatten(result)?;
+    }
+    if let Some((node, transport)) = begun {
+        node.stop().await;
+        transport.close().await?;
+    }
+    ended
+}
+
+/// Opens the log and starts the node, then says how it is for as long as it is there. Ends only
+/// with an error.
+async fn work(
+    config: &Config,
+    place: &Place,
+    found: Found,
+    lobby: &Lobby,
+    begun: &mut Option<(Arc<Node>, Arc<dyn ChangeTransport>)>,
+) -> Result<()> {
+    let options = node_options(config, place, found)?;
+    let opening = transport::open(config, found, &options);
+    let transport::Opened { transport, log } = tokio::select! {
+        opened = opening => opened?,
+        never = tell_what_is_waited_for(config, lobby) => match never {},
+    };
     let node = match Node::start(options, Arc::clone(&transport)).await {
         Ok(node) => node,
         Err(error) => {
@@ -50,41 +96,27 @@ async fn serve(config: Config) -> Result<()> {
     if let Some(log) = log {
         roll_call::answer(&log, &node).await;
     }
-    let (stop, stopping) = Shutdown::new();
-    let mut serving = JoinSet::new();
-    if let Some(http) = http {
-        tracing::info!("HTTP on {}", http.local_addr());
-        start(&mut serving, http, &node, &stopping);
-    }
-    if let Some(pg) = pg {
-        tracing::info!("PostgreSQL on {}", pg.local_addr());
-        start(&mut serving, pg, &node, &stopping);
-    }
     tracing::info!("replication by {transport}");
-    let watching = tokio::spawn(report(Arc::clone(&node), stopping.clone()));
-    let ended = tokio::select! {
-        _ = terminate.recv() => Ok(()),
-        _ = interrupt.recv() => Ok(()),
-        Some(result) = serving.join_next() => flatten(result),
-    };
-    tracing::info!("stopping");
-    stop.trigger();
-    while let Some(result) = serving.join_next().await {
-        flatten(result)?;
+    lobby.open(&node);
+    *begun = Some((Arc::clone(&node), transport));
+    report(node).await
+}
+
+/// Keeps the lobby informed of which members of the cluster are missing.
+async fn tell_what_is_waited_for(config: &Config, lobby: &Lobby) -> Infallible {
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        lobby.wait_for(transport::waited_for(config).await);
     }
-    node.stop().await;
-    watching.abort();
-    transport.close().await?;
-    ended
 }
 
 fn start<F: Frontend>(
     serving: &mut JoinSet<Result<(), Error>>,
     frontend: Arc<F>,
-    node: &Arc<Node>,
+    lobby: &Arc<Lobby>,
     stopping: &Shutdown,
 ) {
-    let engine = Arc::clone(node) as Arc<dyn Engine>;
+    let engine = Arc::clone(lobby) as Arc<dyn Engine>;
     let stopping = stopping.clone();
     serving.spawn(async move {
         let name = frontend.to_string();
@@ -98,9 +130,9 @@ fn flatten(result: Result<Result<(), Error>, tokio::task::JoinError>) -> Result<
 }
 
 /// Logs when the node becomes ready, or is not any more.
-async fn report(node: Arc<Node>, stopping: Shutdown) {
+async fn report(node: Arc<Node>) -> Result<()> {
     let mut known = None;
-    while !stopping.is_requested() {
+    loop {
         let status = node.status();
         if known.as_ref() != Some(&status.readiness) {
             match &status.readiness {
@@ -170,6 +202,7 @@ fn node_options(config: &Config, place: &Place, found: Found) -> Result<NodeOpti
             max_age: config.replication.max_age,
             max_bytes: config.replication.max_bytes,
         },
+        audit_interval: config.replication.audit_interval,
         read_only: open.read_only.then(|| "the database was opened with mode=ro".to_owned()),
         ..NodeOptions::new(config.node.clone(), place.path())
     })

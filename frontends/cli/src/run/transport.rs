@@ -9,7 +9,7 @@ use ha_jetstream::JetStream;
 use ha_memory::Local;
 
 use super::roll_call;
-use crate::config::{Config, Credentials, Transport};
+use crate::config::{Config, Credentials, EmbeddedServer, Transport};
 
 /// A transport, and the log behind it if that is one of NATS.
 pub(super) struct Opened {
@@ -43,6 +43,24 @@ pub(super) async fn open(config: &Config, found: Found, node: &NodeOptions) -> R
             embedded::open(config, found, server, stream(config, credentials), node).await
         }
     }
+}
+
+/// What a log that does not open is waited for, in words.
+pub(super) async fn waited_for(config: &Config) -> String {
+    let silent = match &config.transport {
+        Transport::Embedded { server: EmbeddedServer::Options(options), .. } => {
+            let peers = options.cluster.as_ref().map_or(&[][..], |cluster| &cluster.peers);
+            embedded::silent(peers).await
+        }
+        Transport::Local | Transport::Jetstream { .. } | Transport::Embedded { .. } => Vec::new(),
+    };
+    if silent.is_empty() {
+        return "the node is starting: it waits for its log".to_owned();
+    }
+    format!(
+        "the node is starting: it waits for most servers of the cluster, and nobody answers at {}",
+        silent.join(", ")
+    )
 }
 
 fn local(found: Found) -> Local {
@@ -92,6 +110,11 @@ mod embedded {
              --replication-url, or start alone with --nats-port 0"
         )
     }
+
+    #[allow(clippy::unused_async, reason = "the same shape as with the server")]
+    pub(super) async fn silent(_: &[String]) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 #[cfg(feature = "nats-embedded")]
@@ -107,6 +130,8 @@ mod embedded {
     use ha_nats_embedded::{Embedded, Options, Private, Sync};
 
     use super::{Opened, roll_call};
+    pub(super) use ha_nats_embedded::silent;
+
     use crate::config::{Config, EmbeddedServer, ServerOptions};
     use crate::values::NatsSync;
 

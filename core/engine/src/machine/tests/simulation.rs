@@ -4,11 +4,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use ha_changes::{Assembler, Progress};
+use ha_changes::{Assembler, Audit, Progress};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use super::*;
+use crate::machine::Heard;
 
 const SEEDS: u64 = 3_000;
 const NODES: usize = 3;
@@ -89,6 +90,8 @@ struct World {
     boots: u64,
     faults: Faults,
     asked: u64,
+    /// The rows that the first node to pass an audit mark had there.
+    marks: HashMap<Seq, Vec<u64>>,
     /// Faults happen; otherwise everything runs to its end.
     faulty: bool,
 }
@@ -121,6 +124,7 @@ impl World {
             boots: NODES as u64,
             faults: Faults::default(),
             asked: 0,
+            marks: HashMap::new(),
             faulty: true,
         }
     }
@@ -155,11 +159,12 @@ impl World {
 
     fn step(&mut self) {
         let node = self.random.random_range(0..NODES);
-        match self.random.random_range(0..12) {
+        match self.random.random_range(0..13) {
             4 if self.faulty && self.random.random_bool(0.2) => self.restart(node),
             0 if self.faulty => self.ask(node),
             10 if self.faulty => self.read_strongly(node),
             11 => self.tell(node, Event::Quiet),
+            12 if self.faulty => self.mark(node),
             1 => self.arrive(),
             2 | 3 => self.deliver(node),
             4 => self.tick(node),
@@ -181,6 +186,20 @@ impl World {
         let known = known.map(|(write, _)| *write).collect();
         self.nodes[at].reads.push((self.asked, known));
         self.tell(at, Event::Asked { read: self.asked });
+    }
+
+    /// Everybody is to have the same state where this comes to stand.
+    fn mark(&mut self, at: usize) {
+        let meta = self.nodes[at].machine.next_meta(Kind::Audit(Audit::Mark));
+        let draft =
+            Draft { expect: None, attempt: meta.id, parts: vec![bytes(Some(meta), Vec::new())] };
+        self.sent.push((at, draft));
+    }
+
+    fn audit(&mut self, at: usize, heard: &Heard) {
+        let rows = &self.nodes[at].rows;
+        let expected = self.marks.entry(heard.seq).or_insert_with(|| rows.clone());
+        assert_eq!(rows, expected, "node {at} is asked for another state at {}", heard.seq);
     }
 
     fn serve(&mut self, at: usize, upto: u64) {
@@ -320,6 +339,7 @@ impl World {
             Action::Serve(upto) => self.serve(at, upto),
             Action::Rollback(fate) => self.roll_back(at, &fate),
             Action::Apply { seq, hash, how, .. } => return Some(self.apply(at, seq, hash, &how)),
+            Action::Audit(heard) => self.audit(at, &heard),
             Action::Resubscribe(from) => self.nodes[at].next_delivery = from.0,
             Action::Fetch(target) => panic!("node {at} misses nothing, and fetches {target:?}"),
             Action::Stop(reason) => panic!("node {at} stopped: {reason}"),
@@ -415,6 +435,7 @@ impl World {
             How::Nothing(reason) => {
                 node.skipped.extend(reason.clone().map(|reason| (seq.0, reason)));
             }
+            How::Audit(_) => {}
             other => panic!("{other:?}"),
         }
         node.staged = 0;

@@ -1,0 +1,72 @@
+//! Asking a node over HTTP.
+
+use std::time::Duration;
+
+use crate::secret::Secret;
+
+/// How long a node may take to answer.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Asks one node.
+#[derive(Debug)]
+pub(crate) struct Client {
+    url: String,
+    token: Option<Secret>,
+    agent: ureq::Agent,
+}
+
+/// What a node answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: String,
+}
+
+impl Client {
+    /// For the node at `url`; without a scheme it is `http://`.
+    pub(crate) fn new(url: &str, token: Option<&Secret>) -> Self {
+        let url = url.trim_end_matches('/');
+        let url = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
+        let config = ureq::Agent::config_builder()
+            .timeout_global(Some(PATIENCE))
+            .http_status_as_error(false)
+            .proxy(None)
+            .build();
+        Self { url, token: token.cloned(), agent: config.into() }
+    }
+
+    /// The node's address.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// `GET path`; the error is one line.
+    pub(crate) fn get(&self, path: &str) -> Result<Answer, String> {
+        let request = self.agent.get(format!("{}{path}", self.url));
+        Self::answer(self.authorized(request).call())
+    }
+
+    /// `DELETE path`; the error is one line.
+    pub(crate) fn delete(&self, path: &str) -> Result<Answer, String> {
+        let request = self.agent.delete(format!("{}{path}", self.url));
+        Self::answer(self.authorized(request).call())
+    }
+
+    fn authorized(
+        &self,
+        request: ureq::RequestBuilder<ureq::typestate::WithoutBody>,
+    ) -> ureq::RequestBuilder<ureq::typestate::WithoutBody> {
+        match &self.token {
+            Some(token) => request.header("Authorization", format!("Bearer {}", token.expose())),
+            None => request,
+        }
+    }
+
+    fn answer(
+        called: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> Result<Answer, String> {
+        let mut response = called.map_err(|error| error.to_string())?;
+        let body = response.body_mut().read_to_string().map_err(|error| error.to_string())?;
+        Ok(Answer { status: response.status().as_u16(), body })
+    }
+}
