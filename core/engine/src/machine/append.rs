@@ -120,6 +120,7 @@ impl Machine {
             | Phase::Receiving(_)
             | Phase::Reseeding(_)
             | Phase::Waiting(_)
+            | Phase::Mending(_)
             | Phase::Stopped(_) => return Vec::new(),
         };
         let stored = self.stored_parts(attempt, attempt.parts.len());

@@ -10,6 +10,7 @@ mod barrier;
 mod blocked;
 mod bounds;
 mod event;
+mod mend;
 mod phase;
 mod reseed;
 mod runs;
@@ -128,11 +129,12 @@ impl Machine {
         matches!(self.phase, Phase::Idle)
     }
 
-    /// Why the node stopped for good.
+    /// Why the node stands still until somebody acts.
     #[must_use]
     pub fn stopped(&self) -> Option<&str> {
         match &self.phase {
-            Phase::Stopped(reason) => Some(reason),
+            Phase::Stopped(reason)
+            | Phase::Mending(phase::Mending { reason, hopeless: true, .. }) => Some(reason),
             _ => None,
         }
     }
@@ -176,6 +178,9 @@ impl Machine {
             }
             Event::NoSeed(why) => self.no_seed(why),
             Event::Adopted(position) => self.adopted(position),
+            Event::Misfit(reason) => self.misfit(reason),
+            Event::Mended => self.mended(),
+            Event::NotMended { reason, hopeless } => self.not_mended(reason, hopeless),
             Event::CommitFailed { reason } => self.commit_failed(&reason),
             Event::Bounds(bounds) => self.bounds(bounds),
             Event::Unreachable(reason) => self.unreachable(reason),
@@ -201,7 +206,7 @@ impl Machine {
         let position = self.position.seq;
         match &self.phase {
             Phase::Waiting(Waiting { target: Some(target), .. }) if *target > position => {}
-            Phase::Stopped(_) => {}
+            Phase::Mending(_) | Phase::Stopped(_) => {}
             Phase::Receiving(run) => {
                 self.phase = run.clone().then_waits(position).map_or(Phase::Idle, Phase::Waiting);
             }
@@ -216,6 +221,10 @@ impl Machine {
 
     /// The entry after the position has to wait, and with it everything.
     fn stuck(&mut self, reason: String) -> Vec<Action> {
+        if self.is_mending() {
+            self.stand_at(self.ground);
+            return Vec::new();
+        }
         tracing::warn!(reason, "waiting");
         // What was folded and could not be recorded comes again.
         self.next.clear();
@@ -258,6 +267,7 @@ impl Machine {
             Phase::Reseeding(reseeding) => self.reseeding_tick(reseeding),
             Phase::Waiting(waiting) if waiting.retry_at <= self.now => self.waited(&waiting),
             Phase::Waiting(_) => Vec::new(),
+            Phase::Mending(mending) => self.mending_tick(&mending),
         }
     }
 
@@ -290,8 +300,9 @@ impl Machine {
             Phase::Idle
             | Phase::Settling(_)
             | Phase::Receiving(_)
-            | Phase::Reseeding(_)
-            | Phase::Waiting(_) => None,
+            | Phase::Waiting(_)
+            | Phase::Mending(_)
+            | Phase::Reseeding(_) => None,
         };
         self.phase = Phase::Stopped(reason.clone());
         self.next.clear();

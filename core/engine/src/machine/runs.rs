@@ -49,6 +49,7 @@ impl Machine {
             Phase::Idle
             | Phase::Blocked(_)
             | Phase::Waiting(_)
+            | Phase::Mending(_)
             | Phase::Reseeding(_)
             | Phase::Stopped(_) => self.position.seq.next(),
         }
