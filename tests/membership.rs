@@ -29,10 +29,10 @@ fn a_fourth_member_joins_and_one_leaves_for_good() {
 
     members[0].kill();
     let url = format!("http://{}", fourth.http);
-    until("the first is removed", || {
-        let (code, out, _) = run_to_end(home.path(), &["cluster", "remove", "n0", "--url", &url]);
-        (code == 0 && out.contains("n0 is no member any more")).then_some(())
-    });
+    until("the others have elected", || (fourth.readiness()?.status == 200).then_some(()));
+    let (code, out, err) = run_to_end(home.path(), &["cluster", "remove", "n0", "--url", &url]);
+    assert!(code == 0 && out.contains("n0 is no member any more"), "{code} {out} {err}");
+    assert!(out.contains("done: the log is kept by"), "{out}");
     let (code, _, err) = run_to_end(home.path(), &["cluster", "remove", "n0", "--url", &url]);
     assert!(code == 1 && err.contains("n0"), "{code} {err}");
     until("three are left", || (size(&fourth) == 3).then_some(()));

@@ -61,6 +61,17 @@ pub struct TransportHealth {
     pub warnings: Vec<String>,
     /// The servers that keep the log together; `None` if it is not known here.
     pub members: Option<Members>,
+    /// The copies of the log, as they were when it was last asked; empty if it is not known.
+    pub copies: Vec<LogCopy>,
+}
+
+/// A copy of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogCopy {
+    /// The server that keeps it.
+    pub server: String,
+    /// It has everything.
+    pub is_current: bool,
 }
 
 /// Servers that keep the log together.

@@ -21,7 +21,7 @@ pub use engine::{
 };
 pub use error::{Error, Result};
 pub use frontend::{Frontend, Shutdown, ShutdownTrigger};
-pub use health::{AuditOutcome, Difference, Health, Members, Skipped, TransportHealth};
+pub use health::{AuditOutcome, Difference, Health, LogCopy, Members, Skipped, TransportHealth};
 pub use level::{IdempotencyKey, ReadLevel};
 pub use position::{AttemptId, AttemptName, Lineage, RunningHash, Seq, Token};
 pub use statement::{

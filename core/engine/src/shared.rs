@@ -99,7 +99,10 @@ impl Shared {
 
     /// The same state has another place now, in a log that ends at `end`.
     pub(crate) fn moved(&self, end: Seq) {
-        *self.condition.lock() = Condition { end, ..Condition::default() };
+        let mut condition = self.condition.lock();
+        // What an audit found counts until another one finds something else.
+        let (distrusted, audit) = (condition.distrusted.take(), condition.audit.take());
+        *condition = Condition { end, distrusted, audit, ..Condition::default() };
     }
 
     /// The state becomes another one of a log that ends at `end`. Readers wait until the node

@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ha_core::{Batch, Engine, IdempotencyKey, ReadLevel, Readiness, Value};
+use ha_core::{Batch, ChangeTransport, Engine, IdempotencyKey, ReadLevel, Readiness, Seq, Value};
 use ha_memory::MemoryLog;
 use rusqlite::Connection;
-use support::{PATIENCE, Running, batch, options, start_with, until};
+use support::{PATIENCE, Running, batch, options, start_with, until, until_stopped};
 use tempfile::TempDir;
 
 async fn auditing(name: &str, log: &MemoryLog) -> Running {
@@ -120,8 +120,7 @@ async fn a_changed_row_is_found_and_named_and_the_node_becomes_what_the_log_says
     alike(&nodes[0], &nodes[2]).await;
     behind_its_back(&nodes[1], "UPDATE t SET b = 'wrong' WHERE a = 2");
     let reason = found(&nodes[0], &nodes[1]).await;
-    let (named, all) = (reason.ends_with(": t"), reason.contains("not the same as on a, c"));
-    assert!(reason.is_empty() || named && all, "{reason}");
+    assert!(reason.is_empty() || reason.ends_with(": t"), "{reason}");
     ready_again(&nodes[1]).await;
     for node in [&nodes[0], &nodes[2]] {
         alike(node, &nodes[1]).await;
@@ -163,7 +162,11 @@ async fn of_two_nodes_both_become_what_the_log_says() {
     nodes[0].run("INSERT INTO t VALUES(1, 'right')").await;
     nodes[1].reach(&nodes[0]).await;
     behind_its_back(&nodes[0], "INSERT INTO t VALUES(2, 'wrong')");
-    found(&nodes[0], &nodes[1]).await;
+    // Which of them notices first is open, and then the other one may find nothing any more.
+    tokio::select! {
+        _ = found(&nodes[0], &nodes[1]) => {}
+        _ = found(&nodes[1], &nodes[0]) => {}
+    }
     for node in &nodes {
         ready_again(node).await;
     }
@@ -173,17 +176,20 @@ async fn of_two_nodes_both_become_what_the_log_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_database_is_not_copied() {
+async fn a_node_that_cannot_become_anything_else_stops_and_is_not_copied() {
     let log = MemoryLog::new();
     let nodes = three(&log).await;
     nodes[0].run("CREATE TABLE t(a INTEGER PRIMARY KEY, b); CREATE TABLE other(a)").await;
     alike(&nodes[0], &nodes[1]).await;
     nodes[2].reach(&nodes[0]).await;
-    // It cannot be made anew while the log does not answer.
+    // No snapshot is stored, and the log no longer has everything.
+    nodes[0].transport.trim(Seq(2)).await.unwrap();
     behind_its_back(&nodes[1], "INSERT INTO t VALUES(1, 'wrong')");
-    let reason = found(&nodes[0], &nodes[1]).await;
-    if why_not_ready(&nodes[1]).is_some() {
-        let refused = nodes[1].node.snapshot().await;
-        assert!(refused.is_err() || why_not_ready(&nodes[1]).is_none(), "{reason}");
-    }
+    found(&nodes[0], &nodes[1]).await;
+    let reason = until_stopped(&nodes[1]).await;
+    assert!(reason.contains("is not the same as on") && reason.contains(": t"), "{reason}");
+    assert!(reason.contains("Start this node with an empty database file"), "{reason}");
+    assert!(nodes[1].node.snapshot().await.is_err());
+    nodes[0].run("INSERT INTO t VALUES(1, 'right')").await;
+    alike(&nodes[0], &nodes[2]).await;
 }

@@ -2,14 +2,19 @@
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
+use serde_json::Value;
 
 use crate::client::{Answer, Client};
 use crate::doctor;
 use crate::secret::Secret;
 use crate::stop::{self, Stop};
 use crate::values::Optional;
+
+/// How long the log may take to be copied.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Change which servers keep the log of a cluster of embedded NATS servers
 #[derive(Debug, Parser)]
@@ -68,13 +73,66 @@ fn change(args: Cluster) -> ExitCode {
     let Change::Remove { name, url, token } = args.change;
     let client = Client::new(&url, token.0.as_ref());
     let failed = match client.delete(&format!("/v1/members/{name}")) {
-        Ok(Answer { status: 200, .. }) => {
-            stop::print(&format!("{name} is no member any more\n"));
-            return ExitCode::SUCCESS;
-        }
+        Ok(Answer { status: 200, .. }) => return removed(&client, &name),
         Ok(Answer { status, body }) => format!("{}: {status} {}", client.url(), body.trim()),
         Err(reason) => format!("{}: {reason}", client.url()),
     };
     stop::complain(&failed);
     ExitCode::FAILURE
+}
+
+/// The servers that are left copy the log among them before another one may be lost.
+fn removed(client: &Client, name: &str) -> ExitCode {
+    stop::print(&format!(
+        "{name} is no member any more; the log is copied to those that are left\n"
+    ));
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline {
+        let status = client
+            .get("/v1/status")
+            .ok()
+            .and_then(|answer| serde_json::from_str::<Value>(&answer.body).ok());
+        if let Some(kept) = status.and_then(|status| settled(&status, name)) {
+            stop::print(&format!("done: the log is kept by {kept}\n"));
+            return ExitCode::SUCCESS;
+        }
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    stop::complain(
+        "the log is not copied yet: see `ha doctor --url`, and lose no other member before",
+    );
+    ExitCode::FAILURE
+}
+
+/// Who keeps the log, once all that should have everything, and the member is not among them.
+fn settled(status: &Value, left: &str) -> Option<String> {
+    let copies = status["transport"]["copies"].as_array().filter(|copies| !copies.is_empty())?;
+    let servers: Vec<&str> = copies.iter().filter_map(|copy| copy["server"].as_str()).collect();
+    let current = copies.iter().all(|copy| copy["current"] == Value::Bool(true));
+    let whole = copies.len() as u64 >= status["transport"]["members"]["size"].as_u64()?.min(3);
+    (current && whole && !servers.contains(&left)).then(|| servers.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_log_is_settled_once_all_copies_are_current_elsewhere() {
+        let of = |servers: &[&str], current: bool| {
+            let copies: Vec<Value> = servers
+                .iter()
+                .map(|server| json!({"server": server, "current": current || *server == "b"}))
+                .collect();
+            let status = json!({"transport": {"members": {"size": 3}, "copies": copies}});
+            settled(&status, "a")
+        };
+        assert_eq!(of(&["b", "c", "d"], true).unwrap(), "b, c, d");
+        assert_eq!(of(&["b", "c", "d"], false), None);
+        assert_eq!(of(&["a", "b", "c"], true), None);
+        assert_eq!(of(&["b", "c"], true), None);
+        assert_eq!(of(&[], true), None);
+    }
 }

@@ -77,5 +77,15 @@ fn carried(transport: &TransportHealth) -> Value {
             "silent": members.silent,
         })
     });
-    json!({"name": transport.name, "warnings": transport.warnings, "members": members})
+    let copies: Vec<Value> = transport
+        .copies
+        .iter()
+        .map(|copy| json!({"server": copy.server, "current": copy.is_current}))
+        .collect();
+    json!({
+        "name": transport.name,
+        "warnings": transport.warnings,
+        "members": members,
+        "copies": copies,
+    })
 }

@@ -10,6 +10,7 @@ mod answer;
 mod append;
 mod batch;
 mod config;
+mod copies;
 mod credentials;
 mod link;
 mod options;

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use crate::Options;
 use crate::config::Watched;
+use crate::copies::Copies;
 use crate::link::Link;
 use crate::waiting::Waiting;
 
@@ -20,6 +21,7 @@ pub(crate) struct Stream {
     pub(crate) name: String,
     pub(crate) link: Link,
     pub(crate) config: Arc<Watched>,
+    pub(crate) copies: Arc<Copies>,
     /// Counts the leaders that were elected.
     pub(crate) elections: Arc<watch::Sender<u64>>,
     handle: NatsStream<()>,
@@ -44,8 +46,8 @@ impl Stream {
         let (info, created) = open::open(&context, options, waiting).await?;
         let name = info.config.name.clone();
         let handle = context.get_stream_no_info(&name).await.map_err(|e| failed(&name, e))?;
-        let (config, elections) = (Arc::default(), Arc::default());
-        let stream = Self { context, name, link, config, elections, handle };
+        let (config, copies, elections) = (Arc::default(), Arc::default(), Arc::default());
+        let stream = Self { context, name, link, config, copies, elections, handle };
         stream.config.note(&info.config);
         Ok(Opened { stream, created, config: info.config })
     }
@@ -68,6 +70,7 @@ impl Stream {
         let info = self.ask(|| self.handle.get_info()).await;
         let info = info.map_err(|error| failed(&self.name, error))?;
         self.config.note(&info.config);
+        self.copies.note(info.cluster.as_ref());
         Ok(info)
     }
 

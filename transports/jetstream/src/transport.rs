@@ -210,7 +210,12 @@ impl ChangeTransport for JetStream {
     }
 
     async fn health(&self) -> TransportHealth {
-        TransportHealth { name: self.to_string(), warnings: self.warnings(), members: None }
+        TransportHealth {
+            name: self.to_string(),
+            warnings: self.warnings(),
+            members: None,
+            copies: self.stream.copies.known(),
+        }
     }
 
     async fn close(&self) -> Result<()> {

@@ -176,6 +176,7 @@ impl ChangeTransport for Embedded {
             name: self.to_string(),
             warnings: self.warnings(),
             members: health::members(&self.server, &self.peers).await,
+            ..self.stream.health().await
         }
     }
 

@@ -9,14 +9,19 @@ use ha_core::Seq;
 /// How many marks are remembered at most, while none of them can be judged.
 const ROUNDS: usize = 64;
 
+/// A node that has missed more marks in a row than this is waited for no longer.
+const MISSED: u32 = 2;
+
 /// The reports of all nodes.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     /// This node's name.
     node: String,
     rounds: BTreeMap<Seq, Round>,
-    /// Who reported in the round that was judged last.
-    expected: BTreeSet<String>,
+    /// Who is expected to report, and how many judged marks each has missed in a row.
+    expected: BTreeMap<String, u32>,
+    /// Something was judged: it is known whom to expect.
+    begun: bool,
 }
 
 #[derive(Debug, Default)]
@@ -49,7 +54,7 @@ pub(crate) enum Verdict {
 
 impl Ledger {
     pub(crate) fn new(node: String) -> Self {
-        Self { node, rounds: BTreeMap::new(), expected: BTreeSet::new() }
+        Self { node, rounds: BTreeMap::new(), expected: BTreeMap::new(), begun: false }
     }
 
     /// Takes a report; the own one makes the round one that is judged. A node counts once for
@@ -59,9 +64,7 @@ impl Ledger {
         if node == self.node {
             round.since.get_or_insert(now);
         }
-        if round.judged {
-            self.expected.insert(node.to_owned());
-        }
+        self.expected.insert(node.to_owned(), 0);
         round.reports.entry(node.to_owned()).or_insert(report);
         while self.rounds.len() > ROUNDS {
             self.rounds.pop_first();
@@ -82,15 +85,17 @@ impl Ledger {
     /// Compares the reports of the newest mark for which they are all there, or were waited for
     /// during `grace`, and forgets the marks before it. Each mark is judged once.
     pub(crate) fn judge(&mut self, now: Duration, grace: Duration) -> Option<Judged> {
-        let Self { node, rounds, expected } = self;
+        let Self { node, rounds, expected, begun } = self;
         let (mark, round) = rounds.iter_mut().rev().find(|(_, round)| {
-            let complete = !expected.is_empty()
-                && expected.iter().all(|name| round.reports.contains_key(name));
+            let complete = *begun && expected.keys().all(|name| round.reports.contains_key(name));
             let over = round.since.is_some_and(|since| since + grace <= now);
             !round.judged && round.since.is_some() && (complete || over)
         })?;
-        round.judged = true;
-        *expected = round.reports.keys().cloned().collect();
+        (round.judged, *begun) = (true, true);
+        expected.retain(|name, missed| {
+            *missed = if round.reports.contains_key(name) { 0 } else { *missed + 1 };
+            *missed <= MISSED
+        });
         let (mark, reports) = (*mark, round.reports.len());
         let verdict = compare(node, &round.reports)?;
         rounds.retain(|seq, _| *seq >= mark);
@@ -200,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn who_reported_the_last_time_is_waited_for_and_then_nobody_else() {
+    fn who_reported_lately_is_waited_for_and_then_nobody_else() {
         let mut ledger = Ledger::new("a".to_owned());
         for node in ["a", "b"] {
             ledger.report(node, report(7, 1), Duration::ZERO);
@@ -214,6 +219,20 @@ mod tests {
         }
         ledger.report("c", report(9, 1), GRACE);
         assert_eq!(ledger.judge(GRACE, GRACE).unwrap().reports, 3);
+    }
+
+    #[test]
+    fn who_is_gone_is_waited_for_some_times_only() {
+        let mut ledger = Ledger::new("a".to_owned());
+        for (mark, nodes) in [(1, &["a", "b"][..]), (2, &["a"]), (3, &["a"]), (4, &["a"])] {
+            for node in nodes {
+                ledger.report(node, report(mark, 1), Duration::ZERO);
+            }
+            assert_eq!(ledger.judge(Duration::ZERO, GRACE), None, "{mark}");
+            assert!(ledger.judge(GRACE, GRACE).is_some(), "{mark}");
+        }
+        ledger.report("a", report(5, 1), GRACE);
+        assert!(ledger.judge(GRACE, GRACE).is_some());
     }
 
     #[test]

@@ -52,6 +52,8 @@ pub(super) struct Auditor {
     after: Seq,
     /// How often the database was made anew, since it was last found to be right.
     trials: u32,
+    /// The last comparison did not tell who is right.
+    in_doubt: bool,
 }
 
 /// A state that was hashed.
@@ -84,6 +86,7 @@ impl Auditor {
             unwanted: Arc::default(),
             after: end,
             trials: 0,
+            in_doubt: false,
         };
         auditor.wait();
         auditor
@@ -105,8 +108,13 @@ impl Auditor {
         self.ledger.forget();
         self.note_change();
         if self.trials > 0 {
-            self.due = Some(Instant::now());
+            self.ask_again(Duration::ZERO);
         }
+    }
+
+    /// The next mark is due then, whether or not anything changes.
+    fn ask_again(&mut self, pause: Duration) {
+        (self.changed, self.due) = (true, Some(Instant::now() + pause));
     }
 
     /// When the writer has to look after the audit. `started` is its zero.
@@ -120,6 +128,12 @@ impl Auditor {
     fn wait(&mut self) {
         let jitter = 1.0 + rand::random::<f64>() / 4.0;
         self.due = self.interval.map(|interval| Instant::now() + interval.mul_f64(jitter));
+    }
+
+    /// Tells the machine in the next turn: it may be in the middle of the entry that showed it.
+    fn say(&self, event: Event) {
+        // The thread that receives it is this one.
+        let _ = self.inbox.send(Message::Event(event));
     }
 
     fn grace(&self) -> Duration {
@@ -178,10 +192,12 @@ impl Writer {
     }
 
     fn pass_mark(&mut self, mark: Seq) {
+        if mark <= self.auditor.after {
+            return;
+        }
         self.auditor.changed = false;
         self.auditor.wait();
-        let old = mark <= self.auditor.after;
-        if old || self.auditor.hashing.is_some() || self.shared.is_behind_by(mark, RECENT) {
+        if self.auditor.hashing.is_some() || self.shared.is_behind_by(mark, RECENT) {
             tracing::debug!(%mark, "the state at an audit mark is not hashed");
             return;
         }
@@ -199,7 +215,8 @@ impl Writer {
         let hash = match result {
             Ok(hash) => hash,
             Err(error) => {
-                return tracing::warn!(%mark, %error, "the state could not be audited");
+                tracing::warn!(%mark, %error, "the state could not be audited");
+                return self.auditor.ask_again(GRACE);
             }
         };
         self.auditor.took = took;
@@ -271,6 +288,7 @@ impl Writer {
     }
 
     fn trusted_again(&mut self) {
+        self.auditor.in_doubt = false;
         if std::mem::take(&mut self.auditor.trials) > 0 {
             tracing::info!("the database is what the log says again");
         }
@@ -282,6 +300,10 @@ impl Writer {
     fn differs(&mut self, mark: Seq, nodes: &[String], tables: &[String], outvoted: bool) {
         let (tables, nodes) = (listed(tables), nodes.join(", "));
         let what = format!("the database is not the same as on {nodes} at entry {mark}: {tables}");
+        if !outvoted && !std::mem::replace(&mut self.auditor.in_doubt, true) {
+            tracing::warn!(%mark, "{what}; nobody knows who is right, the nodes are asked again");
+            return self.auditor.ask_again(Duration::ZERO);
+        }
         tracing::error!(%mark, tables, nodes, "the database differs from that of other nodes");
         self.shared.distrust(Some(what.clone()));
         let trials = self.auditor.trials;
@@ -290,13 +312,13 @@ impl Writer {
                 "{what}, although it was made anew from the log. The nodes may run different versions; \
                  save the database file, and start this node with an empty one"
             );
-            return self.tell(Event::Failed(reason));
+            return self.auditor.say(Event::Failed(reason));
         }
         self.auditor.trials += 1;
         // Whatever else was hashed is as wrong.
         self.auditor.renewed(Seq(u64::MAX));
         let advice = "Start this node with an empty database file";
-        self.tell(Event::Reseed(Reseed::newest(what, advice)));
+        self.auditor.say(Event::Reseed(Reseed::newest(what, advice)));
     }
 }
 

@@ -40,6 +40,7 @@ fn tell(findings: &mut Findings, status: &Value) {
     findings.fact("node", text(&status["node"]));
     tell_position(findings, status);
     tell_members(findings, &status["transport"]["members"]);
+    tell_copies(findings, &status["transport"]["copies"]);
     tell_readiness(findings, status);
     for warning in list(&status["transport"]["warnings"]) {
         findings.problem(warning, "see the configuration of the NATS servers");
@@ -97,6 +98,27 @@ fn tell_members(findings: &mut Findings, members: &Value) {
         findings.problem(
             format!("of the cluster is missing: {}; writes go on", missing.join(", ")),
             "start it again. If it is gone for good: ha cluster remove NAME",
+        );
+    }
+}
+
+fn tell_copies(findings: &mut Findings, copies: &Value) {
+    let copies = copies.as_array().map(Vec::as_slice).unwrap_or_default();
+    let with = |current: bool| -> Vec<String> {
+        let these = copies.iter().filter(|copy| copy["current"] == Value::Bool(current));
+        these.map(|copy| text(&copy["server"])).collect()
+    };
+    let (current, behind) = (with(true), with(false));
+    if !copies.is_empty() {
+        findings.fact(
+            "copies",
+            format!("{} of {}: {}", current.len(), copies.len(), current.join(", ")),
+        );
+    }
+    if !behind.is_empty() {
+        findings.problem(
+            format!("the log's copy is not current on {}", behind.join(", ")),
+            "nothing while it catches up; start the server if it is down",
         );
     }
 }
@@ -191,6 +213,8 @@ mod tests {
                 "name": "embedded NATS at nats://127.0.0.1:4222", "warnings": [],
                 "members": {"size": 3, "needed": 2, "quorum": true, "here": ["n1", "n2", "n3"],
                             "away": [], "leader": "n2", "silent": []},
+                "copies": [{"server": "n2", "current": true}, {"server": "n1", "current": true},
+                           {"server": "n3", "current": true}],
             },
         })
     }
@@ -209,6 +233,7 @@ http://127.0.0.1:8080: healthy
   position  9d3d67df018f7ad3-17.1, the end of the log
   log       embedded NATS at nats://127.0.0.1:4222, entries 1 to 17
   cluster   3 servers, 2 needed, 3 here (n1, n2, n3), led by n2
+  copies    3 of 3: n2, n1, n3
   state     ready: takes reads and writes
   audit     entry 12, 2026-11-23T04:13:36Z: 3 nodes, all equal
   snapshot  entry 9, 4.0 KiB
@@ -242,7 +267,10 @@ http://127.0.0.1:8080: healthy
         let mut status = ready();
         let members = &mut status["transport"]["members"];
         (members["here"], members["away"]) = (json!(["n1", "n2"]), json!(["n3"]));
+        status["transport"]["copies"][2]["current"] = false.into();
         let page = page(&status);
+        assert!(page.contains("copies    2 of 3: n2, n1"), "{page}");
+        assert!(page.contains("! the log's copy is not current on n3"), "{page}");
         assert!(page.contains("! of the cluster is missing: n3; writes go on"), "{page}");
     }
 
