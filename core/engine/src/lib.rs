@@ -8,6 +8,7 @@
 pub mod machine;
 
 mod begin;
+mod heal;
 mod node;
 mod options;
 mod readers;

@@ -37,6 +37,21 @@ pub struct Node {
 }
 
 impl Node {
+    /// Does the part of [`Self::start`] that changes the log, and does not follow it: a file
+    /// with content becomes its base, and what it lost it gets back. For a log that others
+    /// cannot reach yet, so that nobody goes on without what it lost.
+    ///
+    /// # Errors
+    /// Those of [`Self::start`].
+    pub async fn prepare(
+        options: &NodeOptions,
+        transport: &Arc<dyn ChangeTransport>,
+    ) -> Result<()> {
+        let open = open_options(options, transport);
+        let _lock = lock(options).await?;
+        begin(options, &open, &identity(options), transport).await.map(drop)
+    }
+
     /// Opens the database, compares it with the log, and begins to follow the log. The node
     /// may have to catch up before it is ready, see [`Engine::status`].
     ///
@@ -47,13 +62,9 @@ impl Node {
         options: NodeOptions,
         transport: Arc<dyn ChangeTransport>,
     ) -> Result<Arc<Self>> {
-        let identity =
-            Identity { node: options.name.clone(), process_id: process_id(), boot: rand::random() };
+        let identity = identity(&options);
         let open = open_options(&options, &transport);
-        let path = options.path.clone();
-        let lock = tokio::task::spawn_blocking(move || begin::lock(&path))
-            .await
-            .map_err(|_| Error::Closed)??;
+        let lock = lock(&options).await?;
         let room = Room::of(&options.path, open.clone(), options.scratch);
         room.sweep();
         let start = begin(&options, &open, &identity, &transport).await?;
@@ -72,6 +83,7 @@ impl Node {
             compat_v007: options.compat_v007,
             end: start.end,
             problem: start.problem.clone(),
+            lost: options.lost.clone(),
         };
         let thread = spawn(&options, &open, &start, setup).await?;
         let readers = Arc::new(Readers::new(options.path.clone(), open, options.readers));
@@ -232,6 +244,15 @@ async fn spawn(
         .map_err(|error| Error::io("start the writer thread", &error))?;
     is_open.await.map_err(|_| Error::Closed)??;
     Ok(thread)
+}
+
+async fn lock(options: &NodeOptions) -> Result<File> {
+    let path = options.path.clone();
+    tokio::task::spawn_blocking(move || begin::lock(&path)).await.map_err(|_| Error::Closed)?
+}
+
+fn identity(options: &NodeOptions) -> Identity {
+    Identity { node: options.name.clone(), process_id: process_id(), boot: rand::random() }
 }
 
 fn process_id() -> i64 {

@@ -8,7 +8,7 @@ use super::{Action, How, Machine, Phase, Settling, WaitReason, Waiting};
 impl Machine {
     pub(super) fn delivered(&mut self, stored: Stored) -> Vec<Action> {
         let next = self.position.seq.next();
-        if stored.seq < next || self.stopped().is_some() {
+        if stored.seq < next || self.is_mending() || self.stopped().is_some() {
             return Vec::new();
         }
         match self.phase.clone() {
@@ -24,9 +24,11 @@ impl Machine {
                 self.taken(attempt.deadline, None, stored)
             }
             Phase::Blocked(blocked) => self.taken(blocked.deadline, blocked.target, stored),
-            Phase::Idle | Phase::Settling(_) | Phase::Waiting(_) | Phase::Stopped(_) => {
-                self.absorb(stored)
-            }
+            Phase::Idle
+            | Phase::Settling(_)
+            | Phase::Waiting(_)
+            | Phase::Mending(_)
+            | Phase::Stopped(_) => self.absorb(stored),
         }
     }
 
