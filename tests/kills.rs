@@ -102,6 +102,6 @@ type Action = fn(&mut Node);
 /// A name, how it begins and how it ends.
 const FAULTS: [(&str, Action, Action); 3] = [
     ("a kill", Node::kill, Node::restart),
-    ("a planned stop", |node| drop(node.terminate()), Node::restart),
+    ("a planned stop", |node| _ = node.terminate(), Node::restart),
     ("a pause", |node| node.pause(), |node| node.resume()),
 ];

@@ -42,8 +42,29 @@ pub fn send(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> io::Result<Answer> {
+    exchange(address, PATIENCE, method, path, headers, body)
+}
+
+/// Posts a body and waits that long for an answer.
+pub fn send_patiently(
+    address: SocketAddr,
+    path: &str,
+    body: &[u8],
+    patience: Duration,
+) -> io::Result<Answer> {
+    exchange(address, patience, "POST", path, &[], body)
+}
+
+fn exchange(
+    address: SocketAddr,
+    patience: Duration,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> io::Result<Answer> {
     let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(patience))?;
     stream.write_all(head(address, method, path, headers, body.len()).as_bytes())?;
     // Who refuses a large body may close before it is sent.
     let _ = stream.write_all(body);

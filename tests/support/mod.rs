@@ -8,6 +8,8 @@ pub mod disk;
 pub mod http;
 pub mod inserts;
 pub mod load;
+pub mod members;
+pub mod nats;
 pub mod network;
 pub mod node;
 pub mod report;
