@@ -43,7 +43,7 @@ fn an_open_group_stays_executed_and_the_step_is_told_before_it_commits() {
     let actions = machine.on(Duration::ZERO, Event::Quiet);
     assert!(matches!(actions[..], [Action::Offer]), "{actions:?}");
     let (id, payload) = entry(&mut machine, "mine");
-    machine.on(Duration::ZERO, Event::Executed { id, payload, deadline: DEADLINE });
+    machine.on(Duration::ZERO, Event::Executed { id, parts: vec![payload], deadline: DEADLINE });
     match &machine.on(Duration::ZERO, acked(id, Ok(5)))[..] {
         [Action::Commit { folded, seq: Seq(5), .. }] => assert_eq!(folded[0].stored.payload, mark),
         other => panic!("{other:?}"),

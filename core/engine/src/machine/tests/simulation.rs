@@ -164,7 +164,7 @@ impl World {
             0 if self.faulty => self.ask(node),
             10 if self.faulty => self.read_strongly(node),
             11 => self.tell(node, Event::Quiet),
-            12 if self.faulty => self.mark(node),
+            12 if self.faulty && self.random.random_bool(0.1) => self.mark(node),
             1 => self.arrive(),
             2 | 3 => self.deliver(node),
             4 => self.tick(node),
