@@ -73,6 +73,37 @@ fn exchange(
     parse(&reply).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
 }
 
+/// Why there is no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unanswered {
+    /// Nobody has got the request.
+    NotSent,
+    /// Nobody knows what became of it.
+    Lost,
+}
+
+/// As [`send`] by POST, but does not wait longer than `patience` for anything.
+pub fn post_within(
+    patience: Duration,
+    address: SocketAddr,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Result<Answer, Unanswered> {
+    let connected = TcpStream::connect_timeout(&address, patience);
+    let mut stream = connected.map_err(|_| Unanswered::NotSent)?;
+    let mut exchange = || {
+        stream.set_read_timeout(Some(patience))?;
+        stream.set_write_timeout(Some(patience))?;
+        stream.write_all(head(address, "POST", path, headers, body.len()).as_bytes())?;
+        stream.write_all(body)?;
+        let mut reply = Vec::new();
+        stream.read_to_end(&mut reply)?;
+        Ok::<_, io::Error>(reply)
+    };
+    exchange().ok().and_then(|reply| parse(&reply)).ok_or(Unanswered::Lost)
+}
+
 /// In HTTP/1.0 the end of the connection is the end of the reply.
 pub fn head(
     address: SocketAddr,

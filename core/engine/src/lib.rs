@@ -20,6 +20,8 @@ mod snapshots;
 mod store;
 mod writer;
 
-pub use begin::{Found, inspect};
+pub use begin::{BeginAt, Found, inspect};
+pub use heal::lost_entries;
 pub use node::Node;
 pub use options::NodeOptions;
+pub use snapshots::{Retention, SnapshotOptions};

@@ -6,21 +6,22 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use ha_core::{
-    AttemptName, ChangeTransport, Engine, Error, Outcome, Result, Session, SessionOptions,
-    Snapshot, Status,
+    AttemptName, ChangeTransport, Engine, Error, Outcome, Readiness, Result, Session,
+    SessionOptions, Snapshot, Status,
 };
 use ha_sqlite::{Durability, OpenOptions};
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
 
-use crate::begin::{self, Start, begin};
+use crate::begin::{self, Start, begin, why_read_only};
 use crate::machine::{Event, Identity, Reseed};
 use crate::options::NodeOptions;
 use crate::readers::Readers;
 use crate::session::{NodeSession, Surroundings};
 use crate::shared::Shared;
 use crate::snapshot;
-use crate::snapshots::Room;
+use crate::snapshots::{Growth, Keeper, Room};
 use crate::writer::{Link, Message, Setup, Writer};
 
 /// A running node.
@@ -32,6 +33,8 @@ pub struct Node {
     pub(crate) inbox: Sender<Message>,
     pub(crate) transport: Arc<dyn ChangeTransport>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// Takes snapshots.
+    keeper: Option<AbortHandle>,
     /// Dropped last: closing a file gives up all locks the process has on it.
     _lock: File,
 }
@@ -67,22 +70,37 @@ impl Node {
         let lock = lock(&options).await?;
         let room = Room::of(&options.path, open.clone(), options.scratch);
         room.sweep();
+        let mut options = options;
         let start = begin(&options, &open, &identity, &transport).await?;
+        if let Some(first) = start.partial {
+            options.read_only = Some(why_read_only(first));
+            options.snapshots = None;
+        }
+        if let Some(reason) = &options.read_only {
+            tracing::warn!(reason, "the node takes no writes");
+        }
         let (inbox, outbox) = mpsc::channel();
-        let shared =
-            Arc::new(Shared::new(options.name.clone(), start.record, start.end, start.has_state));
+        let growth = Growth::new(options.snapshots.and_then(|snapshots| snapshots.bytes));
+        let shared = Arc::new(Shared::new(
+            options.name.clone(),
+            start.record,
+            start.end,
+            start.has_state,
+            growth,
+        ));
         let link = Link::new(Arc::clone(&transport), Handle::current(), inbox.clone());
         let setup = Setup {
             link,
             inbox: outbox,
             shared: Arc::clone(&shared),
-            room,
+            room: room.clone(),
             identity,
             idle_timeout: options.idle_timeout,
             patience: options.replication_timeout,
             max_transaction_bytes: options.max_transaction_bytes,
             compat_v007: options.compat_v007,
             end: start.end,
+            partial: start.partial.is_some(),
             problem: start.problem.clone(),
             lost: options.lost.clone(),
         };
@@ -92,12 +110,24 @@ impl Node {
             confirm(&shared, &inbox);
         }
         let thread = Mutex::new(Some(thread));
-        Ok(Arc::new(Self { options, readers, shared, inbox, transport, thread, _lock: lock }))
+        let keeper = keeper(&options, &transport, &readers, &shared, room);
+        let keeper = keeper.map(|keeper| tokio::spawn(keeper.run()).abort_handle());
+        Ok(Arc::new(Self {
+            options,
+            readers,
+            shared,
+            inbox,
+            transport,
+            thread,
+            keeper,
+            _lock: lock,
+        }))
     }
 
     /// Finishes what was accepted, then ends the writer thread. Later calls fail with
     /// [`Error::Closed`].
     pub async fn stop(&self) {
+        self.end_keeper();
         let _ = self.inbox.send(Message::Stop);
         let Some(thread) = self.thread.lock().take() else { return };
         let joined = tokio::task::spawn_blocking(move || thread.join()).await;
@@ -110,10 +140,17 @@ impl Node {
     /// after it. Its clients are told as they are when the log is out of reach. Returns at once;
     /// [`Engine::status`] tells how far it is, and gives the reason.
     pub fn reseed(&self, reason: &str) {
+        self.shared.doubt(true);
         let advice = "Start with an empty database file to follow the stream from its beginning";
         let reseed = Reseed::newest(reason, advice);
         // The thread is gone only when the node is.
         let _ = self.inbox.send(Message::Event(Event::Reseed(reseed)));
+    }
+
+    fn end_keeper(&self) {
+        if let Some(keeper) = &self.keeper {
+            keeper.abort();
+        }
     }
 
     /// Reads something of our own from the newest state.
@@ -131,6 +168,7 @@ impl Node {
 /// A node that is dropped stops as [`Node::stop`] does, but nobody waits for it.
 impl Drop for Node {
     fn drop(&mut self) {
+        self.end_keeper();
         // The thread is gone if it was stopped before.
         let _ = self.inbox.send(Message::Stop);
     }
@@ -166,7 +204,12 @@ impl Engine for Node {
     }
 
     fn status(&self) -> Status {
-        self.shared.status()
+        let status = Status { read_only: self.options.read_only.clone(), ..self.shared.status() };
+        let warnings = self.transport.warnings();
+        if status.readiness != Readiness::Ready || warnings.is_empty() {
+            return status;
+        }
+        Status { readiness: Readiness::Waiting(warnings.join("; ")), ..status }
     }
 }
 
@@ -199,6 +242,28 @@ fn open_options(options: &NodeOptions, transport: &Arc<dyn ChangeTransport>) -> 
         cache_size: options.cache_size,
         extensions: options.extensions.clone(),
     }
+}
+
+/// What takes snapshots, if they can be stored.
+fn keeper(
+    options: &NodeOptions,
+    transport: &Arc<dyn ChangeTransport>,
+    readers: &Arc<Readers>,
+    shared: &Arc<Shared>,
+    room: Room,
+) -> Option<Keeper> {
+    let capabilities = transport.capabilities();
+    let snapshots =
+        options.snapshots.filter(|_| capabilities.snapshots && capabilities.readable)?;
+    let ours = capabilities.trim && !options.compat_v007;
+    Some(Keeper {
+        transport: Arc::clone(transport),
+        readers: Arc::clone(readers),
+        shared: Arc::clone(shared),
+        room,
+        options: snapshots,
+        retention: ours.then_some(options.retention),
+    })
 }
 
 /// Starts the writer thread; returns once it has opened the database.

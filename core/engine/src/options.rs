@@ -1,6 +1,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::begin::BeginAt;
+use crate::snapshots::{Retention, SnapshotOptions};
+
 /// How a node is to be.
 #[derive(Debug, Clone)]
 pub struct NodeOptions {
@@ -32,6 +35,12 @@ pub struct NodeOptions {
     /// Nodes of v0.0.7 follow the same log: rows that they would not apply exactly are written
     /// in a form that they do.
     pub compat_v007: bool,
+    /// Where in the log a node without a position begins.
+    pub begin_at: BeginAt,
+    /// When the node takes snapshots; `None` for never.
+    pub snapshots: Option<SnapshotOptions>,
+    /// How much of the log is kept. Nobody trims it with [`Self::compat_v007`].
+    pub retention: Retention,
     /// Where entries are saved that this node has applied and the log will never have again: the
     /// beginning of the path. The database's own, unless that is gone at the end.
     pub lost: PathBuf,
@@ -58,6 +67,9 @@ impl NodeOptions {
             new_lineage: false,
             own_stream: false,
             compat_v007: false,
+            begin_at: BeginAt::default(),
+            snapshots: Some(SnapshotOptions::default()),
+            retention: Retention::default(),
             read_only: None,
         }
     }

@@ -147,12 +147,19 @@ impl ChangeTransport for Memory {
         let found = state.snapshots.iter().find(|(kept, _)| kept.digest == meta.digest);
         let (_, body) =
             found.ok_or_else(|| Error::transport("memory", "there is no such snapshot"))?;
-        Ok(stream::iter([Ok(body.clone())]).boxed())
+        let torn = (body.len() as u64) < meta.bytes;
+        let torn = torn.then(|| Err(Error::transport("memory", "the snapshot breaks off")));
+        let body = std::iter::once(Ok(body.clone()));
+        Ok(stream::iter(body.chain(torn).collect::<Vec<_>>()).boxed())
     }
 
     async fn remove_snapshot(&self, meta: &SnapshotMeta) -> Result<()> {
         self.connected()?.snapshots.retain(|(kept, _)| kept.digest != meta.digest);
         Ok(())
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.log.state().warnings.clone()
     }
 
     async fn close(&self) -> Result<()> {

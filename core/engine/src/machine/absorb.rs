@@ -84,7 +84,7 @@ impl Machine {
     pub(super) fn follows(&self, meta: &Meta) -> bool {
         let Meta { base, .. } = meta;
         base.seq == self.position.seq
-            && base.hash == self.position.hash
+            && (base.hash == self.position.hash || self.partial)
             && base.lineage == self.position.lineage
     }
 }

@@ -15,6 +15,7 @@ impl Machine {
     /// What the log holds does not go with the position. A write that was handed over is
     /// "unknown" to its clients.
     pub(super) fn misfit(&mut self, reason: String) -> Vec<Action> {
+        let staged = matches!(self.phase, Phase::Receiving(_)).then_some(Action::Unstage);
         let fate = match &self.phase {
             Phase::Stopped(_) | Phase::Reseeding(_) => return Vec::new(),
             Phase::Mending(Mending { look_at: None, .. }) => return Vec::new(),

@@ -79,6 +79,8 @@ pub struct Machine {
     now: Duration,
     /// What is appended can be read back; otherwise this database is the only copy.
     readable: bool,
+    /// The database has not the whole log.
+    partial: bool,
 }
 
 impl Machine {
@@ -107,6 +109,7 @@ impl Machine {
             attempts: 0,
             now: Duration::ZERO,
             readable: true,
+            partial: false,
         }
     }
 
@@ -114,6 +117,19 @@ impl Machine {
     #[must_use]
     pub fn with_readable_log(self, readable: bool) -> Self {
         Self { readable, ..self }
+    }
+
+    /// Tells whether the database has only a part of the log, so that entries are applied to it
+    /// as far as they can be.
+    #[must_use]
+    pub fn with_part_of_the_log(self, partial: bool) -> Self {
+        Self { partial, ..self }
+    }
+
+    /// Whether the database has only a part of the log.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        self.partial
     }
 
     /// Where the node stands. While a group is open this may be further than the database, by
@@ -309,13 +325,19 @@ impl Machine {
         fate.map(Action::Rollback).into_iter().chain(staged).chain([Action::Stop(reason)]).collect()
     }
 
+    /// About what a clock shows, for those who look how old the entry is.
+    fn wall_clock(&self) -> i64 {
+        let since = i64::try_from(self.now.as_nanos()).unwrap_or(0);
+        self.identity.process_id.saturating_add(since)
+    }
+
     fn noop(&mut self) -> Result<Attempt, ha_changes::Error> {
         let meta = self.next_meta(Kind::Noop);
         let id = meta.id;
         let entry = Entry {
             node: self.identity.node.clone(),
             process_id: self.identity.process_id,
-            timestamp_ns: 0,
+            timestamp_ns: self.wall_clock(),
             meta: Some(meta),
             changes: Vec::new(),
         };

@@ -34,7 +34,7 @@ pub enum Target {
         /// The log.
         lineage: Lineage,
         /// What the entry names.
-        snapshot: BaseSnapshot,
+        snapshot: Box<BaseSnapshot>,
         /// The entry, at which the database stands then.
         entry: Stored,
     },
@@ -94,7 +94,7 @@ impl Reseed {
         Self {
             reason: format!("the log begins with a database at entry {}", entry.seq),
             advice: "Start from a copy of the database (GET / of a node that is ready)".to_owned(),
-            target: Target::Base { lineage, snapshot, entry },
+            target: Target::Base { lineage, snapshot: Box::new(snapshot), entry },
         }
     }
 }

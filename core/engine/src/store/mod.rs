@@ -30,7 +30,8 @@ pub(crate) use execution::{Execution, Shipped, Transaction};
 pub(crate) use keys::{Answered, Request};
 pub(crate) use plan::{check, describe, no_transaction_control};
 pub(crate) use record::{
-    Record, create, entries, entry, forget, is_empty, read as read_record, write as write_record,
+    Record, create, entries, entry, forget, is_empty, mark_partial, partial_since,
+    read as read_record, write as write_record,
 };
 pub(crate) use rows::{Binder, Budget, collect};
 pub(crate) use staging::Staged;
@@ -66,6 +67,13 @@ pub(crate) struct TransactionLimit {
     pub(crate) bytes: usize,
     /// What the client is told.
     pub(crate) exceeded: Error,
+}
+
+impl TransactionLimit {
+    /// For a store that nobody writes to but by applying.
+    pub(crate) fn none() -> Self {
+        Self { bytes: usize::MAX, exceeded: Error::Closed }
+    }
 }
 
 impl Store {

@@ -186,6 +186,25 @@ pub(crate) fn forget(conn: &Connection) -> rusqlite::Result<()> {
     conn.execute_batch("DELETE FROM _ha_entries; DELETE FROM _ha_keys; DELETE FROM _ha_skipped")
 }
 
+/// Notes that the database has the log from `first` on only.
+pub(crate) fn mark_partial(conn: &Connection, first: Seq) -> rusqlite::Result<()> {
+    conn.execute_batch(&format!(
+        "DROP TABLE IF EXISTS _ha_partial; CREATE TABLE _ha_partial(first INTEGER NOT NULL);
+         INSERT INTO _ha_partial VALUES({})",
+        sql(first)
+    ))
+}
+
+/// From which entry on the database has the log, if it has not all of it.
+pub(crate) fn partial_since(conn: &Connection) -> rusqlite::Result<Option<Seq>> {
+    let marked = "SELECT 1 FROM sqlite_schema WHERE name = '_ha_partial'";
+    if !conn.prepare_cached(marked)?.exists([])? {
+        return Ok(None);
+    }
+    let first = conn.query_row("SELECT first FROM _ha_partial", [], |row| row.get::<_, i64>(0));
+    first.optional().map(|first| first.map(|first| Seq(first.unsigned_abs())))
+}
+
 /// Keeps entries that change nothing, in the open transaction.
 pub(super) fn write_folded(conn: &Connection, folded: &[Folded]) -> rusqlite::Result<()> {
     for Folded { stored, reason } in folded {

@@ -148,6 +148,8 @@ pub(crate) struct Setup {
     pub(crate) compat_v007: bool,
     /// Where the log ended at the start.
     pub(crate) end: Seq,
+    /// The database has not the whole log: what cannot be applied to it is left out.
+    pub(crate) partial: bool,
     /// What is wrong with the file and the log, if something is.
     pub(crate) problem: Option<Problem>,
     /// Where entries are saved that the log will never have again: the beginning of a path.
@@ -176,7 +178,8 @@ impl Writer {
             EntryLimits::new(&capabilities, setup.max_transaction_bytes, setup.compat_v007);
         let store = Store::open(path, options, record, limits.limit())?;
         let machine = Machine::new(setup.identity.clone(), record.position, setup.end)
-            .with_readable_log(capabilities.readable);
+            .with_readable_log(capabilities.readable)
+            .with_part_of_the_log(setup.partial);
         let mut writer = Self {
             store,
             machine,

@@ -57,6 +57,7 @@ impl Writer {
             Ok(()) => {
                 self.stages.committed(group.jobs.len(), begun.elapsed());
                 self.shared.heard_of(seq);
+                self.shared.growth.note(parts.iter().map(Bytes::len).sum(), true);
                 self.touched.note(group.touches, seq);
                 // Readers on this node see it before its clients are told.
                 self.publish();
@@ -114,7 +115,13 @@ impl Writer {
             How::Ours(entry) | How::Foreign(entry) => {
                 self.touched.note(Touches::of(&entry.changes), seq);
                 let record = record(transactions(entry.meta.as_ref()));
-                self.store.apply(&entry, record, payload)
+                match self.store.apply(&entry, record, payload) {
+                    Err(error) if self.machine.is_partial() && !store::is_passing(&error) => {
+                        let reason = format!("this database is not the whole one: {error}");
+                        self.store.skip(record, payload, Some(reason))
+                    }
+                    applied => applied,
+                }
             }
             How::Nothing(reason) => self.store.skip(record(0), payload, reason),
             How::Part(part) => {
@@ -128,8 +135,9 @@ impl Writer {
         match outcome {
             Ok(verdict) => {
                 if let Verdict::Skipped(reason) = verdict {
-                    tracing::warn!(%seq, reason, "an entry changes nothing on any node");
+                    tracing::warn!(%seq, reason, "an entry changes nothing");
                 }
+                self.shared.growth.note(payload.len(), false);
                 self.applied();
                 Event::Moved { seq, hash }
             }
@@ -141,6 +149,7 @@ impl Writer {
         let ((number, of), seq) = (part.place(), position.seq);
         let progress = self.receiving.get_or_insert_with(|| Progress::new("parts applied"));
         progress.done(number as usize, of as usize);
+        self.shared.growth.note(payload.len(), false);
         let outcome = self.store.apply_part(part, position, payload);
         if !matches!(outcome, Ok(Staged::More)) {
             self.receiving = None;
@@ -155,6 +164,10 @@ impl Writer {
                 self.touched.note(Touches::everything(), seq);
                 self.applied();
                 Event::Moved { seq, hash: position.hash }
+            }
+            Err(error) if self.machine.is_partial() && !store::is_passing(&error) => {
+                tracing::warn!(%seq, %error, "an entry needs what is not in this database");
+                Event::Torn
             }
             Err(error) => self.cannot_apply(seq, &error),
         }
