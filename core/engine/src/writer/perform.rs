@@ -154,7 +154,9 @@ impl Writer {
         let progress = self.receiving.get_or_insert_with(|| Progress::new("parts applied"));
         progress.done(number as usize, of as usize);
         self.shared.growth.note(payload.len(), false);
+        let begun = Instant::now();
         let outcome = self.store.apply_part(part, position, payload);
+        self.excuse(begun.elapsed());
         if !matches!(outcome, Ok(Staged::More)) {
             self.receiving = None;
         }
