@@ -4,6 +4,8 @@ mod support;
 
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use support::{Node, home, until};
@@ -19,7 +21,7 @@ fn trimming(home: &Path, name: &str) -> Node {
     Node::start(home, &[&TRIMS[..], &["-n", name, &db]].concat())
 }
 
-fn joined(home: &Path, name: &str, url: &str) -> Vec<String> {
+fn joined(name: &str, url: &str) -> Vec<String> {
     let db = format!("{name}.db");
     ["-n", name, "--replication-url", url, &db].map(Into::into).to_vec()
 }
@@ -56,14 +58,14 @@ fn a_new_and_a_lagging_node_follow_a_log_that_was_trimmed() {
     let home = home();
     let a = trimming(home.path(), "a");
     a.run(&["CREATE TABLE t(id INTEGER PRIMARY KEY, v)", "CREATE TABLE u(id, hash)"]);
-    let args = joined(home.path(), "b", a.url());
+    let args = joined("b", a.url());
     let mut b = Node::start(home.path(), &texts(&args));
     b.run(&["INSERT INTO t(v) VALUES('by the node that will lag')"]);
     b.terminate();
     for _ in 0..2 {
         write_until_trimmed(&a);
     }
-    let args = joined(home.path(), "c", a.url());
+    let args = joined("c", a.url());
     let c = Node::start(home.path(), &texts(&args));
     b.again();
     for node in [&b, &c] {
@@ -97,7 +99,7 @@ fn a_node_that_is_killed_while_it_takes_or_restores_a_snapshot_goes_on_after_its
         assert_eq!(summary(&a), before);
     }
     write_until_trimmed(&a);
-    let args = joined(home.path(), "c", a.url());
+    let args = joined("c", a.url());
     let mut c = Node::launch(home.path(), &texts(&args));
     for moment in ["restoring another state", "restoring another state", "the snapshot is restored"]
     {
@@ -109,4 +111,68 @@ fn a_node_that_is_killed_while_it_takes_or_restores_a_snapshot_goes_on_after_its
     c.wait_rows(SUMMARY, &summary(&a));
     assert_eq!(c.run(&["PRAGMA integrity_check"]), [[json!("ok")]]);
     until("nothing is left over", || (leftovers(home.path(), "c") == 0).then_some(()));
+}
+
+/// `cargo test --release --test snapshots -- --ignored --nocapture` prints how long a database
+/// of 1 GB takes, how much memory, and how long a writer waits meanwhile.
+#[test]
+#[ignore = "it writes 4 GB and takes minutes"]
+#[allow(clippy::print_stdout, reason = "figures for whoever runs it")]
+fn a_database_of_one_gigabyte() {
+    let home = home();
+    let mut a =
+        Node::start(home.path(), &["--snapshot-interval", "0", "--snapshot-bytes", "0", "a.db"]);
+    a.run(&["CREATE TABLE t(id INTEGER PRIMARY KEY, v)", "CREATE TABLE u(id, hash)"]);
+    let begun = Instant::now();
+    for _ in 0..1_300 {
+        a.run(&["INSERT INTO t(v) VALUES(hex(randomblob(400000)))"]);
+    }
+    println!("written in {:?}, peak memory {} MB", begun.elapsed(), a.peak_megabytes());
+    a.terminate();
+    let nats = a.nats_port().unwrap().to_owned();
+    let mut args = vec!["--snapshot-interval", "20s", "--replication-max-bytes", "1"];
+    args.extend(["--nats-port", &nats, "a.db"]);
+    let a = Node::start(home.path(), &args);
+    let begun = Instant::now();
+    let quiet = slowest_write(&a, || begun.elapsed() > Duration::from_secs(10));
+    println!("the slowest of {} writes without a snapshot: {:?}", quiet.0, quiet.1);
+    let busy = slowest_write(&a, || a.log().contains("the log is trimmed"));
+    println!("the slowest of {} writes while two were taken: {:?}", busy.0, busy.1);
+    for line in a.log().lines().filter(|line| line.contains("snapshot")) {
+        println!("{line}");
+    }
+    println!("peak memory {} MB", a.peak_megabytes());
+    let begun = Instant::now();
+    let args = joined("c", a.url());
+    let c = Node::launch(home.path(), &texts(&args));
+    while c.readiness().is_none_or(|answer| answer.status != 200) {
+        assert!(begun.elapsed() < Duration::from_secs(600), "{}", c.log());
+        std::thread::yield_now();
+    }
+    println!(
+        "a new node is ready after {:?}, peak memory {} MB",
+        begun.elapsed(),
+        c.peak_megabytes()
+    );
+    c.wait_rows(SUMMARY, &summary(&a));
+}
+
+/// Writes small rows until the condition holds, or for some seconds; how many, and the slowest.
+fn slowest_write(node: &Node, done: impl Fn() -> bool + Sync) -> (usize, Duration) {
+    let (mut count, mut slowest, begun) = (0, Duration::ZERO, Instant::now());
+    let is_done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done() && begun.elapsed() < Duration::from_secs(300) {
+                std::thread::sleep(Duration::from_millis(200));
+            }
+            is_done.store(true, Ordering::Relaxed);
+        });
+        while !is_done.load(Ordering::Relaxed) {
+            let sent = Instant::now();
+            node.run(&["INSERT INTO u VALUES(1, 1)"]);
+            (count, slowest) = (count + 1, slowest.max(sent.elapsed()));
+        }
+    });
+    (count, slowest)
 }

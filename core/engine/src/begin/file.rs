@@ -76,7 +76,8 @@ pub(super) fn look(path: &Path) -> Result<Looked> {
         }
         Err(failure) => return Err(Error::io(context(), &failure)),
     }
-    let digest = digest(path)?;
+    // Before anything can change it. Of a large file that goes on in a log nobody needs it.
+    let given = if has_position(path) { None } else { Some(digest(path)?) };
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags).map_err(error)?;
     let unusable = |failure| Error::Corrupt(format!("{}: {}", path.display(), error(failure)));
@@ -88,8 +89,17 @@ pub(super) fn look(path: &Path) -> Result<Looked> {
             return Ok(Looked::Position(record));
         }
     }
-    let empty = store::is_empty(&conn).map_err(unusable)?;
-    Ok(if empty { Looked::Nothing } else { Looked::Foreign(digest) })
+    if store::is_empty(&conn).map_err(unusable)? {
+        return Ok(Looked::Nothing);
+    }
+    given.map_or_else(|| digest(path), Ok).map(Looked::Foreign)
+}
+
+/// Whether the file has a place in a log, as far as a look that changes nothing can tell.
+fn has_position(path: &Path) -> bool {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let record = Connection::open_with_flags(path, flags).map(|conn| store::read_record(&conn));
+    matches!(record, Ok(Ok(Some(record))) if record.position.seq > Seq::ZERO)
 }
 
 /// From which entry on the file's database has the log, if it has not all of it.
