@@ -13,7 +13,7 @@ use ha_changes::Kind;
 use ha_core::{Bounds, ChangeTransport, Error, Lineage, Result, Seq};
 use ha_sqlite::{OpenOptions, Role, error};
 
-use crate::heal::{Attempts, Healer, Healing};
+use crate::heal::{Attempts, Healer, Healing, lost_entries};
 use crate::machine::{Identity, Position, Reseed};
 use crate::options::NodeOptions;
 use crate::store::{self, Record};
@@ -50,6 +50,7 @@ pub(crate) async fn begin(
     identity: &Identity,
     transport: &Arc<dyn ChangeTransport>,
 ) -> Result<Start> {
+    remind_of_lost_entries(options);
     let path = options.path.clone();
     let found = blocking(move || look(&path)).await?;
     let bounds = transport.bounds().await?;
@@ -261,6 +262,15 @@ fn prepare(
         .and_then(|()| partial.map_or(Ok(()), |first| store::mark_partial(&conn, first)))
         .and_then(|()| conn.execute_batch("COMMIT"))
         .map_err(error)
+}
+
+fn remind_of_lost_entries(options: &NodeOptions) {
+    for file in lost_entries(&options.lost) {
+        tracing::warn!(
+            file = %file.display(),
+            "holds entries that this node had applied and the log has lost; look at them, then move the file away"
+        );
+    }
 }
 
 async fn blocking<T: Send + 'static>(

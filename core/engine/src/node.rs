@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use ha_core::{
-    AttemptName, ChangeTransport, Engine, Error, Outcome, Result, Seq, Session, SessionOptions,
-    Snapshot, Status, Token,
+    AttemptName, ChangeTransport, Engine, Error, Outcome, Readiness, Result, Session,
+    SessionOptions, Snapshot, Status,
 };
 use ha_sqlite::{Durability, OpenOptions};
 use parking_lot::Mutex;
@@ -20,9 +20,9 @@ use crate::options::NodeOptions;
 use crate::readers::Readers;
 use crate::session::{NodeSession, Surroundings};
 use crate::shared::Shared;
+use crate::snapshot;
 use crate::snapshots::{Growth, Keeper, Room};
 use crate::writer::{Link, Message, Setup, Writer};
-use crate::{snapshot, store};
 
 /// A running node.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub struct Node {
     pub(crate) readers: Arc<Readers>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) inbox: Sender<Message>,
-    transport: Arc<dyn ChangeTransport>,
+    pub(crate) transport: Arc<dyn ChangeTransport>,
     thread: Mutex<Option<JoinHandle<()>>>,
     /// Takes snapshots.
     keeper: Option<AbortHandle>,
@@ -97,6 +97,7 @@ impl Node {
             identity,
             idle_timeout: options.idle_timeout,
             patience: options.replication_timeout,
+            max_transaction_bytes: options.max_transaction_bytes,
             compat_v007: options.compat_v007,
             end: start.end,
             partial: start.partial.is_some(),
@@ -153,7 +154,7 @@ impl Node {
     }
 
     /// Reads something of our own from the newest state.
-    async fn read<T: Send + 'static>(
+    pub(crate) async fn read<T: Send + 'static>(
         &self,
         run: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
@@ -161,14 +162,6 @@ impl Node {
         tokio::task::spawn_blocking(move || lent.reader()?.trusted(run))
             .await
             .map_err(|_| Error::Closed)?
-    }
-
-    async fn entry_after(&self, base: Seq) -> Result<Option<Vec<u8>>, Error> {
-        let seq = base.next();
-        if let Some(kept) = self.read(move |conn| store::entry(conn, seq)).await? {
-            return Ok(Some(kept));
-        }
-        Ok(self.transport.read(seq).await?.map(|stored| stored.payload.to_vec()))
     }
 }
 
@@ -204,28 +197,20 @@ impl Engine for Node {
         if name.lineage != self.shared.token().lineage {
             return Ok(Outcome::Forgotten);
         }
-        let payload = match self.entry_after(name.base).await {
-            Ok(payload) => payload,
-            Err(Error::Truncated { .. }) => return Ok(Outcome::Forgotten),
-            Err(error) => return Err(error),
-        };
-        Ok(payload.map_or(Outcome::Unknown, |payload| judge(name, &payload)))
+        match self.judge(name).await {
+            Err(Error::Truncated { .. }) => Ok(Outcome::Forgotten),
+            outcome => outcome,
+        }
     }
 
     fn status(&self) -> Status {
-        Status { read_only: self.options.read_only.clone(), ..self.shared.status() }
+        let status = Status { read_only: self.options.read_only.clone(), ..self.shared.status() };
+        let warnings = self.transport.warnings();
+        if status.readiness != Readiness::Ready || warnings.is_empty() {
+            return status;
+        }
+        Status { readiness: Readiness::Waiting(warnings.join("; ")), ..status }
     }
-}
-
-/// What the entry after the attempt's base says of the attempt.
-fn judge(name: &AttemptName, payload: &[u8]) -> Outcome {
-    let Ok(entry) = ha_changes::decode(payload) else { return Outcome::NotCommitted };
-    let is_it = entry.meta.as_ref().is_some_and(|meta| meta.id == name.attempt);
-    if !is_it {
-        return Outcome::NotCommitted;
-    }
-    let n = store::transactions(&entry);
-    Outcome::Committed(Token { lineage: name.lineage, seq: name.base.next(), n })
 }
 
 /// Keeps the node from being called ready until the log has shown by a strong read that

@@ -23,6 +23,8 @@ pub struct NodeOptions {
     pub readers: usize,
     /// Within this a write is answered, execution not counted.
     pub replication_timeout: Duration,
+    /// How large the changes of a transaction may be in the log, in bytes.
+    pub max_transaction_bytes: usize,
     /// How long a transaction that wrote may be without a statement.
     pub idle_timeout: Duration,
     /// Begin a new log from this database, on an empty stream.
@@ -60,6 +62,7 @@ impl NodeOptions {
             extensions: Vec::new(),
             readers: 50,
             replication_timeout: Duration::from_secs(5),
+            max_transaction_bytes: 512 << 20,
             idle_timeout: Duration::from_secs(5),
             new_lineage: false,
             own_stream: false,

@@ -6,6 +6,12 @@ use bytes::{Bytes, BytesMut};
 pub enum Fault {
     /// It takes place and the acknowledgement is lost.
     AckLost,
+    /// Of its parts only the first `parts` are stored, as on a server with one replica that
+    /// crashed and lost what it had staged. An entry of no more parts is stored whole.
+    Torn {
+        /// How many.
+        parts: usize,
+    },
     /// It is lost on the way.
     SendLost,
     /// It takes place at the next [`crate::MemoryLog::release`], if its condition holds then.

@@ -116,6 +116,12 @@ impl MemoryLog {
         });
     }
 
+    /// Has every node warned of these.
+    pub fn warn(&self, warnings: &[&str]) {
+        let warnings = warnings.iter().map(|&text| text.to_owned()).collect();
+        self.0.change(|state| state.warnings = warnings);
+    }
+
     /// Makes the log again, empty and with a new lineage. Snapshots stay.
     pub fn recreate(&self) {
         self.0.change(|state| {
@@ -179,6 +185,7 @@ pub(crate) struct State {
     attempts: HashMap<AttemptId, Appended>,
     delayed: Vec<Draft>,
     pub(crate) faults: VecDeque<Fault>,
+    pub(crate) warnings: Vec<String>,
     pub(crate) nodes: Vec<Node>,
     pub(crate) snapshots: Vec<(SnapshotMeta, Bytes)>,
 }
@@ -194,6 +201,7 @@ impl State {
             attempts: HashMap::new(),
             delayed: Vec::new(),
             faults: VecDeque::new(),
+            warnings: Vec::new(),
             nodes: Vec::new(),
             snapshots: Vec::new(),
         }
@@ -244,6 +252,15 @@ impl State {
         let appended = Appended { first: last.next(), last: self.last() };
         self.attempts.insert(draft.attempt, appended);
         Ok(appended)
+    }
+
+    /// Stores the first parts of a draft, if its condition holds.
+    pub(crate) fn tear(&mut self, draft: &Draft, parts: usize) {
+        if draft.parts.len() <= parts {
+            let _ = self.store(draft);
+        } else if draft.expect.is_none_or(|expect| expect == self.last()) {
+            self.entries.extend(draft.parts[..parts].iter().cloned());
+        }
     }
 
     pub(crate) fn delay(&mut self, draft: Draft) {

@@ -56,6 +56,7 @@ impl Memory {
             match state.faults.pop_front() {
                 None => return state.store(&draft),
                 Some(Fault::SendLost) => {}
+                Some(Fault::Torn { parts }) => state.tear(&draft, parts),
                 Some(Fault::Delayed) => state.delay(draft),
                 Some(Fault::AckLost) => {
                     let _ = state.store(&draft);
@@ -155,6 +156,10 @@ impl ChangeTransport for Memory {
     async fn remove_snapshot(&self, meta: &SnapshotMeta) -> Result<()> {
         self.connected()?.snapshots.retain(|(kept, _)| kept.digest != meta.digest);
         Ok(())
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.log.state().warnings.clone()
     }
 
     async fn close(&self) -> Result<()> {

@@ -1,10 +1,11 @@
 //! What a database file is, before the node touches it.
 
 use std::fs::{File, TryLockError};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ha_core::{Error, Result, Seq, Token};
 use ha_sqlite::error;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use sha2::{Digest, Sha256};
 
@@ -76,8 +77,10 @@ pub(super) fn look(path: &Path) -> Result<Looked> {
         }
         Err(failure) => return Err(Error::io(context(), &failure)),
     }
-    // Before anything can change it. Of a large file that goes on in a log nobody needs it.
-    let given = if has_position(path) { None } else { Some(digest(path)?) };
+    if let Some(record) = peek(path)? {
+        return Ok(Looked::Position(record));
+    }
+    let digest = digest(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags).map_err(error)?;
     let unusable = |failure| Error::Corrupt(format!("{}: {}", path.display(), error(failure)));
@@ -89,17 +92,28 @@ pub(super) fn look(path: &Path) -> Result<Looked> {
             return Ok(Looked::Position(record));
         }
     }
-    if store::is_empty(&conn).map_err(unusable)? {
-        return Ok(Looked::Nothing);
-    }
-    given.map_or_else(|| digest(path), Ok).map(Looked::Foreign)
+    let empty = store::is_empty(&conn).map_err(unusable)?;
+    Ok(if empty { Looked::Nothing } else { Looked::Foreign(digest) })
 }
 
-/// Whether the file has a place in a log, as far as a look that changes nothing can tell.
-fn has_position(path: &Path) -> bool {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let record = Connection::open_with_flags(path, flags).map(|conn| store::read_record(&conn));
-    matches!(record, Ok(Ok(Some(record))) if record.position.seq > Seq::ZERO)
+/// The position that the file records, if it is beyond the beginning of its log. Neither the file
+/// nor what is beside it is changed: what has none is told by its bytes.
+fn peek(path: &Path) -> Result<Option<Record>> {
+    if beside(path, "-journal").exists() {
+        return Ok(None);
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags).map_err(error)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(error)?;
+    let record = store::read_record(&conn)
+        .map_err(|failure| Error::Corrupt(format!("{}: {failure}", path.display())))?;
+    Ok(record.filter(|record| record.position.seq > Seq::ZERO))
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(suffix);
+    beside.into()
 }
 
 /// From which entry on the file's database has the log, if it has not all of it.
@@ -114,10 +128,9 @@ pub(super) fn digest(path: &Path) -> Result<[u8; 32]> {
     let mut hash = Sha256::new();
     add_file(&mut hash, path)?;
     for suffix in ["-wal", "-journal"] {
-        let mut beside = path.as_os_str().to_owned();
-        beside.push(suffix);
-        if Path::new(&beside).exists() {
-            add_file(&mut hash, Path::new(&beside))?;
+        let beside = beside(path, suffix);
+        if beside.exists() {
+            add_file(&mut hash, &beside)?;
         }
     }
     Ok(hash.finalize().into())

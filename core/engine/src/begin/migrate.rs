@@ -19,7 +19,7 @@ use crate::machine::{Identity, Position, Reseed};
 use crate::options::NodeOptions;
 use crate::snapshot;
 use crate::snapshots::Room;
-use crate::store::{self, Record, Store};
+use crate::store::{self, Record, Store, TransactionLimit};
 use crate::writer::Problem;
 
 /// How often the base is offered while the nodes of v0.0.7 go on writing.
@@ -139,7 +139,7 @@ fn copied(path: &Path, room: &Room, record: Record) -> Result<NamedTempFile> {
 
 /// Applies entries as nodes of v0.0.7 do. Blocks.
 fn apply(path: &Path, open: &OpenOptions, record: Record, entries: &[Stored]) -> Result<Record> {
-    let mut store = Store::open(path, open, record)?;
+    let mut store = Store::open(path, open, record, TransactionLimit::none())?;
     let mut record = record;
     for Stored { seq, payload } in entries {
         record.position.seq = *seq;

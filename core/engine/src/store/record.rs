@@ -88,10 +88,53 @@ pub(crate) fn write(
     )?;
     keys::prune(conn, position.seq)?;
     let Some(payload) = payload else { return Ok(()) };
-    keep(conn, position.seq, payload)?;
+    keep_parts(conn, position.seq, &[payload]).map(drop)
+}
+
+/// Keeps the parts of an entry, the last of which stands at `last`: the newest, as far as they
+/// are kept at all. Returns their bytes.
+pub(super) fn keep_parts(
+    conn: &Connection,
+    last: Seq,
+    parts: &[impl AsRef<[u8]>],
+) -> rusqlite::Result<usize> {
+    let mut bytes = 0;
+    let newest_first = (0..).map(|age| Seq(last.0 - age)).zip(parts.iter().rev());
+    for (seq, part) in newest_first {
+        let part = part.as_ref();
+        if bytes + part.len() > KEPT_BYTES.unsigned_abs() as usize {
+            conn.prepare_cached("DELETE FROM _ha_entries WHERE seq <= ?1")?.execute([sql(seq)])?;
+            break;
+        }
+        keep(conn, seq, part)?;
+        bytes += part.len();
+    }
+    forget_old(conn, last)?;
+    Ok(bytes)
+}
+
+/// Keeps a part of an entry of which `more` parts follow; whether it is kept. If not, nothing
+/// before it is either.
+pub(super) fn keep_part(
+    conn: &Connection,
+    seq: Seq,
+    part: &[u8],
+    more: u32,
+) -> rusqlite::Result<bool> {
+    let follows = part.len().saturating_mul(more as usize);
+    if follows > KEPT_BYTES.unsigned_abs() as usize {
+        conn.prepare_cached("DELETE FROM _ha_entries")?.execute([])?;
+        return Ok(false);
+    }
+    keep(conn, seq, part)?;
+    forget_old(conn, seq)?;
+    Ok(true)
+}
+
+fn forget_old(conn: &Connection, last: Seq) -> rusqlite::Result<()> {
     conn.prepare_cached("DELETE FROM _ha_entries WHERE seq <= ?1")?
-        .execute([sql(position.seq).saturating_sub(KEPT_ENTRIES)])?;
-    Ok(())
+        .execute([sql(last).saturating_sub(KEPT_ENTRIES)])
+        .map(drop)
 }
 
 /// Keeps the entry at `seq`.

@@ -47,7 +47,6 @@ impl Writer {
             Ok(()) => {
                 self.touched.note(Touches::everything(), position.seq);
                 self.shared.moved(end);
-                self.publish();
                 Event::Adopted(position)
             }
             Err(error) => Event::NotMended { reason: error.to_string(), hopeless: false },

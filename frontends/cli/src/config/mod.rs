@@ -40,6 +40,8 @@ pub struct Config {
     pub pg: Option<Pg>,
     /// What one call of a client may use.
     pub limits: ha_core::Limits,
+    /// How large the changes of a transaction may be in the log, in bytes.
+    pub max_transaction_bytes: usize,
     /// How long a transaction may hold the writer without doing anything.
     pub transaction_idle_timeout: Duration,
     /// Logging.
@@ -135,6 +137,7 @@ impl Config {
             http,
             pg,
             limits: limits(&args.limits),
+            max_transaction_bytes: args.limits.max_transaction_bytes,
             transaction_idle_timeout: args.limits.transaction_idle_timeout,
             logging: logging(args.log),
             insecure: args.node.insecure,

@@ -110,6 +110,7 @@ const SAMPLES: &[(&str, &str)] = &[
     ("max-body", "64k"),
     ("max-rows", "7"),
     ("max-result-bytes", "64k"),
+    ("max-transaction-bytes", "64k"),
     ("statement-timeout", "7s"),
     ("transaction-idle-timeout", "7s"),
     ("log", "debug"),

@@ -1,5 +1,6 @@
 //! Putting a node together, and taking it apart again.
 
+mod roll_call;
 mod storage;
 mod transport;
 
@@ -38,7 +39,7 @@ async fn serve(config: Config) -> Result<()> {
     let place = Place::open(&config.database).context("open the database")?;
     let found = ha_engine::inspect(place.path())?;
     let options = node_options(&config, &place, found)?;
-    let transport = transport::open(&config, found, &options).await?;
+    let transport::Opened { transport, log } = transport::open(&config, found, &options).await?;
     let node = match Node::start(options, Arc::clone(&transport)).await {
         Ok(node) => node,
         Err(error) => {
@@ -46,6 +47,9 @@ async fn serve(config: Config) -> Result<()> {
             return Err(error.into());
         }
     };
+    if let Some(log) = log {
+        roll_call::answer(&log, &node).await;
+    }
     let (stop, stopping) = Shutdown::new();
     let mut serving = JoinSet::new();
     if let Some(http) = http {
@@ -156,6 +160,7 @@ fn node_options(config: &Config, place: &Place, found: Found) -> Result<NodeOpti
         extensions: config.database.extensions.clone(),
         readers: config.database.concurrent_queries.get(),
         replication_timeout: config.replication.timeout,
+        max_transaction_bytes: config.max_transaction_bytes,
         idle_timeout: config.transaction_idle_timeout,
         new_lineage: config.replication.new_lineage,
         compat_v007: config.replication.compat.is_some(),
