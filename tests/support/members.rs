@@ -48,6 +48,11 @@ pub fn start<const N: usize>(home: &Path, ports: [u16; N], more: &[&str]) -> Vec
     })
 }
 
+/// Three members, ready.
+pub fn three(home: &Path) -> Vec<Node> {
+    start(home, ports::<3>(), &[])
+}
+
 /// Writes until it is acknowledged; a try whose outcome is unknown may have done it.
 pub fn write_through(node: &Node, value: &str) {
     until("a write is acknowledged", || {

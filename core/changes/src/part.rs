@@ -36,7 +36,7 @@ impl Part {
         self.head.meta.as_ref()
     }
 
-    /// The node that sent it.
+    /// The name of the node that made it.
     #[must_use]
     pub fn node(&self) -> &str {
         &self.head.node

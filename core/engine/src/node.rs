@@ -100,8 +100,8 @@ impl Node {
             max_transaction_bytes: options.max_transaction_bytes,
             compat_v007: options.compat_v007,
             end: start.end,
-            partial: start.partial.is_some(),
             audit_interval: options.audit_interval,
+            partial: start.partial.is_some(),
             problem: start.problem.clone(),
             lost: options.lost.clone(),
         };

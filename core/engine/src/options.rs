@@ -35,15 +35,15 @@ pub struct NodeOptions {
     /// Nodes of v0.0.7 follow the same log: rows that they would not apply exactly are written
     /// in a form that they do.
     pub compat_v007: bool,
+    /// How long after the nodes have compared their states they do again, if the database has
+    /// changed; `None` if this node never asks for it. It takes part when others ask.
+    pub audit_interval: Option<Duration>,
     /// Where in the log a node without a position begins.
     pub begin_at: BeginAt,
     /// When the node takes snapshots; `None` for never.
     pub snapshots: Option<SnapshotOptions>,
     /// How much of the log is kept. Nobody trims it with [`Self::compat_v007`].
     pub retention: Retention,
-    /// How long after the nodes have compared their states they do again, if the database has
-    /// changed; `None` if this node never asks for it. It takes part when others ask.
-    pub audit_interval: Option<Duration>,
     /// Where entries are saved that this node has applied and the log will never have again: the
     /// beginning of the path. The database's own, unless that is gone at the end.
     pub lost: PathBuf,
@@ -70,10 +70,10 @@ impl NodeOptions {
             new_lineage: false,
             own_stream: false,
             compat_v007: false,
+            audit_interval: Some(Duration::from_secs(3_600)),
             begin_at: BeginAt::default(),
             snapshots: Some(SnapshotOptions::default()),
             retention: Retention::default(),
-            audit_interval: Some(Duration::from_secs(3_600)),
             read_only: None,
         }
     }

@@ -119,6 +119,7 @@ impl Shared {
 
     /// The database is not what the log says, for this reason; or is again.
     pub(crate) fn distrust(&self, reason: Option<String>) {
+        self.doubt(reason.is_some());
         self.condition.lock().distrusted = reason;
     }
 

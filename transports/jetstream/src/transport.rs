@@ -203,12 +203,6 @@ impl ChangeTransport for JetStream {
         self.open_snapshots()?.remove(meta).await
     }
 
-    /// The stream has fewer replicas than this transport has seen, or takes no entries of several
-    /// parts any more.
-    fn warnings(&self) -> Vec<String> {
-        self.stream.config.warnings()
-    }
-
     async fn health(&self) -> TransportHealth {
         TransportHealth {
             name: self.to_string(),
@@ -216,6 +210,12 @@ impl ChangeTransport for JetStream {
             members: None,
             copies: self.stream.copies.known(),
         }
+    }
+
+    /// The stream has fewer replicas than this transport has seen, or takes no entries of several
+    /// parts any more.
+    fn warnings(&self) -> Vec<String> {
+        self.stream.config.warnings()
     }
 
     async fn close(&self) -> Result<()> {

@@ -126,12 +126,12 @@ impl ChangeTransport for Local {
         self.last().map(drop)
     }
 
-    fn warnings(&self) -> Vec<String> {
-        Vec::new()
-    }
-
     async fn health(&self) -> TransportHealth {
         TransportHealth { name: self.to_string(), ..TransportHealth::default() }
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        Vec::new()
     }
 
     async fn close(&self) -> Result<()> {

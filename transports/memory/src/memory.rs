@@ -158,12 +158,12 @@ impl ChangeTransport for Memory {
         Ok(())
     }
 
-    fn warnings(&self) -> Vec<String> {
-        self.log.state().warnings.clone()
-    }
-
     async fn health(&self) -> TransportHealth {
         TransportHealth { name: self.to_string(), ..TransportHealth::default() }
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.log.state().warnings.clone()
     }
 
     async fn close(&self) -> Result<()> {

@@ -167,10 +167,6 @@ impl ChangeTransport for Embedded {
         self.stream.remove_snapshot(meta).await
     }
 
-    fn warnings(&self) -> Vec<String> {
-        self.stream.warnings()
-    }
-
     async fn health(&self) -> TransportHealth {
         TransportHealth {
             name: self.to_string(),
@@ -183,6 +179,10 @@ impl ChangeTransport for Embedded {
     async fn remove_member(&self, name: &str) -> Result<()> {
         let (server, name) = (Arc::clone(&self.server), name.to_owned());
         blocking(move || server.remove_member(&name)).await?
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.stream.warnings()
     }
 
     async fn close(&self) -> Result<()> {

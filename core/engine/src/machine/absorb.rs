@@ -51,7 +51,7 @@ impl Machine {
         let audit = match &how {
             // Before the next entry: the database has the state that the mark asks for.
             How::Audit(heard) => Some(Action::Audit(heard.clone())),
-            _ => None,
+            How::Ours(_) | How::Foreign(_) | How::Base(_) | How::Part(_) | How::Nothing(_) => None,
         };
         audit.into_iter().chain([Action::Apply { seq, hash, payload, how }]).collect()
     }

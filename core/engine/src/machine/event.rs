@@ -164,10 +164,10 @@ pub enum Action {
         /// What it means.
         how: How,
     },
-    /// Take back what was applied of an entry of which not all parts have come.
-    Unstage,
     /// Take part in comparing the nodes' states. The database has the state of that place.
     Audit(Heard),
+    /// Take back what was applied of an entry of which not all parts have come.
+    Unstage,
     /// Follow the log no longer, find the state that the database is to become, restore it, and
     /// tell [`Event::Adopted`] or [`Event::NoSeed`]. Nothing is open.
     Fetch(Target),

@@ -25,6 +25,7 @@ impl Machine {
             Phase::Blocked(_) => Some(Fate::Again),
             Phase::Idle | Phase::Settling(_) | Phase::Receiving(_) | Phase::Waiting(_) => None,
         };
+        let staged = matches!(self.phase, Phase::Receiving(_)).then_some(Action::Unstage);
         tracing::warn!(reason, position = %self.position.seq, "the log does not fit");
         self.phase = Phase::Mending(Mending { reason, hopeless: false, look_at: None });
         self.reads.forget();

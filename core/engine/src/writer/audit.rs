@@ -176,6 +176,9 @@ impl Drop for Auditor {
 impl Writer {
     /// A step that the log has at the place where the database stands.
     pub(super) fn audit(&mut self, heard: Heard) {
+        if self.machine.is_partial() {
+            return tracing::debug!("a database that has not the whole log is not compared");
+        }
         match heard.audit {
             Audit::Mark => self.pass_mark(heard.seq),
             // The own report is known before it is in the log.
@@ -221,7 +224,8 @@ impl Writer {
         };
         self.auditor.took = took;
         tracing::debug!(%mark, bytes = hash.bytes, ?took, "the state is hashed");
-        let report = hash.report(mark, self.limits.parts.max_part_bytes / 2);
+        let room = self.limits.parts.max_part_bytes / 2;
+        let report = hash.report(mark, room);
         let node = self.identity.node.clone();
         self.auditor.ledger.report(&node, report.clone(), self.started.elapsed());
         self.append_audit(Audit::Report(report));
@@ -234,7 +238,7 @@ impl Writer {
         let now = Instant::now();
         let due = self.auditor.changed && self.auditor.due.is_some_and(|due| due <= now);
         let sound = self.machine.stopped().is_none() && self.machine.trouble().is_none();
-        if due && self.probes && sound && !self.verifying {
+        if due && self.probes && sound && !self.verifying && !self.machine.is_partial() {
             let lost =
                 self.auditor.interval.map_or(LOST, |interval| interval.clamp(GRACE / 10, LOST));
             self.auditor.due = Some(now + lost);

@@ -197,10 +197,6 @@ async fn compare_surely(healer: &Healer) -> Option<Comparison> {
     }
 }
 
-fn weight(stored: &Stored) -> u32 {
-    u32::try_from(stored.payload.len() / BYTES_AHEAD).map_or(AHEAD, |more| more.min(AHEAD - 1) + 1)
-}
-
 /// The error of a log that does not answer, and which of its servers are missing.
 async fn explained(transport: &Arc<dyn ChangeTransport>, error: Error) -> Error {
     let lacking = transport.health().await.members.and_then(|members| members.lacking());
@@ -208,6 +204,10 @@ async fn explained(transport: &Arc<dyn ChangeTransport>, error: Error) -> Error 
         Some(lacking) => Error::transport(lacking, error),
         None => error,
     }
+}
+
+fn weight(stored: &Stored) -> u32 {
+    u32::try_from(stored.payload.len() / BYTES_AHEAD).map_or(AHEAD, |more| more.min(AHEAD - 1) + 1)
 }
 
 async fn follow(

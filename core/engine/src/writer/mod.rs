@@ -154,10 +154,10 @@ pub(crate) struct Setup {
     pub(crate) compat_v007: bool,
     /// Where the log ended at the start.
     pub(crate) end: Seq,
-    /// The database has not the whole log: what cannot be applied to it is left out.
-    pub(crate) partial: bool,
     /// How long after one audit mark the next is due; `None` if this node makes none.
     pub(crate) audit_interval: Option<Duration>,
+    /// The database has not the whole log: what cannot be applied to it is left out.
+    pub(crate) partial: bool,
     /// What is wrong with the file and the log, if something is.
     pub(crate) problem: Option<Problem>,
     /// Where entries are saved that the log will never have again: the beginning of a path.

@@ -126,11 +126,11 @@ impl Writer {
                     applied => applied,
                 }
             }
+            How::Audit(_) => self.store.skip(record(0), payload, None),
             How::Nothing(reason) => self.store.skip(record(0), payload, reason),
             How::Part(part) => {
                 return self.apply_part(*part, Position { lineage, seq, hash }, payload);
             }
-            How::Audit(_) => self.store.skip(record(0), payload, None),
             How::Base(base) => {
                 let entry = Stored { seq, payload: payload.clone() };
                 return Event::Reseed(Reseed::base(lineage, base, entry));

@@ -227,15 +227,15 @@ fn zero_is_no_limit_where_the_help_says_so() {
         "--max-result-bytes=0",
         "--statement-timeout=0",
         "--replication-max-age=0",
+        "--audit-interval=0",
         "--snapshot-interval=0",
         "--snapshot-bytes=0",
-        "--audit-interval=0",
     ]);
     assert_eq!(config.limits, ha_core::Limits::default());
+    assert_eq!(config.replication.audit_interval, None);
     let Replication { max_age, max_bytes, snapshot_interval, snapshot_bytes, .. } =
         config.replication;
     assert_eq!((max_age, max_bytes, snapshot_interval, snapshot_bytes), (None, None, None, None));
-    assert_eq!(config.replication.audit_interval, None);
 }
 
 #[test]

@@ -196,13 +196,13 @@ fn node_options(config: &Config, place: &Place, found: Found) -> Result<NodeOpti
         idle_timeout: config.transaction_idle_timeout,
         new_lineage: config.replication.new_lineage,
         compat_v007: config.replication.compat.is_some(),
+        audit_interval: config.replication.audit_interval,
         begin_at,
         snapshots: snapshots(&config.replication),
         retention: Retention {
             max_age: config.replication.max_age,
             max_bytes: config.replication.max_bytes,
         },
-        audit_interval: config.replication.audit_interval,
         read_only: open.read_only.then(|| "the database was opened with mode=ro".to_owned()),
         ..NodeOptions::new(config.node.clone(), place.path())
     })

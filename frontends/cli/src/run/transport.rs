@@ -129,9 +129,9 @@ mod embedded {
     use ha_engine::{Found, Node, NodeOptions};
     use ha_nats_embedded::{Embedded, Options, Private, Sync};
 
-    use super::{Opened, roll_call};
     pub(super) use ha_nats_embedded::silent;
 
+    use super::{Opened, roll_call};
     use crate::config::{Config, EmbeddedServer, ServerOptions};
     use crate::values::NatsSync;
 
