@@ -12,6 +12,7 @@ use ha_core::{Bounds, ChangeTransport, Error, Lineage, Result, Seq};
 use ha_sqlite::{OpenOptions, Role, error};
 use rusqlite::Connection;
 
+use crate::host;
 use crate::machine::{Identity, Position, compare};
 use crate::options::NodeOptions;
 use crate::store::{self, Record};
@@ -227,5 +228,5 @@ fn prepare(path: &Path, open: &OpenOptions, record: Record, entry: Option<&[u8]>
 async fn blocking<T: Send + 'static>(
     run: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    tokio::task::spawn_blocking(run).await.map_err(|_| Error::Closed)?
+    host::blocking(run).await?
 }

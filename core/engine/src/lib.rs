@@ -8,11 +8,15 @@
 pub mod machine;
 
 mod begin;
+mod host;
 mod node;
 mod options;
+mod planted;
 mod readers;
 mod session;
 mod shared;
+#[cfg(test)]
+mod simulation;
 mod snapshot;
 mod store;
 mod writer;

@@ -2,7 +2,6 @@ use std::fs::File;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use ha_core::{
@@ -13,7 +12,8 @@ use ha_sqlite::{Durability, OpenOptions};
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
-use crate::begin::{self, Start, begin};
+use crate::begin::{self, begin};
+use crate::host;
 use crate::machine::Identity;
 use crate::options::NodeOptions;
 use crate::readers::Readers;
@@ -47,12 +47,10 @@ impl Node {
         transport: Arc<dyn ChangeTransport>,
     ) -> Result<Arc<Self>> {
         let identity =
-            Identity { node: options.name.clone(), process_id: process_id(), boot: rand::random() };
+            Identity { node: options.name.clone(), process_id: process_id(), boot: host::chance() };
         let open = open_options(&options, &transport);
         let path = options.path.clone();
-        let lock = tokio::task::spawn_blocking(move || begin::lock(&path))
-            .await
-            .map_err(|_| Error::Closed)??;
+        let lock = host::blocking(move || begin::lock(&path)).await??;
         let start = begin(&options, &open, &identity, &transport).await?;
         let (inbox, outbox) = mpsc::channel();
         let shared =
@@ -69,9 +67,11 @@ impl Node {
             end: start.end,
             stopped: start.stopped.clone(),
         };
-        let thread = spawn(&options, &open, &start, setup).await?;
-        let readers = Arc::new(Readers::new(options.path.clone(), open, options.readers));
-        let thread = Mutex::new(Some(thread));
+        let readers = Arc::new(Readers::new(options.path.clone(), open.clone(), options.readers));
+        let path = options.path.clone();
+        let thread =
+            host::run_writer(move || Writer::open(&path, &open, start.record, setup)).await?;
+        let thread = Mutex::new(thread);
         Ok(Arc::new(Self { options, readers, shared, inbox, transport, thread, _lock: lock }))
     }
 
@@ -92,9 +92,7 @@ impl Node {
         run: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
         let mut lent = self.readers.lend().await?;
-        tokio::task::spawn_blocking(move || lent.reader()?.trusted(run))
-            .await
-            .map_err(|_| Error::Closed)?
+        host::blocking(move || lent.reader()?.trusted(run)).await?
     }
 
     async fn entry_after(&self, base: Seq) -> Result<Option<Vec<u8>>, Error> {
@@ -177,32 +175,6 @@ fn open_options(options: &NodeOptions, transport: &Arc<dyn ChangeTransport>) -> 
     }
 }
 
-/// Starts the writer thread; returns once it has opened the database.
-async fn spawn(
-    options: &NodeOptions,
-    open: &OpenOptions,
-    start: &Start,
-    setup: Setup,
-) -> Result<JoinHandle<()>> {
-    let (opened, is_open) = tokio::sync::oneshot::channel();
-    let (path, open, record) = (options.path.clone(), open.clone(), start.record);
-    let thread = std::thread::Builder::new()
-        .name("ha-writer".to_owned())
-        .spawn(move || match Writer::open(&path, &open, record, setup) {
-            Ok(writer) => {
-                let _ = opened.send(Ok(()));
-                writer.run();
-            }
-            Err(error) => {
-                let _ = opened.send(Err(error));
-            }
-        })
-        .map_err(|error| Error::io("start the writer thread", &error))?;
-    is_open.await.map_err(|_| Error::Closed)??;
-    Ok(thread)
-}
-
 fn process_id() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+    i64::try_from(host::unix_time().as_nanos()).unwrap_or(i64::MAX)
 }

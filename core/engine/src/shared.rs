@@ -1,9 +1,11 @@
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ha_core::{Error, Readiness, Result, Seq, Status, Token};
 use parking_lot::Mutex;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
+use crate::planted::{Bug, planted};
 use crate::store::Record;
 
 /// A node that is behind for less than this is not called so: under load every node is, most
@@ -86,7 +88,7 @@ impl Shared {
         let mut record = self.record.subscribe();
         let there = |record: &Record| {
             let at = record.position;
-            at.lineage != wanted.lineage || at.seq >= wanted.seq
+            at.lineage != wanted.lineage || at.seq >= wanted.seq || planted(Bug::SessionDoesNotWait)
         };
         let waited = tokio::time::timeout(patience, record.wait_for(there)).await;
         let lineage = self.token().lineage;
@@ -100,8 +102,13 @@ impl Shared {
         }
     }
 
+    /// Where the node stands.
+    pub(crate) fn record(&self) -> Record {
+        *self.record.borrow()
+    }
+
     pub(crate) fn token(&self) -> Token {
-        let Record { position, transactions } = *self.record.borrow();
+        let Record { position, transactions } = self.record();
         Token { lineage: position.lineage, seq: position.seq, n: transactions }
     }
 

@@ -4,17 +4,18 @@ use ha_changes::{Error as FormatError, Kind, Meta};
 use ha_core::Stored;
 
 use super::{Action, How, Machine, Phase, Settling, WaitReason, Waiting};
+use crate::planted::{Bug, planted};
 
 impl Machine {
     pub(super) fn delivered(&mut self, stored: Stored) -> Vec<Action> {
         let next = self.position.seq.next();
-        if stored.seq < next || self.stopped().is_some() {
+        if stored.seq < next && !planted(Bug::AppliedTwice) || self.stopped().is_some() {
             return Vec::new();
         }
         match self.phase.clone() {
             // It comes again with the next try.
             Phase::Waiting(Waiting { reason: WaitReason::Stuck(_), .. }) => Vec::new(),
-            _ if stored.seq > next => vec![Action::Resubscribe(next)],
+            _ if stored.seq > next && !planted(Bug::GapIgnored) => vec![Action::Resubscribe(next)],
             Phase::Appending(attempt) | Phase::Settling(Settling { attempt, open: true, .. }) => {
                 if attempt.payload == stored.payload {
                     return self.commit(&attempt);
@@ -35,6 +36,8 @@ impl Machine {
             Ok(how) => how,
             Err(reason) => return self.stop(reason),
         };
+        let forgets = planted(Bug::HashForgets) && matches!(how, How::Nothing(_));
+        let hash = if forgets { self.position.hash } else { hash };
         let Stored { seq, payload } = stored;
         vec![Action::Apply { seq, hash, payload, how }]
     }
@@ -72,8 +75,9 @@ impl Machine {
     /// every node.
     fn follows(&self, meta: &Meta) -> bool {
         let Meta { base, .. } = meta;
-        base.seq == self.position.seq
-            && base.hash == self.position.hash
-            && base.lineage == self.position.lineage
+        planted(Bug::VoidApplied)
+            || base.seq == self.position.seq
+                && base.hash == self.position.hash
+                && base.lineage == self.position.lineage
     }
 }

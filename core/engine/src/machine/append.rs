@@ -7,6 +7,7 @@ use ha_core::{AppendError, Appended, AttemptId, AttemptName, Draft, Error};
 
 use super::phase::{Attempt, Phase, Settling, WaitReason};
 use super::{Action, Fate, Machine};
+use crate::planted::{Bug, planted};
 
 impl Machine {
     pub(super) fn executed(
@@ -58,6 +59,9 @@ impl Machine {
         let next = self.position.seq.next();
         match result {
             Ok(appended) if appended.last == next => self.commit(&attempt),
+            Err(AppendError::Refused { .. }) if planted(Bug::RefusedIsCommitted) => {
+                self.commit(&attempt)
+            }
             Err(AppendError::Refused { last }) => {
                 let target = last.filter(|last| *last > self.position.seq);
                 self.block(attempt.deadline, target);
@@ -117,7 +121,7 @@ impl Machine {
 
     pub(super) fn draft(&self, attempt: &Attempt) -> Draft {
         Draft {
-            expect: Some(self.position.seq),
+            expect: (!planted(Bug::Unconditional)).then_some(self.position.seq),
             attempt: attempt.id,
             parts: vec![attempt.payload.clone()],
         }

@@ -1,11 +1,10 @@
 //! From an executed group to an entry of the log.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
 use ha_changes::{Change, Entry, Form, Kind, Meta, RowOp, TransactionMark};
 use ha_core::{AttemptId, Error, Result, Value};
 
 use super::Writer;
+use crate::host;
 use crate::store::{Execution, Shipped};
 
 impl Writer {
@@ -47,8 +46,7 @@ impl Writer {
 
 /// The wall clock, for information only.
 fn now_ns() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+    i64::try_from(host::unix_time().as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// About how many bytes the changes take in an entry; rather too few.

@@ -5,12 +5,13 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use futures::StreamExt;
+use futures::future::AbortHandle;
 use ha_core::{Bounds, ChangeTransport, Delivery, Draft, Error, Seq, Stored};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinHandle;
 
 use super::Message;
+use crate::host;
 use crate::machine::Event;
 
 /// Entries that may wait for the writer thread.
@@ -37,8 +38,8 @@ pub(crate) struct Link {
     transport: Arc<dyn ChangeTransport>,
     runtime: Handle,
     inbox: Sender<Message>,
-    subscription: Option<JoinHandle<()>>,
-    verification: Option<JoinHandle<()>>,
+    subscription: Option<AbortHandle>,
+    verification: Option<AbortHandle>,
 }
 
 impl Link {
@@ -60,7 +61,7 @@ impl Link {
 
     pub(crate) fn append(&self, draft: Draft) {
         let (transport, inbox) = self.ends();
-        self.runtime.spawn(async move {
+        host::spawn(&self.runtime, async move {
             let id = draft.attempt;
             let result = transport.append(draft).await;
             // The thread is gone only when the node is.
@@ -70,7 +71,7 @@ impl Link {
 
     pub(crate) fn read(&self, seq: Seq) {
         let (transport, inbox) = self.ends();
-        self.runtime.spawn(async move {
+        host::spawn(&self.runtime, async move {
             let result = transport.read(seq).await;
             let _ = inbox.send(Message::Event(Event::ReadBack { seq, result }));
         });
@@ -79,7 +80,7 @@ impl Link {
     /// Reads what the log has at a place that the node has applied, until it answers.
     pub(crate) fn verify(&mut self, seq: Seq) {
         let (transport, inbox) = self.ends();
-        let read = self.runtime.spawn(async move {
+        let read = host::spawn(&self.runtime, async move {
             if let Some(found) = read_surely(&transport, seq).await {
                 let _ = inbox.send(Message::Verified(seq, found));
             }
@@ -93,7 +94,7 @@ impl Link {
     /// since need not be in the answer.
     pub(crate) fn ask_bounds(&self, position: Seq) {
         let (transport, inbox) = self.ends();
-        self.runtime.spawn(async move {
+        host::spawn(&self.runtime, async move {
             let result = transport.bounds().await;
             let _ = inbox.send(Message::Bounds { position, result });
         });
@@ -105,7 +106,7 @@ impl Link {
             former.abort();
         }
         let (transport, inbox) = self.ends();
-        self.subscription = Some(self.runtime.spawn(follow(transport, inbox, from)));
+        self.subscription = Some(host::spawn(&self.runtime, follow(transport, inbox, from)));
     }
 
     fn ends(&self) -> (Arc<dyn ChangeTransport>, Sender<Message>) {

@@ -1,8 +1,9 @@
 //! Watching that the log is there, and is still the one that was applied here.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ha_core::{Bounds, Result, Seq, Stored};
+use tokio::time::Instant;
 
 use super::{Message, News, Writer};
 use crate::machine::Event;

@@ -1,0 +1,154 @@
+//! What goes wrong with nodes and with the log as a whole.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use ha_core::Seq;
+use tokio::time::sleep;
+
+use super::executor::WORLD;
+use super::fault::{FAULTS, Fault};
+use super::nodes::{File, restart};
+use super::op::millis;
+use super::{World, world};
+
+/// Lets things go wrong until the faults are over.
+pub(super) async fn rage() {
+    let kinds: Vec<_> = FAULTS.into_iter().filter(|fault| world().faults.has(*fault)).collect();
+    while !kinds.is_empty() && !world().faults.are_over() {
+        sleep(millis(10 + World::draw(300))).await;
+        let fault = kinds[World::draw(kinds.len() as u64) as usize];
+        if !world().faults.are_over() {
+            strike(&world(), fault);
+        }
+    }
+}
+
+/// Ends what is going wrong.
+pub(super) fn calm() {
+    let world = world();
+    world.faults.end();
+    for slot in &world.slots {
+        slot.latency.set(slot.latency.get().min(20));
+        if slot.cut.replace(false) {
+            slot.interrupt();
+        }
+        if let Some(run) = slot.node() {
+            world.dice.resume(run.owner);
+        }
+    }
+}
+
+fn strike(world: &Rc<World>, fault: Fault) {
+    let index = World::draw(world.slots.len() as u64) as usize;
+    if happens(world, fault, index) {
+        world.faults.count(fault);
+        world.note("fault", fault as u64, index as u64);
+    }
+}
+
+/// Does it, if it is one that is done here and can be now.
+fn happens(world: &Rc<World>, fault: Fault, index: usize) -> bool {
+    let slot = &world.slots[index];
+    let Some(run) = slot.node() else { return false };
+    let loses = [Fault::PowerLoss, Fault::OldFile, Fault::OthersFile, Fault::NoFile];
+    if loses.contains(&fault) && !others_have_enough(world, index) {
+        return false;
+    }
+    match fault {
+        Fault::Partition => cut_off(world, index),
+        Fault::Reconnect => world.slots.iter().for_each(|slot| slot.interrupt()),
+        Fault::Crash => slot.kill(),
+        Fault::PowerLoss => slot.cut_power(),
+        Fault::Restart => {
+            // It counts when it is done.
+            world.dice.spawn_for(WORLD, restart(index));
+            return false;
+        }
+        Fault::OldFile => {
+            let Some(copy) = slot.copy.take() else {
+                *slot.copy.borrow_mut() = Some(slot.image());
+                return false;
+            };
+            slot.kill();
+            slot.give(File::Replaced(copy));
+        }
+        Fault::OthersFile => {
+            let other = &world.slots[World::draw(world.slots.len() as u64) as usize];
+            let image = other.image();
+            slot.kill();
+            slot.give(File::Replaced(image));
+        }
+        Fault::NoFile => {
+            slot.kill();
+            slot.give(File::Removed);
+        }
+        Fault::Pause => pause(world, run.owner),
+        Fault::Trim => return trim(world),
+        Fault::Stray => return stray(world),
+        Fault::Garbage => push(world, Bytes::from_static(b"no entry")),
+        _ => return false,
+    }
+    true
+}
+
+fn cut_off(world: &Rc<World>, index: usize) {
+    world.slots[index].cut.set(true);
+    let ms = 20 + World::draw(2_000);
+    world.dice.spawn_for(WORLD, async move {
+        sleep(millis(ms)).await;
+        let slot = &super::world().slots[index];
+        if slot.cut.replace(false) {
+            slot.interrupt();
+        }
+    });
+}
+
+fn pause(world: &Rc<World>, owner: u64) {
+    world.dice.pause(owner);
+    let ms = 10 + World::draw(2_000);
+    world.dice.spawn_for(WORLD, async move {
+        sleep(millis(ms)).await;
+        super::world().dice.resume(owner);
+    });
+}
+
+/// Whether another node can give a file that goes on with the log.
+fn others_have_enough(world: &World, index: usize) -> bool {
+    let first = world.log.borrow().bounds().first;
+    let others = world.slots.iter().enumerate().filter(|(other, _)| *other != index);
+    first == Seq(1)
+        || others
+            .filter(|(_, slot)| slot.node().is_some())
+            .any(|(_, slot)| slot.seen.get().is_some_and(|token| token.seq.next() >= first))
+}
+
+/// Forgets entries that every running node has.
+fn trim(world: &Rc<World>) -> bool {
+    let positions = world.slots.iter().map(|slot| slot.seen.get().map(|token| token.seq));
+    let Some(least) = positions.min().flatten() else { return false };
+    if least <= Seq(1) {
+        return false;
+    }
+    world.log.borrow_mut().trim(least);
+    true
+}
+
+/// Stores an entry once more, on another state than the one it was made on.
+fn stray(world: &Rc<World>) -> bool {
+    let payload = {
+        let log = world.log.borrow();
+        let chain = log.chain();
+        chain[World::draw(chain.len() as u64) as usize].payload.clone()
+    };
+    if payload.is_empty() {
+        return false;
+    }
+    push(world, payload);
+    true
+}
+
+fn push(world: &Rc<World>, payload: Bytes) {
+    world.log.borrow_mut().push(payload);
+    world.changed.send_replace(());
+}
