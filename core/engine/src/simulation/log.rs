@@ -164,7 +164,7 @@ fn keyed(id: Option<&Keyed>) -> Option<i64> {
 
 /// The number of the transaction, from the row that each inserts; 0 if there is none.
 fn marked(changes: &[Change]) -> i64 {
-    let numbers = changes.iter().filter_map(|change| match change {
+    let mut numbers = changes.iter().filter_map(|change| match change {
         Change::Row(row) if row.table.name == MARKS => match &row.op {
             RowOp::Insert { new, .. } => match new[..] {
                 [Value::Integer(op)] => Some(op),
@@ -174,5 +174,5 @@ fn marked(changes: &[Change]) -> i64 {
         },
         _ => None,
     });
-    numbers.last().unwrap_or(0)
+    numbers.next_back().unwrap_or(0)
 }
