@@ -1,6 +1,8 @@
 //! Nodes as processes of their own, and what talks to them.
 #![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 
+pub mod cases;
+pub mod contents;
 pub mod http;
 pub mod load;
 pub mod node;

@@ -78,6 +78,9 @@ pub struct Capabilities {
     pub trim: bool,
     /// [`ChangeTransport::read`] and [`ChangeTransport::subscribe`] give back what was stored.
     pub readable: bool,
+    /// [`ChangeTransport::bounds`] always counts what was acknowledged. Otherwise it may tell
+    /// less for a moment, as a replica does that has just become the leader.
+    pub exact_bounds: bool,
 }
 
 /// An entry to be stored.
@@ -164,6 +167,8 @@ pub struct Bounds {
     pub first: Seq,
     /// The newest sequence ever stored; 0 in a new log. Trimming does not change it.
     pub last: Seq,
+    /// Bytes that the stored entries take, as the transport counts them; 0 if it cannot tell.
+    pub bytes: u64,
 }
 
 /// What a snapshot is.

@@ -14,7 +14,8 @@ pub enum Form<'a> {
     /// Tables must carry their declared types; what has no declared type is sent as SQL.
     /// v0.0.7 runs triggers when it applies rows, though their effects are rows of the entry:
     /// a row of a table that has triggers is sent as SQL that drops them, changes the row, and
-    /// creates them again.
+    /// creates them again. `CREATE` and `DROP` get `IF NOT EXISTS` and `IF EXISTS`, since
+    /// v0.0.7 runs again what is delivered again; `ALTER` cannot have it.
     ///
     /// Not exact in v0.0.7: a row that does not fit into one part, which it never gets; and
     /// what its own build cannot run, such as DDL of a newer SQLite.

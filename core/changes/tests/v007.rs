@@ -6,7 +6,7 @@ mod common;
 use common::cluster::Cluster;
 use common::entry;
 use common::origin::Origin;
-use ha_changes::{Form, encode, encode_for};
+use ha_changes::{Change, Form, encode, encode_for};
 
 const TYPES: &str = "CREATE TABLE t(id INTEGER PRIMARY KEY, i BIGINT, n NUMERIC, d DECIMAL(10,2),
     b BLOB, r REAL, s VARCHAR(9), x, a ANY, dt DATETIME, bo BOOLEAN)";
@@ -151,6 +151,9 @@ fn what_v007_applies_exactly_is_sent_as_rows() {
         let mut origin = Origin::new();
         for sql in *case {
             let entry = entry(origin.execute(sql, &[]));
+            if entry.changes.iter().any(|change| matches!(change, Change::Sql(_))) {
+                continue;
+            }
             assert_eq!(encode_for(&entry, Form::V007Exact(&())), encode(&entry), "{sql}");
         }
     }

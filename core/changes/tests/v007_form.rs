@@ -4,6 +4,7 @@ mod common;
 
 use common::cluster::Cluster;
 use common::entry;
+use common::go::GoNode;
 use common::origin::Origin;
 use ha_changes::{Change, Error, Form, decode, encode_for, encode_parts_for};
 
@@ -17,11 +18,19 @@ fn the_message_looks_like_this() {
     let changes = origin.execute("INSERT INTO t VALUES (x'68', 1.5, 'it''s')", &[]);
     let bytes = encode_for(&entry(changes.clone()), Form::V007Exact(&triggers)).unwrap();
     let text = String::from_utf8(bytes.clone()).unwrap();
-    let expected = [
-        r#""changes":[{"operation":"SQL","sql":"DROP TRIGGER IF EXISTS main.\"x\"; "#,
+    let sql = [
+        r#""DROP TRIGGER IF EXISTS main.\"x\"; "#,
         r#"INSERT INTO main.\"t\"(\"b\",\"r\",\"s\",rowid) VALUES(x'68',?,?,1) "#,
         r#"ON CONFLICT(rowid) DO UPDATE SET \"b\"=excluded.\"b\",\"r\"=excluded.\"r\",\"s\"=excluded.\"s\"; "#,
-        r#"CREATE TRIGGER x AFTER INSERT ON t BEGIN SELECT 1; END","sql_args":[1.5,"it's"],"#,
+        r#"CREATE TRIGGER x AFTER INSERT ON t BEGIN SELECT 1; END""#,
+    ]
+    .concat();
+    let expected = [
+        r#""changes":[{"operation":"SQL","sql":"#,
+        &sql,
+        r#","sql_args":[1.5,"it's"],"command":"#,
+        &sql,
+        r#","args":[1.5,"it's"],"#,
         r#""row":{"database":"main","table":"t","columns":["b","r","s"],"operation":"INSERT","#,
         r#""old_rowid":1,"new_rowid":1,"new_values":["aA==",1.5,"it's"],"new_types":"brt"}}],"#,
     ];
@@ -88,4 +97,25 @@ fn integers_beyond_doubles_are_spelled_where_that_is_exact() {
     let text = String::from_utf8(bytes).unwrap();
     assert!(text.contains(r#""new_values":["9007199254740993"],"new_types":"i""#), "{text}");
     cluster.send("INSERT", changes, Form::V007Exact(&()));
+}
+
+/// v0.0.7 acknowledges what it has applied, so that an entry may come again.
+#[test]
+fn schema_changes_may_be_delivered_again() {
+    let mut origin = Origin::new();
+    let mut go = GoNode::new("");
+    for sql in [
+        "CREATE TABLE t(a INTEGER PRIMARY KEY, b TEXT)",
+        "CREATE UNIQUE INDEX i ON t(b)",
+        "CREATE VIEW v AS SELECT b FROM t",
+        "CREATE TRIGGER g AFTER INSERT ON t BEGIN SELECT 1; END",
+        "DROP TRIGGER g",
+        "DROP INDEX i",
+    ] {
+        let changes = origin.execute(sql, &[]);
+        let bytes = encode_for(&entry(changes), Form::V007Exact(&())).unwrap();
+        for delivery in 1..=2 {
+            go.apply(&bytes).unwrap_or_else(|error| panic!("{sql}, delivery {delivery}: {error}"));
+        }
+    }
 }

@@ -13,9 +13,10 @@ use ha_sqlite::{OpenOptions, Role, error};
 use rusqlite::Connection;
 
 use crate::host;
-use crate::machine::{Identity, Position, compare};
+use crate::machine::{Identity, Position, Reseed, compare};
 use crate::options::NodeOptions;
 use crate::store::{self, Record};
+use crate::writer::Problem;
 use file::{Looked, look};
 
 pub(crate) use file::lock;
@@ -28,8 +29,8 @@ pub(crate) struct Start {
     pub(crate) end: Seq,
     /// The file has a state that is worth reading before the node is caught up.
     pub(crate) has_state: bool,
-    /// The node stands still, for this reason.
-    pub(crate) stopped: Option<String>,
+    /// What keeps the node from simply going on, if something does.
+    pub(crate) problem: Option<Problem>,
     /// The entry at the position, if the file has it not.
     pub(crate) entry: Option<Bytes>,
 }
@@ -52,6 +53,9 @@ pub(crate) async fn begin(
         Looked::Position(record) => match beginning_of(record.position, &bounds, options)? {
             Beginning::Resume => verified(record, &bounds, options, transport).await?,
             Beginning::NewBase => base::make(options, identity, transport, &bounds, None).await?,
+            Beginning::Reseed(reseed) => {
+                Start { problem: Some(Problem::Reseed(reseed)), ..resume(record, &bounds) }
+            }
             Beginning::Stop(reason) => stand_still(record, &bounds, reason),
         },
         Looked::Foreign(digest) if bounds.last == Seq::ZERO => {
@@ -68,6 +72,7 @@ pub(crate) async fn begin(
 enum Beginning {
     Resume,
     NewBase,
+    Reseed(Reseed),
     Stop(String),
 }
 
@@ -102,6 +107,9 @@ fn beginning_of(position: Position, bounds: &Bounds, options: &NodeOptions) -> R
              one with --new-lineage to begin a new log from it",
             position.lineage, position.seq
         )));
+    }
+    if let Some(reseed) = Reseed::across_gap(&position, bounds) {
+        return Ok(Beginning::Reseed(reseed));
     }
     Ok(compare(&position, bounds).err().map_or(Beginning::Resume, Beginning::Stop))
 }
@@ -167,21 +175,15 @@ async fn accepted(
         record,
         end: bounds.last,
         has_state: false,
-        stopped: None,
+        problem: None,
         entry: Some(first.payload),
     })
 }
 
 fn empty(bounds: &Bounds) -> Start {
     let record = Record::empty(bounds.lineage);
-    let stopped = (bounds.first > Seq(1)).then(|| {
-        format!(
-            "the stream begins at {}, and what is before is gone: an empty database cannot follow it. \
-             Start from a copy of the database (GET / of a node that is ready)",
-            bounds.first
-        )
-    });
-    Start { record, end: bounds.last, has_state: false, stopped, entry: None }
+    let problem = Reseed::across_gap(&record.position, bounds).map(Problem::Reseed);
+    Start { record, end: bounds.last, has_state: false, problem, entry: None }
 }
 
 fn resume(record: Record, bounds: &Bounds) -> Start {
@@ -190,7 +192,7 @@ fn resume(record: Record, bounds: &Bounds) -> Start {
         record.position.lineage = bounds.lineage;
     }
     let has_state = record.position.seq > Seq::ZERO;
-    Start { record, end: bounds.last, has_state, stopped: None, entry: None }
+    Start { record, end: bounds.last, has_state, problem: None, entry: None }
 }
 
 fn from_here(lineage: Lineage) -> Start {
@@ -198,13 +200,19 @@ fn from_here(lineage: Lineage) -> Start {
         record: Record::empty(lineage),
         end: Seq::ZERO,
         has_state: true,
-        stopped: None,
+        problem: None,
         entry: None,
     }
 }
 
 fn stand_still(record: Record, bounds: &Bounds, reason: String) -> Start {
-    Start { record, end: bounds.last, has_state: true, stopped: Some(reason), entry: None }
+    Start {
+        record,
+        end: bounds.last,
+        has_state: true,
+        problem: Some(Problem::Stop(reason)),
+        entry: None,
+    }
 }
 
 /// Makes the file and our tables if they are missing, and records the position.

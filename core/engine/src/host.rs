@@ -6,7 +6,8 @@ use std::future::Future;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use futures::future::{AbortHandle, abortable};
+use futures::future::{AbortHandle, BoxFuture, abortable};
+use futures::{FutureExt, TryFutureExt};
 use ha_core::{Error, Result};
 use tokio::runtime::Handle;
 
@@ -28,6 +29,21 @@ pub(crate) async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(run).await.map_err(|_| Error::Closed)
 }
 
+/// Begins to run what blocks beside what the caller goes on with; the future is for its end.
+///
+/// # Errors
+/// [`Error::Closed`] if the runtime ends meanwhile.
+pub(crate) fn beside<T: Send + 'static>(
+    run: impl FnOnce() -> T + Send + 'static,
+) -> BoxFuture<'static, Result<T>> {
+    #[cfg(test)]
+    if simulation::is_running() {
+        // Whoever is beside it has done everything when its end is waited for.
+        return async { std::thread::spawn(run).join().map_err(|_| Error::Closed) }.boxed();
+    }
+    tokio::task::spawn_blocking(run).map_err(|_| Error::Closed).boxed()
+}
+
 /// Runs a task that ends when it is done or aborted.
 pub(crate) fn spawn(
     runtime: &Handle,
@@ -44,16 +60,6 @@ pub(crate) fn spawn(
     }
     runtime.spawn(task);
     abort
-}
-
-/// Waits on a thread of ours until the future is done. A simulation cannot wait: there it must
-/// be done at once.
-pub(crate) fn block_on<T>(runtime: &Handle, future: impl Future<Output = T>) -> T {
-    #[cfg(test)]
-    if simulation::is_running() {
-        return futures::FutureExt::now_or_never(future).expect("nothing in it waits");
-    }
-    runtime.block_on(future)
 }
 
 /// Opens the writer and lets it work until it is told to stop, on a thread of its own, which is

@@ -18,6 +18,7 @@ mod shared;
 #[cfg(test)]
 mod simulation;
 mod snapshot;
+mod snapshots;
 mod store;
 mod writer;
 

@@ -14,11 +14,12 @@ use tokio::runtime::Handle;
 
 use crate::begin::{self, begin};
 use crate::host;
-use crate::machine::Identity;
+use crate::machine::{Event, Identity, Reseed};
 use crate::options::NodeOptions;
 use crate::readers::Readers;
 use crate::session::{NodeSession, Surroundings};
 use crate::shared::Shared;
+use crate::snapshots::Room;
 use crate::writer::{Link, Message, Setup, Writer};
 use crate::{snapshot, store};
 
@@ -51,6 +52,8 @@ impl Node {
         let open = open_options(&options, &transport);
         let path = options.path.clone();
         let lock = host::blocking(move || begin::lock(&path)).await??;
+        let room = Room::of(&options.path, open.clone(), options.scratch);
+        room.sweep();
         let start = begin(&options, &open, &identity, &transport).await?;
         let (inbox, outbox) = mpsc::channel();
         let shared =
@@ -60,17 +63,21 @@ impl Node {
             link,
             inbox: outbox,
             shared: Arc::clone(&shared),
+            room,
             identity,
             idle_timeout: options.idle_timeout,
             patience: options.replication_timeout,
             compat_v007: options.compat_v007,
             end: start.end,
-            stopped: start.stopped.clone(),
+            problem: start.problem.clone(),
         };
         let readers = Arc::new(Readers::new(options.path.clone(), open.clone(), options.readers));
         let path = options.path.clone();
         let thread =
             host::run_writer(move || Writer::open(&path, &open, start.record, setup)).await?;
+        if !transport.capabilities().exact_bounds {
+            confirm(&shared, &inbox);
+        }
         let thread = Mutex::new(thread);
         Ok(Arc::new(Self { options, readers, shared, inbox, transport, thread, _lock: lock }))
     }
@@ -84,6 +91,16 @@ impl Node {
         if !matches!(joined, Ok(Ok(()))) {
             tracing::error!("the writer thread ended abnormally");
         }
+    }
+
+    /// Has the node give up its state, and become the newest one that is stored, with the log
+    /// after it. Its clients are told as they are when the log is out of reach. Returns at once;
+    /// [`Engine::status`] tells how far it is, and gives the reason.
+    pub fn reseed(&self, reason: &str) {
+        let advice = "Start with an empty database file to follow the stream from its beginning";
+        let reseed = Reseed::newest(reason, advice);
+        // The thread is gone only when the node is.
+        let _ = self.inbox.send(Message::Event(Event::Reseed(reseed)));
     }
 
     /// Reads something of our own from the newest state.
@@ -157,6 +174,21 @@ fn judge(name: &AttemptName, payload: &[u8]) -> Outcome {
     }
     let n = store::transactions(&entry);
     Outcome::Committed(Token { lineage: name.lineage, seq: name.base.next(), n })
+}
+
+/// Keeps the node from being called ready until the log has shown by a strong read that
+/// nothing is missing.
+fn confirm(shared: &Arc<Shared>, inbox: &Sender<Message>) {
+    shared.must_confirm();
+    let (reader, served) = tokio::sync::oneshot::channel();
+    // The thread answers, or is gone, and the node with it.
+    let _ = inbox.send(Message::Strong(reader));
+    let shared = Arc::clone(shared);
+    host::spawn(&Handle::current(), async move {
+        if let Ok(Ok(())) = served.await {
+            shared.confirmed();
+        }
+    });
 }
 
 /// The log gives a lost tail back only if it has it for sure.

@@ -30,6 +30,8 @@ struct Condition {
     trouble: Option<String>,
     stopped: Option<String>,
     unreachable: Option<String>,
+    /// The log has not confirmed yet that its end is where it is said to be.
+    unconfirmed: bool,
 }
 
 impl Shared {
@@ -63,8 +65,25 @@ impl Shared {
         condition.end = condition.end.max(seq);
     }
 
+    /// The state becomes another one of a log that ends at `end`. Readers wait until the node
+    /// is there, so that nobody sees time go back.
+    pub(crate) fn begin_again(&self, end: Seq) {
+        self.serving.send_replace(false);
+        *self.condition.lock() = Condition { end, ..Condition::default() };
+    }
+
     pub(crate) fn reachable(&self, problem: Option<String>) {
         self.condition.lock().unreachable = problem;
+    }
+
+    /// The node is not ready until [`Self::confirmed`].
+    pub(crate) fn must_confirm(&self) {
+        self.condition.lock().unconfirmed = true;
+    }
+
+    /// The node has had everything that was acknowledged when it started.
+    pub(crate) fn confirmed(&self) {
+        self.condition.lock().unconfirmed = false;
     }
 
     /// Returns once the node's state is worth reading.
@@ -90,11 +109,12 @@ impl Shared {
             let at = record.position;
             at.lineage != wanted.lineage || at.seq >= wanted.seq || planted(Bug::SessionDoesNotWait)
         };
-        let waited = tokio::time::timeout(patience, record.wait_for(there)).await;
+        // What is waited for is a lock on the record, which must not be asked for twice.
+        let waited = tokio::time::timeout(patience, record.wait_for(there)).await.map(drop);
         let lineage = self.token().lineage;
         match waited {
             _ if lineage != wanted.lineage => Err(Error::OtherLog { token: wanted, lineage }),
-            Ok(_) => Ok(()),
+            Ok(()) => Ok(()),
             Err(_) => Err(Error::NotReady(format!(
                 "it is at {} and has not reached {wanted} within {patience:?}",
                 self.token()
@@ -123,6 +143,9 @@ impl Shared {
             Condition { trouble: Some(reason), .. } => Readiness::Waiting(reason),
             Condition { end, behind, .. } if self.is_behind(behind) => {
                 Readiness::Waiting(format!("catching up: at {} of {end}", position.seq))
+            }
+            Condition { unconfirmed: true, .. } => {
+                Readiness::Waiting("asking the log whether this is its end".to_owned())
             }
             Condition { .. } => Readiness::Ready,
         };

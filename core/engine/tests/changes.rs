@@ -3,9 +3,11 @@
 mod support;
 
 use ha_core::Value;
+use ha_engine::NodeOptions;
 use ha_memory::MemoryLog;
 use support::exact::same;
-use support::{batch, begin, start};
+use support::{Running, batch, begin, options, start, start_with};
+use tempfile::TempDir;
 
 /// What is done, one transaction after the other.
 type Case = (&'static str, &'static [&'static str]);
@@ -375,9 +377,9 @@ const VIRTUAL: &[Case] = &[
 
 async fn arrive(cases: &[Case]) {
     for (name, transactions) in cases {
-        for swapped in [false, true] {
+        for (swapped, scratch) in [(false, false), (true, false), (false, true), (true, true)] {
             let log = MemoryLog::new();
-            let nodes = [start("a", &log).await, start("b", &log).await];
+            let nodes = [place("a", &log, scratch).await, place("b", &log, scratch).await];
             let [writer, other] =
                 if swapped { [&nodes[1], &nodes[0]] } else { [&nodes[0], &nodes[1]] };
             for sql in *transactions {
@@ -387,6 +389,12 @@ async fn arrive(cases: &[Case]) {
         }
         take_turns(name, transactions).await;
     }
+}
+
+/// A node with a file that is to last, or one that is scratch.
+async fn place(name: &str, log: &MemoryLog, scratch: bool) -> Running {
+    let options = |dir: &TempDir| NodeOptions { scratch, ..options(name, dir) };
+    start_with(log, TempDir::new().unwrap(), options).await.unwrap()
 }
 
 /// The same once more on a log of their own, each transaction on the other node.

@@ -56,7 +56,7 @@ async fn triggers_do_not_fire_a_second_time_in_v0_0_7() {
     .await;
     let changes = newest(&a).await;
     let guarded: Vec<bool> =
-        changes.iter().map(|(_, sql)| sql.starts_with("DROP TRIGGER IF EXISTS")).collect();
+        changes.iter().map(|(_, sql)| sql.starts_with("DROP TRIGGER IF EXISTS main.")).collect();
     assert_eq!(guarded, [false, true, false, false, false], "{changes:?}");
     equal(&a, &b).await;
 }

@@ -5,9 +5,12 @@ mod support;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
-use ha_core::{Batch, Error, Lineage, ReadLevel, Reply, Result, Token, TransactionOptions, Value};
-use ha_memory::{Fault, MemoryLog};
-use support::{PATIENCE, Running, batch, equal, options, start, start_with};
+use ha_core::{
+    Batch, Engine, Error, Lineage, ReadLevel, Readiness, Reply, Result, Token, TransactionOptions,
+    Value,
+};
+use ha_memory::{Fault, MemoryLog, MemoryOptions};
+use support::{PATIENCE, Running, batch, equal, options, start, start_with, until};
 use tempfile::TempDir;
 
 fn at(level: ReadLevel, sql: &str) -> Batch {
@@ -92,15 +95,23 @@ async fn a_strong_read_sees_what_any_node_has_acknowledged() {
     equal(&a, &b).await;
 }
 
+/// Whoever writes sees everything that any node has acknowledged, even if it changes nothing.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_strong_write_that_changes_nothing_is_confirmed_too() {
-    let (_, [a, b]) = nodes("CREATE TABLE t(v)").await;
+async fn a_write_that_changes_nothing_or_fails_is_confirmed_too() {
+    let (_, [a, b]) = nodes("CREATE TABLE t(v); CREATE TABLE u(k UNIQUE)").await;
     for count in 1..=100 {
         a.run("INSERT INTO t VALUES(1)").await;
         let sql =
             format!("UPDATE t SET v = 1 WHERE (SELECT count(*) FROM t) < {count} RETURNING 1");
-        let reply = read(&b, ReadLevel::STRONG, &sql).await.unwrap();
+        let reply = b.run(&sql).await;
         assert!(reply.results[0].rows.is_empty(), "it saw less than {count} rows");
+        a.run("INSERT INTO u VALUES('taken')").await;
+        b.try_run("INSERT INTO u VALUES('taken')").await.expect_err("it is there");
+        a.run("DELETE FROM u").await;
+        b.run("INSERT INTO u VALUES('taken')").await;
+        a.run("DELETE FROM u").await;
+        a.run(&format!("CREATE TABLE new{count}(v)")).await;
+        b.run(&format!("INSERT INTO new{count} VALUES(1)")).await;
     }
 }
 
@@ -233,4 +244,19 @@ async fn barriers_of_others_do_not_starve_a_writer() {
     assert!(counts.iter().all(|count| count.load(Ordering::SeqCst) > 0), "{counts:?}");
     equal(&writer, &a).await;
     equal(&writer, &b).await;
+}
+
+/// A replica that has just become the leader may tell an end that lies behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_is_ready_only_after_the_log_has_confirmed_its_end() {
+    let log = MemoryLog::with(MemoryOptions { exact_bounds: false, ..MemoryOptions::default() });
+    let a = start("a", &log).await;
+    until("a is ready", || a.node.status().readiness == Readiness::Ready).await;
+    let end = a.node_seq();
+    for fault in [Fault::SendLost, Fault::AckLost] {
+        log.inject(fault);
+    }
+    let b = start("b", &log).await;
+    until("b is ready", || b.node.status().readiness == Readiness::Ready).await;
+    assert!(b.node_seq() > end, "it has not asked");
 }

@@ -57,6 +57,7 @@ macro_rules! transport_suite {
             snapshot::a_torn_snapshot_is_never_seen
             snapshot::a_snapshot_may_be_stored_twice
             snapshot::a_removed_snapshot_is_gone
+            snapshot::a_stored_snapshot_is_there_for_everybody
             close::closing_ends_subscriptions
             close::closing_twice_is_no_error
             close::a_closed_transport_says_so

@@ -1,29 +1,26 @@
+mod objects;
 mod orphans;
+mod upload;
 
 use std::time::Duration;
 
 use async_nats::jetstream::context::{GetStreamError, GetStreamErrorKind};
-use async_nats::jetstream::object_store::{
-    Config, Object, ObjectInfo, ObjectMetadata, ObjectStore, UpdateMetadata,
-};
+use async_nats::jetstream::object_store::ObjectInfo;
+use async_nats::jetstream::stream::{Config, DiscardPolicy, Stream};
 use async_nats::jetstream::{Context, ErrorCode};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE;
-use bytes::{Bytes, BytesMut};
-use futures::stream::{self, StreamExt, TryStreamExt};
+use futures::TryStreamExt;
 use ha_core::{ByteStream, Error, Result, SnapshotMeta};
 use serde::{Deserialize, Serialize};
-use tokio::io::AsyncReadExt;
-use tokio_util::io::StreamReader;
 
-/// Larger chunks are faster; a chunk must fit into a message.
-const CHUNK: usize = 512 << 10;
+use objects::Objects;
 
 /// The snapshots of a log, in the object store `<stream>_snapshots`.
 ///
 /// An object is named by its SHA-256 and a name for the upload, so that nodes that store the
-/// same snapshot at the same time do not touch each other's. It counts once its description is
-/// there, which is written after the object was read back.
+/// same snapshot at the same time do not touch each other's. It is listed, with a description of
+/// the snapshot, after it was read back.
 #[derive(Debug)]
 pub(crate) struct Snapshots {
     pub(crate) context: Context,
@@ -38,22 +35,18 @@ pub(crate) struct Snapshots {
 impl Snapshots {
     /// See [`ha_core::ChangeTransport::put_snapshot`].
     pub(crate) async fn put(&self, meta: &SnapshotMeta, body: ByteStream) -> Result<()> {
-        let store = self.find_or_create().await?;
-        if self.described(&store).await?.iter().any(|(_, stored)| stored == meta) {
+        let objects = self.find_or_create().await?;
+        if objects.list().await?.iter().any(|object| described(object).as_ref() == Some(meta)) {
             return Ok(());
         }
-        let name = self.upload_name(meta);
-        let stored = self.upload(&store, &name, body).await;
-        match self.check(stored, &store, meta).await {
-            Ok(()) => self.describe(&store, name, meta).await?,
-            Err(error) => {
-                // What is left without a description is not a snapshot and harms nobody.
-                let _ = store.delete(&name).await;
-                return Err(error);
-            }
+        let object = objects.named(self.upload_name(meta));
+        if let Err(error) = self.store(&objects, object.clone(), meta, body).await {
+            // What is left is not listed, and swept later.
+            let _ = objects.remove(&object).await;
+            return Err(error);
         }
         // The snapshot is stored, whatever becomes of the remains of others.
-        if let Err(error) = self.sweep(&store).await {
+        if let Err(error) = self.sweep(&objects).await {
             tracing::debug!("remains of broken uploads were not swept: {error}");
         }
         Ok(())
@@ -61,46 +54,36 @@ impl Snapshots {
 
     /// See [`ha_core::ChangeTransport::snapshots`].
     pub(crate) async fn list(&self) -> Result<Vec<SnapshotMeta>> {
-        let Some(store) = self.find().await? else { return Ok(Vec::new()) };
-        let objects = self.described(&store).await?;
-        let mut snapshots: Vec<_> = objects.into_iter().map(|(_, meta)| meta).collect();
+        let Some(objects) = self.find().await? else { return Ok(Vec::new()) };
+        let mut snapshots: Vec<_> = objects.list().await?.iter().filter_map(described).collect();
         snapshots.sort_by_key(|meta| (std::cmp::Reverse(meta.seq), meta.digest));
         snapshots.dedup();
         Ok(snapshots)
     }
 
-    /// See [`ha_core::ChangeTransport::get_snapshot`]. The store compares the digest at the
-    /// end; a body that differs ends with an error.
+    /// See [`ha_core::ChangeTransport::get_snapshot`]. The digest is compared at the end; a
+    /// body that differs ends with an error.
     pub(crate) async fn get(&self, meta: &SnapshotMeta) -> Result<ByteStream> {
         let missing = || self.failed("there is no such snapshot");
-        let store = self.find().await?.ok_or_else(missing)?;
-        let objects = self.described(&store).await?;
-        let found = objects.into_iter().find(|(_, stored)| stored.digest == meta.digest);
-        let (name, _) = found.ok_or_else(missing)?;
-        let object = store.get(name).await.map_err(|error| self.failed(error))?;
-        Ok(self.pieces(object))
+        let objects = self.find().await?.ok_or_else(missing)?;
+        let mut same = self.same(&objects, meta).await?;
+        Ok(objects.body(same.pop().ok_or_else(missing)?))
     }
 
     /// Forgets a snapshot; no error if there is none.
     pub(crate) async fn remove(&self, meta: &SnapshotMeta) -> Result<()> {
-        let Some(store) = self.find().await? else { return Ok(()) };
-        for (name, stored) in self.described(&store).await? {
-            if stored.digest == meta.digest {
-                store.delete(name).await.map_err(|error| self.failed(error))?;
-            }
+        let Some(objects) = self.find().await? else { return Ok(()) };
+        for object in self.same(&objects, meta).await? {
+            objects.remove(&object).await?;
         }
         Ok(())
     }
 
-    /// The objects that count, by name.
-    async fn described(&self, store: &ObjectStore) -> Result<Vec<(String, SnapshotMeta)>> {
-        let described = |info: ObjectInfo| described(&info).map(|meta| (info.name, meta));
-        Ok(self.objects(store).await?.into_iter().filter_map(described).collect())
-    }
-
-    async fn objects(&self, store: &ObjectStore) -> Result<Vec<ObjectInfo>> {
-        let objects = store.list().await.map_err(|error| self.failed(error))?;
-        objects.try_collect().await.map_err(|error| self.failed(error))
+    /// The objects that are the snapshot.
+    async fn same(&self, objects: &Objects, meta: &SnapshotMeta) -> Result<Vec<ObjectInfo>> {
+        let mut found = objects.list().await?;
+        found.retain(|object| described(object).is_some_and(|it| it.digest == meta.digest));
+        Ok(found)
     }
 
     /// A name that no other upload has.
@@ -110,87 +93,70 @@ impl Snapshots {
         format!("{}.{upload}", hex::encode(meta.digest))
     }
 
-    async fn upload(
+    async fn store(
         &self,
-        store: &ObjectStore,
-        name: &str,
+        objects: &Objects,
+        object: ObjectInfo,
+        meta: &SnapshotMeta,
         body: ByteStream,
-    ) -> Result<ObjectInfo> {
-        let meta = ObjectMetadata {
-            name: name.to_owned(),
-            chunk_size: Some(CHUNK),
-            ..ObjectMetadata::default()
-        };
-        let mut reader = StreamReader::new(body.map_err(std::io::Error::other));
-        store.put(meta, &mut reader).await.map_err(|error| self.failed(error))
+    ) -> Result<()> {
+        let object = objects.upload(&self.context, object, body).await?;
+        let described = self.check(objects, object, meta).await?;
+        objects.describe(&self.context, &described).await
     }
 
-    /// Whether the object is what the description says, in the store too.
+    /// The object with its description, if it is what the snapshot says, in the store too.
     async fn check(
         &self,
-        stored: Result<ObjectInfo>,
-        store: &ObjectStore,
+        objects: &Objects,
+        mut object: ObjectInfo,
         meta: &SnapshotMeta,
-    ) -> Result<()> {
-        let info = stored?;
+    ) -> Result<ObjectInfo> {
         let digest = format!("SHA-256={}", URL_SAFE.encode(meta.digest));
-        if info.digest != Some(digest) || info.size as u64 != meta.bytes {
+        if object.digest.as_ref() != Some(&digest) || object.size as u64 != meta.bytes {
             return Err(differs());
         }
-        let object = store.get(&info.name).await.map_err(|error| self.failed(error))?;
-        let read = self.pieces(object).try_fold(0, async |sum, piece| Ok(sum + piece.len() as u64));
-        if read.await? == meta.bytes { Ok(()) } else { Err(differs()) }
-    }
-
-    async fn describe(&self, store: &ObjectStore, name: String, meta: &SnapshotMeta) -> Result<()> {
+        let body = objects.clone().body(object.clone());
+        body.try_for_each(|_| std::future::ready(Ok(()))).await?;
         let text = serde_json::to_string(&Description::from(meta)).map_err(|e| self.failed(e))?;
-        let update = UpdateMetadata {
-            name: name.clone(),
-            description: Some(text),
-            ..UpdateMetadata::default()
-        };
-        let updated = store.update_metadata(name, update).await;
-        updated.map(drop).map_err(|error| self.failed(error))
+        object.description = Some(text);
+        Ok(object)
     }
 
-    /// The object piece by piece; a piece that does not come in time is an error.
-    fn pieces(&self, object: Object) -> ByteStream {
-        let (timeout, bucket) = (self.timeout, self.bucket.clone());
-        let read = move |mut object: Object| {
-            let bucket = bucket.clone();
-            async move {
-                let mut piece = BytesMut::with_capacity(CHUNK);
-                match tokio::time::timeout(timeout, object.read_buf(&mut piece)).await {
-                    Ok(Ok(0)) => Ok(None),
-                    Ok(Ok(_)) => Ok(Some((piece.freeze(), object))),
-                    Ok(Err(error)) => Err(Error::transport(bucket, error)),
-                    Err(_) => Err(Error::transport(bucket, "a snapshot is incomplete")),
-                }
-            }
-        };
-        stream::try_unfold(object, read)
-            .try_filter(|piece: &Bytes| std::future::ready(!piece.is_empty()))
-            .boxed()
-    }
-
-    async fn find(&self) -> Result<Option<ObjectStore>> {
-        match self.context.get_object_store(&self.bucket).await {
-            Ok(store) => Ok(Some(store)),
+    async fn find(&self) -> Result<Option<Objects>> {
+        match self.context.get_stream(format!("OBJ_{}", self.bucket)).await {
+            Ok(stream) => Ok(Some(self.objects(stream))),
             Err(error) if is_missing(&error) => Ok(None),
             Err(error) => Err(self.failed(error)),
         }
     }
 
-    async fn find_or_create(&self) -> Result<ObjectStore> {
-        if let Some(store) = self.find().await? {
-            return Ok(store);
+    async fn find_or_create(&self) -> Result<Objects> {
+        if let Some(objects) = self.find().await? {
+            return Ok(objects);
         }
-        let config = Config {
-            bucket: self.bucket.clone(),
+        let created = self.context.create_stream(self.config()).await;
+        let name = created.map_err(|error| self.failed(error))?.cached_info().config.name.clone();
+        let stream = self.context.get_stream(name).await.map_err(|error| self.failed(error))?;
+        Ok(self.objects(stream))
+    }
+
+    fn objects(&self, stream: Stream) -> Objects {
+        Objects { stream, bucket: self.bucket.clone(), timeout: self.timeout }
+    }
+
+    /// A bucket (ADR-20), without direct gets: a replica that lags would answer them, and what
+    /// was stored a moment ago would not be there.
+    fn config(&self) -> Config {
+        Config {
+            name: format!("OBJ_{}", self.bucket),
+            subjects: ["C", "M"].map(|kind| format!("$O.{}.{kind}.>", self.bucket)).into(),
+            discard: DiscardPolicy::New,
+            allow_rollup: true,
+            allow_direct: false,
             num_replicas: self.replicas,
             ..Config::default()
-        };
-        self.context.create_object_store(config).await.map_err(|error| self.failed(error))
+        }
     }
 
     fn failed(&self, reason: impl ToString) -> Error {
@@ -230,11 +196,10 @@ fn described(info: &ObjectInfo) -> Option<SnapshotMeta> {
     })
 }
 
-fn is_missing(error: &(dyn std::error::Error + 'static)) -> bool {
-    let told = error.source().and_then(|source| source.downcast_ref::<GetStreamError>());
+fn is_missing(error: &GetStreamError) -> bool {
     matches!(
-        told.map(GetStreamError::kind),
-        Some(GetStreamErrorKind::JetStream(told)) if told.error_code() == ErrorCode::STREAM_NOT_FOUND
+        error.kind(),
+        GetStreamErrorKind::JetStream(told) if told.error_code() == ErrorCode::STREAM_NOT_FOUND
     )
 }
 

@@ -78,7 +78,8 @@ impl Stream {
         let last = Seq(info.state.last_sequence);
         let first =
             if info.state.messages == 0 { last.next() } else { Seq(info.state.first_sequence) };
-        Ok(Bounds { lineage: Lineage::of_stream(&self.name, created), first, last })
+        let lineage = Lineage::of_stream(&self.name, created);
+        Ok(Bounds { lineage, first, last, bytes: info.state.bytes })
     }
 
     /// See [`ha_core::ChangeTransport::read`]. Asks the leader: replicas may lag.

@@ -33,6 +33,8 @@ pub struct JetStream {
     snapshots: Snapshots,
     created: bool,
     synced: bool,
+    /// Of the stream, when it was opened.
+    replicas: usize,
     closed: watch::Sender<bool>,
 }
 
@@ -93,6 +95,7 @@ impl JetStream {
             },
             created: opened.created,
             synced: options.synced,
+            replicas: opened.config.num_replicas,
             closed,
         })
     }
@@ -148,6 +151,7 @@ impl ChangeTransport for JetStream {
             snapshots: true,
             trim: true,
             readable: true,
+            exact_bounds: self.replicas == 1,
         }
     }
 

@@ -60,6 +60,7 @@ impl ChangeTransport for Local {
             snapshots: false,
             trim: false,
             readable: false,
+            exact_bounds: true,
         }
     }
 
@@ -100,7 +101,7 @@ impl ChangeTransport for Local {
 
     async fn bounds(&self) -> Result<Bounds> {
         let last = self.last()?;
-        Ok(Bounds { lineage: self.lineage, first: last.next(), last })
+        Ok(Bounds { lineage: self.lineage, first: last.next(), last, bytes: 0 })
     }
 
     async fn trim(&self, _before: Seq) -> Result<()> {

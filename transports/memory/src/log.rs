@@ -29,14 +29,16 @@ pub struct MemoryOptions {
     pub max_parts: u32,
     /// What the transports say about power losses.
     pub synced: bool,
+    /// What the transports say about their bounds.
+    pub exact_bounds: bool,
 }
 
 impl Default for MemoryOptions {
-    /// A name of its own, parts of up to 1 MiB, 1000 of them, not synced.
+    /// A name of its own, parts of up to 1 MiB, 1000 of them, not synced, with exact bounds.
     fn default() -> Self {
         static LOGS: AtomicU64 = AtomicU64::new(0);
         let name = format!("memory-{}", LOGS.fetch_add(1, Ordering::Relaxed));
-        Self { name, max_part_bytes: 1 << 20, max_parts: 1000, synced: false }
+        Self { name, max_part_bytes: 1 << 20, max_parts: 1000, synced: false, exact_bounds: true }
     }
 }
 
@@ -161,6 +163,8 @@ pub(crate) struct State {
     created: i128,
     first: Seq,
     entries: VecDeque<Bytes>,
+    /// All entries together.
+    bytes: u64,
     attempts: HashMap<AttemptId, Appended>,
     delayed: Vec<Draft>,
     pub(crate) faults: VecDeque<Fault>,
@@ -175,6 +179,7 @@ impl State {
             created: 0,
             first: Seq(1),
             entries: VecDeque::new(),
+            bytes: 0,
             attempts: HashMap::new(),
             delayed: Vec::new(),
             faults: VecDeque::new(),
@@ -188,12 +193,14 @@ impl State {
         self.lineage = Lineage::of_stream(name, self.created);
         self.first = Seq(1);
         self.entries.clear();
+        self.bytes = 0;
         self.attempts.clear();
     }
 
     fn truncate(&mut self, last: Seq) {
         let kept = (last.0 + 1).saturating_sub(self.first.0);
-        self.entries.truncate(usize::try_from(kept).unwrap_or(usize::MAX));
+        let kept = usize::try_from(kept).unwrap_or(usize::MAX).min(self.entries.len());
+        self.bytes -= self.entries.drain(kept..).map(|lost| lost.len() as u64).sum::<u64>();
         self.first = self.first.min(last.next());
         self.attempts.retain(|_, appended| appended.last <= last);
     }
@@ -207,7 +214,8 @@ impl State {
     }
 
     pub(crate) fn bounds(&self) -> Bounds {
-        Bounds { lineage: self.lineage, first: self.first, last: self.last() }
+        let (first, last, bytes) = (self.first, self.last(), self.bytes);
+        Bounds { lineage: self.lineage, first, last, bytes }
     }
 
     /// Stores a draft. As in JetStream with one replica the condition is looked at before the
@@ -220,6 +228,7 @@ impl State {
         if let Some(appended) = self.attempts.get(&draft.attempt) {
             return Ok(*appended);
         }
+        self.bytes += draft.parts.iter().map(|part| part.len() as u64).sum::<u64>();
         self.entries.extend(draft.parts.iter().cloned());
         let appended = Appended { first: last.next(), last: self.last() };
         self.attempts.insert(draft.attempt, appended);
@@ -242,7 +251,8 @@ impl State {
     pub(crate) fn trim(&mut self, before: Seq) {
         let before = before.min(self.last().next());
         while self.first < before {
-            self.entries.pop_front();
+            let forgotten = self.entries.pop_front();
+            self.bytes -= forgotten.map_or(0, |payload| payload.len() as u64);
             self.first = self.first.next();
         }
     }

@@ -83,6 +83,7 @@ impl ChangeTransport for Memory {
             snapshots: true,
             trim: true,
             readable: true,
+            exact_bounds: self.log.options.exact_bounds,
         }
     }
 

@@ -1,9 +1,11 @@
+use std::borrow::Borrow;
 use std::ops::Range;
 use std::sync::Arc;
 
 use ha_core::Value;
 
 use crate::encode::Writer;
+use crate::encode::ddl::repeatable;
 use crate::encode::v007::{RowSql, Rules};
 use crate::names::spell;
 use crate::{Change, Form, RowChange, RowOp, Table, exact};
@@ -33,7 +35,8 @@ impl<'a> Encoder<'a> {
         self.json.raw(if self.is_empty() { "{" } else { ",{" });
         match change {
             Change::Row(row) => self.row(row),
-            Change::Sql(sql) => self.sql(sql, &[]),
+            Change::Sql(sql) if self.v007.is_some() => self.sql::<Value>(&repeatable(sql), &[]),
+            Change::Sql(sql) => self.sql::<Value>(sql, &[]),
             Change::SqlWith(sql, args) => self.sql(sql, args),
         }
         self.json.raw("}");
@@ -90,12 +93,7 @@ impl<'a> Encoder<'a> {
     }
 
     fn row_as_sql(&mut self, sql: &RowSql<'_>, row: &'a RowChange) {
-        self.json.raw("\"operation\":\"SQL\",\"sql\":");
-        self.json.string(&sql.text);
-        if !sql.args.is_empty() {
-            self.name("sql_args");
-            self.json.list(&sql.args, |json, arg| exact::write(json, arg));
-        }
+        self.sql(&sql.text, &sql.args);
         self.name("row");
         self.json.raw("{");
         self.plain_row(row);
@@ -103,14 +101,14 @@ impl<'a> Encoder<'a> {
     }
 
     /// The SQL under the names of both readers: v0.0.7's, and that of the versions after it.
-    fn sql(&mut self, sql: &str, args: &[Value]) {
+    fn sql<V: Borrow<Value>>(&mut self, sql: &str, args: &[V]) {
         self.json.raw("\"operation\":\"SQL\"");
         for (sql_name, args_name) in [("sql", "sql_args"), ("command", "args")] {
             self.name(sql_name);
             self.json.string(sql);
             if !args.is_empty() {
                 self.name(args_name);
-                self.json.list(args, exact::write);
+                self.json.list(args, |json, arg| exact::write(json, arg.borrow()));
             }
         }
     }

@@ -1,4 +1,5 @@
 mod change;
+mod ddl;
 mod json;
 mod meta;
 mod parts;

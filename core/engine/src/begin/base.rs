@@ -42,7 +42,7 @@ pub(super) async fn make(
     let position = Position { lineage: bounds.lineage, seq: at, hash: hash.extend(at, &payload) };
     tracing::info!(database = %options.path.display(), bytes, "the database is the base of the log");
     let record = Record { position, transactions: 0 };
-    Ok(Start { record, end: at, has_state: true, stopped: None, entry: Some(payload.into()) })
+    Ok(Start { record, end: at, has_state: true, problem: None, entry: Some(payload.into()) })
 }
 
 /// The file's state without anything of ours, its digest and its size.

@@ -15,6 +15,8 @@ impl Machine {
         match self.phase.clone() {
             // It comes again with the next try.
             Phase::Waiting(Waiting { reason: WaitReason::Stuck(_), .. }) => Vec::new(),
+            // It stands on a state that is given up.
+            Phase::Reseeding(_) => Vec::new(),
             _ if stored.seq > next && !planted(Bug::GapIgnored) => vec![Action::Resubscribe(next)],
             Phase::Appending(attempt) | Phase::Settling(Settling { attempt, open: true, .. }) => {
                 if attempt.payload == stored.payload {

@@ -105,9 +105,11 @@ impl Machine {
             | Phase::Settling(Settling { attempt: Attempt { id, .. }, .. }) => {
                 Fate::Applying(self.name(*id))
             }
-            Phase::Idle | Phase::Blocked(_) | Phase::Waiting(_) | Phase::Stopped(_) => {
-                return Vec::new();
-            }
+            Phase::Idle
+            | Phase::Blocked(_)
+            | Phase::Reseeding(_)
+            | Phase::Waiting(_)
+            | Phase::Stopped(_) => return Vec::new(),
         };
         self.phase = Phase::Idle;
         let mut actions = self.roll_back(fate);

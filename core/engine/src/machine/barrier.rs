@@ -55,6 +55,13 @@ impl Reads {
         self.due.push((seq, std::mem::take(&mut self.riding)));
     }
 
+    /// Nothing that is on its way serves anybody: the state is about to become another one.
+    pub(super) fn forget(&mut self) {
+        self.riding = 0;
+        self.sent = None;
+        self.due.clear();
+    }
+
     pub(super) fn barrier_is_out(&self) -> bool {
         self.sent.is_some()
     }
@@ -147,7 +154,7 @@ impl Machine {
         let useful = match &self.phase {
             Phase::Idle | Phase::Blocked(_) | Phase::Settling(_) => true,
             Phase::Waiting(Waiting { reason, .. }) => matches!(reason, WaitReason::Behind),
-            Phase::Appending(_) | Phase::Stopped(_) => false,
+            Phase::Appending(_) | Phase::Reseeding(_) | Phase::Stopped(_) => false,
         };
         useful && self.reads.unserved() && !self.reads.barrier_is_out()
     }

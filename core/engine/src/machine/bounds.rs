@@ -2,11 +2,17 @@
 
 use ha_core::{Bounds, Seq};
 
-use super::{Action, Blocked, Machine, Phase, Position, Waiting};
+use super::{Action, Blocked, Machine, Phase, Position, Reseed, Waiting};
 
 impl Machine {
     /// Compares the log with the position, after a reconnect or when the end was asked for.
     pub(super) fn bounds(&mut self, bounds: Bounds) -> Vec<Action> {
+        if self.is_reseeding() {
+            return Vec::new();
+        }
+        if let Some(reseed) = Reseed::across_gap(&self.position, &bounds) {
+            return self.reseed(reseed);
+        }
         if self.position.seq == Seq::ZERO {
             self.position.lineage = bounds.lineage;
             self.ground.lineage = bounds.lineage;

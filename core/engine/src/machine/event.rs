@@ -6,7 +6,7 @@ use ha_core::{
     AppendError, Appended, AttemptId, AttemptName, Bounds, Draft, Error, RunningHash, Seq, Stored,
 };
 
-use super::Position;
+use super::{NoSeed, Position, Reseed, Target};
 
 /// What happened.
 #[derive(Debug, Clone)]
@@ -44,8 +44,19 @@ pub enum Event {
         /// The hash after it.
         hash: RunningHash,
     },
-    /// A base was restored.
+    /// The database is to become another state, whatever the node is doing.
+    Reseed(Reseed),
+    /// So many bytes of the snapshot of [`Action::Fetch`] have arrived.
+    Fetching {
+        /// Those that have arrived.
+        done: u64,
+        /// All.
+        total: u64,
+    },
+    /// The snapshot of [`Action::Fetch`] was restored; the database stands there.
     Adopted(Position),
+    /// Nothing was restored.
+    NoSeed(NoSeed),
     /// The commit that [`Action::Commit`] asked for failed on this node.
     CommitFailed {
         /// The entry, which the log has.
@@ -121,7 +132,8 @@ pub enum Action {
     },
     /// Strong reads up to this number may open their snapshots.
     Serve(u64),
-    /// Apply an entry and tell [`Event::Moved`], [`Event::Adopted`] or [`Event::Failed`].
+    /// Apply an entry and tell [`Event::Moved`], [`Event::Stuck`] or [`Event::Failed`]; for
+    /// [`How::Base`] only tell [`Event::Reseed`].
     Apply {
         /// Its place.
         seq: Seq,
@@ -132,6 +144,9 @@ pub enum Action {
         /// What it means.
         how: How,
     },
+    /// Follow the log no longer, find the state that the database is to become, restore it, and
+    /// tell [`Event::Adopted`] or [`Event::NoSeed`]. Nothing is open.
+    Fetch(Target),
     /// Subscribe anew from here.
     Resubscribe(Seq),
     /// Say so; the node takes no writes and applies nothing any more.

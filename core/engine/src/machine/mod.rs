@@ -11,6 +11,7 @@ mod blocked;
 mod bounds;
 mod event;
 mod phase;
+mod reseed;
 mod settle;
 
 use std::time::Duration;
@@ -20,6 +21,7 @@ use ha_core::{AttemptId, Error, Lineage, RunningHash, Seq, Stored};
 
 pub use bounds::compare;
 pub use event::{Action, Event, Fate, Folded, How};
+pub use reseed::{NoSeed, Reseed, Target};
 
 use barrier::Reads;
 use phase::{Attempt, Blocked, Phase, Settling, WaitReason, Waiting};
@@ -157,6 +159,12 @@ impl Machine {
             Event::ReadBack { seq, result } => self.read_back(seq, result),
             Event::Delivered(stored) => self.delivered(stored),
             Event::Moved { seq, hash } => self.moved(seq, hash),
+            Event::Reseed(reseed) => self.reseed(reseed),
+            Event::Fetching { done, total } => {
+                self.fetching(done, total);
+                Vec::new()
+            }
+            Event::NoSeed(why) => self.no_seed(why),
             Event::Adopted(position) => self.adopted(position),
             Event::CommitFailed { stored, reason } => self.commit_failed(stored, &reason),
             Event::Bounds(bounds) => self.bounds(bounds),
@@ -176,12 +184,6 @@ impl Machine {
         self.serve()
     }
 
-    fn adopted(&mut self, position: Position) -> Vec<Action> {
-        self.stand_at(position);
-        self.go_on();
-        self.serve()
-    }
-
     /// After the position moved: what was waited for may have come.
     fn go_on(&mut self) {
         match &self.phase {
@@ -192,6 +194,7 @@ impl Machine {
             | Phase::Appending(_)
             | Phase::Blocked(_)
             | Phase::Settling(_)
+            | Phase::Reseeding(_)
             | Phase::Waiting(_) => self.phase = Phase::Idle,
         }
     }
@@ -236,6 +239,7 @@ impl Machine {
             Phase::Appending(_) => Vec::new(),
             Phase::Blocked(blocked) => self.blocked_tick(&blocked),
             Phase::Settling(settling) => self.settling_tick(settling),
+            Phase::Reseeding(reseeding) => self.reseeding_tick(reseeding),
             Phase::Waiting(waiting) if waiting.retry_at <= self.now => self.waited(&waiting),
             Phase::Waiting(_) => Vec::new(),
         }
@@ -266,7 +270,7 @@ impl Machine {
                 Some(Fate::Failed(Error::OutcomeUnknown(self.name(attempt.id))))
             }
             Phase::Blocked(_) => Some(Fate::Again),
-            Phase::Idle | Phase::Settling(_) | Phase::Waiting(_) => None,
+            Phase::Idle | Phase::Settling(_) | Phase::Reseeding(_) | Phase::Waiting(_) => None,
         };
         self.phase = Phase::Stopped(reason.clone());
         self.next = None;

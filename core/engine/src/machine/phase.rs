@@ -6,6 +6,7 @@ use bytes::Bytes;
 use ha_core::{AttemptId, Error, Seq};
 
 use super::Machine;
+use super::reseed::Reseeding;
 
 #[derive(Debug, Clone)]
 pub(super) enum Phase {
@@ -20,6 +21,8 @@ pub(super) enum Phase {
     Settling(Settling),
     /// Writes wait: for entries that others appended, or for the log to be reachable.
     Waiting(Waiting),
+    /// The database becomes another state; until then nothing is applied.
+    Reseeding(Reseeding),
     /// For good.
     Stopped(String),
 }
@@ -78,6 +81,7 @@ impl Machine {
                 "the log does not answer, and the outcome of an earlier write is open".to_owned(),
             ),
             Phase::Stopped(reason) => Error::NotReady(reason.clone()),
+            Phase::Reseeding(reseeding) => Error::NotReady(reseeding.text()),
             Phase::Waiting(Waiting { reason: WaitReason::Stuck(reason), .. }) => {
                 Error::NotReady(reason.clone())
             }
@@ -97,6 +101,7 @@ impl Machine {
             | Phase::Stopped(_)
             | Phase::Waiting(Waiting { reason: WaitReason::Behind, .. }) => None,
             Phase::Settling(_) => Some("the outcome of a write is being settled".to_owned()),
+            Phase::Reseeding(reseeding) => Some(reseeding.text()),
             Phase::Waiting(Waiting {
                 reason: WaitReason::Offline(reason) | WaitReason::Stuck(reason),
                 ..
@@ -119,6 +124,7 @@ impl Machine {
                 Some(retry_at.map_or(attempt.deadline, |at| at.min(attempt.deadline)))
             }
             Phase::Settling(settling) => settling.retry_at,
+            Phase::Reseeding(reseeding) => reseeding.retry_at,
             Phase::Waiting(waiting) => Some(waiting.retry_at),
         }
     }

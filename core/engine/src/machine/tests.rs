@@ -3,6 +3,7 @@
 mod appending;
 mod blocked;
 mod folding;
+mod reseeding;
 mod settling;
 mod simulation;
 mod strong;
@@ -86,7 +87,7 @@ fn read_back(seq: u64, payload: Option<&Bytes>) -> Event {
 }
 
 fn bounds(first: u64, last: u64) -> Event {
-    Event::Bounds(Bounds { lineage: LINEAGE, first: Seq(first), last: Seq(last) })
+    Event::Bounds(Bounds { lineage: LINEAGE, first: Seq(first), last: Seq(last), bytes: 0 })
 }
 
 fn moved(machine: &Machine, payload: &Bytes) -> Event {

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::Surroundings;
 use super::script::Script;
-use crate::host::blocking;
+use crate::host::{self, blocking};
 use crate::readers::{Lent, Read, surely_writes};
 use crate::writer::{Command, Job, Lease, LeaseId, Message, Ran, ReadOf, Step};
 
@@ -248,7 +248,7 @@ impl Transaction {
         let Some(script) = self.script.whole() else { return Err(self.lose(Error::Conflict)) };
         node.serving().await?;
         let (granted, answer) = oneshot::channel();
-        let id = rand::random();
+        let id = host::chance();
         let hold = Hold { id, inbox: node.inbox.clone(), idle_since: Instant::now() };
         let deadline = Instant::now();
         node.send(Message::Lease(Lease { id, script, command, deadline, granted }))?;

@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use ha_core::Seq;
+use ha_core::{Seq, SnapshotMeta};
+use sha2::{Digest, Sha256};
 use tokio::time::sleep;
 
 use super::executor::WORLD;
@@ -11,6 +12,7 @@ use super::fault::{FAULTS, Fault};
 use super::nodes::{File, restart};
 use super::op::millis;
 use super::{World, world};
+use crate::machine::Position;
 
 /// Lets things go wrong until the faults are over.
 pub(super) async fn rage() {
@@ -51,10 +53,6 @@ fn strike(world: &Rc<World>, fault: Fault) {
 fn happens(world: &Rc<World>, fault: Fault, index: usize) -> bool {
     let slot = &world.slots[index];
     let Some(run) = slot.node() else { return false };
-    let loses = [Fault::PowerLoss, Fault::OldFile, Fault::OthersFile, Fault::NoFile];
-    if loses.contains(&fault) && !others_have_enough(world, index) {
-        return false;
-    }
     match fault {
         Fault::Partition => cut_off(world, index),
         Fault::Reconnect => world.slots.iter().for_each(|slot| slot.interrupt()),
@@ -84,7 +82,8 @@ fn happens(world: &Rc<World>, fault: Fault, index: usize) -> bool {
             slot.give(File::Removed);
         }
         Fault::Pause => pause(world, run.owner),
-        Fault::Trim => return trim(world),
+        Fault::Trim => return trim(world, index),
+        Fault::BadSnapshot => return store_snapshot(world, index, true).is_some(),
         Fault::Stray => return stray(world),
         Fault::Garbage => push(world, Bytes::from_static(b"no entry")),
         _ => return false,
@@ -113,25 +112,34 @@ fn pause(world: &Rc<World>, owner: u64) {
     });
 }
 
-/// Whether another node can give a file that goes on with the log.
-fn others_have_enough(world: &World, index: usize) -> bool {
-    let first = world.log.borrow().bounds().first;
-    let others = world.slots.iter().enumerate().filter(|(other, _)| *other != index);
-    first == Seq(1)
-        || others
-            .filter(|(_, slot)| slot.node().is_some())
-            .any(|(_, slot)| slot.seen.get().is_some_and(|token| token.seq.next() >= first))
+/// Stores a snapshot and forgets entries that are in it.
+fn trim(world: &World, index: usize) -> bool {
+    let Some(at) = store_snapshot(world, index, false) else { return false };
+    let mut log = world.log.borrow_mut();
+    let before = at.0 + 1 - World::draw(3).min(at.0);
+    log.trim(Seq(before));
+    true
 }
 
-/// Forgets entries that every running node has.
-fn trim(world: &Rc<World>) -> bool {
-    let positions = world.slots.iter().map(|slot| slot.seen.get().map(|token| token.seq));
-    let Some(least) = positions.min().flatten() else { return false };
-    if least <= Seq(1) {
-        return false;
+/// Stores a snapshot of a node's database; where that stands, if it has anything.
+fn store_snapshot(world: &World, index: usize, damaged: bool) -> Option<Seq> {
+    let slot = &world.slots[index];
+    slot.seen.get().filter(|token| token.seq > Seq::ZERO)?;
+    let (mut body, record) = slot.image().pack(&slot.path().with_extension("snapshot"));
+    let Position { lineage, seq, hash } = record.position;
+    if damaged {
+        let place = World::draw(body.len() as u64) as usize;
+        body[place] ^= 0x55;
     }
-    world.log.borrow_mut().trim(least);
-    true
+    let bytes = body.len() as u64;
+    let mut digest: [u8; 32] = Sha256::digest(&body).into();
+    if damaged && World::draw(2) == 0 {
+        // It was damaged after it was described.
+        digest[0] ^= 1;
+    }
+    let meta = SnapshotMeta { digest, bytes, lineage, seq, hash };
+    world.log.borrow_mut().keep(meta, body.into());
+    Some(seq)
 }
 
 /// Stores an entry once more, on another state than the one it was made on.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use ha_core::{Error, ReadLevel, Reply, Seq, Token, Value};
+use ha_core::{Error, ReadLevel, Reply, Token, Value};
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
@@ -60,9 +60,8 @@ pub(super) fn observe(owner: Owner) {
 /// Whether a node may stand still for this reason.
 pub(super) fn may_stop(index: usize, reason: &str) {
     let world = world();
-    let first = world.log.borrow().bounds().first;
-    let trimmed = first > Seq(1) && reason.contains("begins at");
-    assert!(trimmed, "node {index} stands still: {reason}");
+    world.note("stood still", index as u64, 0);
+    panic!("node {index} stands still: {reason}");
 }
 
 /// A write was acknowledged.

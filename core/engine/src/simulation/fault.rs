@@ -52,8 +52,12 @@ pub(super) enum Fault {
     NoFile,
     /// A node stands still for a while.
     Pause,
-    /// The log forgets entries that all nodes have.
+    /// The log forgets entries that are in a snapshot.
     Trim,
+    /// The newest snapshot is damaged.
+    BadSnapshot,
+    /// The log tells an end that it had before.
+    Behind,
     /// A client goes away in the middle of a call.
     Cancel,
     /// A client thinks for longer than it may.
@@ -61,7 +65,7 @@ pub(super) enum Fault {
 }
 
 /// All kinds.
-pub(super) const FAULTS: [Fault; 24] = [
+pub(super) const FAULTS: [Fault; 26] = [
     Fault::AckLost,
     Fault::AckLate,
     Fault::RequestLost,
@@ -84,6 +88,8 @@ pub(super) const FAULTS: [Fault; 24] = [
     Fault::NoFile,
     Fault::Pause,
     Fault::Trim,
+    Fault::BadSnapshot,
+    Fault::Behind,
     Fault::Cancel,
     Fault::Idle,
 ];

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use ha_changes::{Change, Entry, Keyed, Kind, RowOp};
 use ha_core::{
     AppendError, Appended, AttemptId, Bounds, Draft, Error, Lineage, Result, RunningHash, Seq,
-    Stored, Value,
+    SnapshotMeta, Stored, Value,
 };
 
 use super::Genesis;
@@ -20,6 +20,8 @@ pub(super) struct Log {
     /// The entries and what stands after them, from sequence 0 on.
     chain: Vec<Rc<Point>>,
     attempts: HashMap<AttemptId, Appended>,
+    /// The newest last.
+    snapshots: Vec<(SnapshotMeta, Bytes)>,
     /// Every point that ever was, by sequence.
     points: HashMap<(Lineage, Seq), Vec<Rc<Point>>>,
 }
@@ -53,14 +55,20 @@ impl Log {
             ops: Vec::new(),
         });
         let points = HashMap::from([((lineage, Seq::ZERO), vec![Rc::clone(&start)])]);
-        let mut log =
-            Self { lineage, first: Seq(1), chain: vec![start], attempts: HashMap::new(), points };
+        let mut log = Self {
+            lineage,
+            first: Seq(1),
+            chain: vec![start],
+            attempts: HashMap::new(),
+            snapshots: Vec::new(),
+            points,
+        };
         genesis.iter().flat_map(|genesis| &genesis.entries).for_each(|one| log.push(one.clone()));
         log
     }
 
     pub(super) fn bounds(&self) -> Bounds {
-        Bounds { lineage: self.lineage, first: self.first, last: self.last() }
+        Bounds { lineage: self.lineage, first: self.first, last: self.last(), bytes: 0 }
     }
 
     pub(super) fn last(&self) -> Seq {
@@ -149,6 +157,22 @@ impl Log {
         }
         let point = self.chain.get(seq.0 as usize);
         Ok(point.map(|point| Stored { seq, payload: point.payload.clone() }))
+    }
+
+    /// Stores a snapshot.
+    pub(super) fn keep(&mut self, meta: SnapshotMeta, body: Bytes) {
+        self.snapshots.push((meta, body));
+    }
+
+    /// The stored snapshots, the newest first.
+    pub(super) fn snapshots(&self) -> Vec<SnapshotMeta> {
+        self.snapshots.iter().rev().map(|(meta, _)| meta.clone()).collect()
+    }
+
+    /// The body of a snapshot.
+    pub(super) fn snapshot(&self, digest: [u8; 32]) -> Option<Bytes> {
+        let found = self.snapshots.iter().find(|(meta, _)| meta.digest == digest);
+        found.map(|(_, body)| body.clone())
     }
 
     /// Forgets the entries before.

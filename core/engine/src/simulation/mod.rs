@@ -55,6 +55,8 @@ struct World {
     floor: Cell<u64>,
     /// The longest time between two calls of a client, in milliseconds.
     pause: u64,
+    /// The log tells its bounds as they are.
+    exact_bounds: bool,
     owners: Cell<Owner>,
     started: Instant,
     trace: RefCell<Vec<Event>>,
@@ -73,7 +75,7 @@ const PATHS: [&str; 9] = [
     "was reconnected",
     "gave up",
     "repeated",
-    "stood still",
+    "fetched a snapshot",
     "was refused",
 ];
 
@@ -255,6 +257,7 @@ impl World {
         let slots = (0..nodes).map(slot).collect();
         let faults = if genesis.is_some() { Faults::draw(&dice) } else { Faults::none() };
         let setup = Op { spec: Spec::Mark, keyed: false, told: Vec::new() };
+        let exact_bounds = genesis.is_none() || dice.below(2) == 0;
         let pause = [10, 60, 200][dice.below(3) as usize];
         Self {
             dice,
@@ -265,6 +268,7 @@ impl World {
             faults,
             floor: Cell::new(0),
             pause,
+            exact_bounds,
             owners: Cell::new(WORLD),
             started: Instant::now(),
             trace: RefCell::default(),

@@ -91,16 +91,17 @@ impl Store {
     }
 
     /// Makes the database what the file `snapshot` is, standing at `record`, all at once. The
-    /// file is written to.
+    /// file is written to. An empty one stands for an empty database.
     pub(crate) fn restore(
         &mut self,
         snapshot: &Path,
         record: Record,
-        payload: &[u8],
+        payload: Option<&[u8]>,
     ) -> Result<()> {
         let source = Connection::open(snapshot).map_err(error)?;
+        self.page_size().and_then(|size| set_page_size(&source, size)).map_err(error)?;
         record::create(&source).map_err(error)?;
-        record::write(&source, &record, Some(payload)).map_err(error)?;
+        record::write(&source, &record, payload).map_err(error)?;
         Backup::new(&source, &mut self.apply).and_then(|backup| backup.step(-1)).map_err(
             |failure| {
                 let path = self.path.display();
@@ -108,7 +109,12 @@ impl Store {
             },
         )?;
         self.record = record;
+        self.kept_bytes = record::prune(&self.apply).map_err(error)?;
         self.schema_changed()
+    }
+
+    fn page_size(&self) -> rusqlite::Result<u32> {
+        self.apply.pragma_query_value(None, "page_size", |row| row.get(0))
     }
 
     fn move_to(&mut self, record: Record, payload: Option<&[u8]>) -> Result<()> {
@@ -151,6 +157,11 @@ impl Store {
             }
         }
     }
+}
+
+/// Without effect on a database that has pages.
+fn set_page_size(conn: &Connection, size: u32) -> rusqlite::Result<()> {
+    conn.pragma_update(None, "page_size", size)
 }
 
 /// How many client transactions an entry holds.

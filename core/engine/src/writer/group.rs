@@ -48,9 +48,11 @@ impl Writer {
         }
     }
 
-    /// Offers an executed group to the log; one that ships nothing is answered at once.
+    /// Offers an executed group to the log. One that ships nothing is confirmed by it too: what
+    /// was not found, or was in the way, may be so on this node only, because it lags.
     pub(super) fn offer(&mut self, execution: Execution, mut jobs: Vec<Job>) {
-        if execution.shipped.is_empty() && !jobs.iter().any(|job| job.strong) {
+        let needs_log = self.is_replicated && jobs.iter().any(Job::depends_on_state);
+        if execution.shipped.is_empty() && !needs_log {
             let rolled_back = self.store.roll_back();
             let token = self.token();
             for mut job in jobs {

@@ -33,8 +33,6 @@ pub(crate) struct Job {
     pub(crate) request: Option<Request>,
     /// It was executed before, in this entry.
     pub(crate) done_at: Option<Seq>,
-    /// What it sees must be confirmed by the log, even if it changes nothing.
-    pub(crate) strong: bool,
 }
 
 /// A part of a transaction that was or is to be executed.
@@ -117,7 +115,6 @@ impl Job {
             n: 0,
             request: None,
             done_at: None,
-            strong: false,
         }
     }
 
@@ -127,8 +124,18 @@ impl Job {
         interrupt: Interrupt,
         reply: oneshot::Sender<Result<Reply>>,
     ) -> Self {
-        let (request, strong) = (Request::of(&batch), batch.reads.strong);
-        Self { request, strong, ..Self::new(vec![Step::new(batch)], interrupt, reply) }
+        let request = Request::of(&batch);
+        Self { request, ..Self::new(vec![Step::new(batch)], interrupt, reply) }
+    }
+
+    /// Whether what the client is told might be something else on a newer state.
+    pub(crate) fn depends_on_state(&self) -> bool {
+        match &self.outcome {
+            // What a key was answered with stands in the log.
+            Some(Ok(_)) => self.done_at.is_none(),
+            Some(Err(Error::Sql { .. })) | None => true,
+            Some(Err(_)) => false,
+        }
     }
 
     /// Tells the client an error.

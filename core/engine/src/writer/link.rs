@@ -11,8 +11,10 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Message;
+use super::reseed::Progress;
 use crate::host;
-use crate::machine::Event;
+use crate::machine::{Event, Target};
+use crate::snapshots::{self, Room};
 
 /// Entries that may wait for the writer thread.
 const AHEAD: usize = 256;
@@ -38,8 +40,23 @@ pub(crate) struct Link {
     transport: Arc<dyn ChangeTransport>,
     runtime: Handle,
     inbox: Sender<Message>,
-    subscription: Option<AbortHandle>,
+    subscription: Option<Subscription>,
     verification: Option<AbortHandle>,
+    fetching: Option<AbortHandle>,
+}
+
+/// What is followed now; its entries are nobody's once it is closed.
+#[derive(Debug)]
+struct Subscription {
+    task: AbortHandle,
+    permits: Arc<Semaphore>,
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.permits.close();
+        self.task.abort();
+    }
 }
 
 impl Link {
@@ -48,15 +65,11 @@ impl Link {
         runtime: Handle,
         inbox: Sender<Message>,
     ) -> Self {
-        Self { transport, runtime, inbox, subscription: None, verification: None }
+        Self { transport, runtime, inbox, subscription: None, verification: None, fetching: None }
     }
 
     pub(crate) fn transport(&self) -> &Arc<dyn ChangeTransport> {
         &self.transport
-    }
-
-    pub(crate) fn runtime(&self) -> &Handle {
-        &self.runtime
     }
 
     pub(crate) fn append(&self, draft: Draft) {
@@ -100,13 +113,29 @@ impl Link {
         });
     }
 
-    /// Follows the log from `from` on, instead of what was followed before.
+    /// Follows the log from `from` on, instead of what was followed before. Of that nothing
+    /// counts any more, see [`News::is_stale`].
     pub(crate) fn subscribe(&mut self, from: Seq) {
-        if let Some(former) = self.subscription.take() {
+        self.subscription = None;
+        let (transport, inbox) = self.ends();
+        let permits = Arc::new(Semaphore::new(AHEAD));
+        let task = host::spawn(&self.runtime, follow(transport, inbox, Arc::clone(&permits), from));
+        self.subscription = Some(Subscription { task, permits });
+    }
+
+    /// Follows the log no longer, and fetches what the database is to become.
+    pub(crate) fn fetch(&mut self, target: Target, room: Room) {
+        self.subscription = None;
+        let (transport, inbox) = self.ends();
+        let fetching = host::spawn(&self.runtime, async move {
+            let mut progress = Progress::new(inbox.clone());
+            let mut note = |done, total| progress.note(done, total);
+            let found = snapshots::fetch(&transport, target, &room, &mut note).await;
+            let _ = inbox.send(Message::Fetched(found));
+        });
+        if let Some(former) = self.fetching.replace(fetching) {
             former.abort();
         }
-        let (transport, inbox) = self.ends();
-        self.subscription = Some(host::spawn(&self.runtime, follow(transport, inbox, from)));
     }
 
     fn ends(&self) -> (Arc<dyn ChangeTransport>, Sender<Message>) {
@@ -114,9 +143,16 @@ impl Link {
     }
 }
 
+impl News {
+    /// Whether it is of a subscription that was given up.
+    pub(crate) fn is_stale(&self) -> bool {
+        matches!(self, Self::Entry(_, permit) if permit.semaphore().is_closed())
+    }
+}
+
 impl Drop for Link {
     fn drop(&mut self) {
-        for task in self.subscription.take().into_iter().chain(self.verification.take()) {
+        for task in self.verification.take().into_iter().chain(self.fetching.take()) {
             task.abort();
         }
     }
@@ -138,8 +174,12 @@ async fn read_surely(
     }
 }
 
-async fn follow(transport: Arc<dyn ChangeTransport>, inbox: Sender<Message>, from: Seq) {
-    let permits = Arc::new(Semaphore::new(AHEAD));
+async fn follow(
+    transport: Arc<dyn ChangeTransport>,
+    inbox: Sender<Message>,
+    permits: Arc<Semaphore>,
+    from: Seq,
+) {
     let mut next = from;
     loop {
         let news = match pass_on(&transport, &inbox, &permits, &mut next).await {

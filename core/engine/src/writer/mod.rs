@@ -6,6 +6,7 @@ mod job;
 mod lease;
 mod link;
 mod perform;
+mod reseed;
 mod stages;
 #[cfg(test)]
 mod stepped;
@@ -24,8 +25,9 @@ use ha_sqlite::OpenOptions;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::machine::{Event, Identity, Machine};
+use crate::machine::{Event, Identity, Machine, NoSeed, Reseed};
 use crate::shared::Shared;
+use crate::snapshots::{Room, Seed};
 use crate::store::{Record, Store};
 
 use group::Group;
@@ -63,6 +65,8 @@ pub(crate) enum Message {
     /// What the log has at a place that this node has applied; `None` if it no longer
     /// stores so old entries.
     Verified(Seq, Option<Option<Stored>>),
+    /// What the database is to become.
+    Fetched(Result<Seed, NoSeed>),
     /// Finish what was accepted and end.
     Stop,
 }
@@ -82,12 +86,15 @@ pub(crate) struct Writer {
     link: Link,
     inbox: Receiver<Message>,
     shared: Arc<Shared>,
+    room: Room,
     identity: Identity,
     idle_timeout: Duration,
     /// Within this the log must have taken a write.
     patience: Duration,
     max_entry: usize,
     compat_v007: bool,
+    /// Other nodes may have written what this one has not applied.
+    is_replicated: bool,
     queue: VecDeque<Work>,
     /// The group that is executed and not decided.
     open: Option<Group>,
@@ -119,6 +126,7 @@ pub(crate) struct Setup {
     pub(crate) link: Link,
     pub(crate) inbox: Receiver<Message>,
     pub(crate) shared: Arc<Shared>,
+    pub(crate) room: Room,
     pub(crate) identity: Identity,
     pub(crate) idle_timeout: Duration,
     pub(crate) patience: Duration,
@@ -126,8 +134,17 @@ pub(crate) struct Setup {
     pub(crate) compat_v007: bool,
     /// Where the log ended at the start.
     pub(crate) end: Seq,
-    /// The node stands still from the start, for this reason.
-    pub(crate) stopped: Option<String>,
+    /// What is wrong with the file and the log, if something is.
+    pub(crate) problem: Option<Problem>,
+}
+
+/// Why a node cannot simply go on from its file.
+#[derive(Debug, Clone)]
+pub(crate) enum Problem {
+    /// It stands still, for this reason.
+    Stop(String),
+    /// Its database becomes another state first.
+    Reseed(Reseed),
 }
 
 impl Writer {
@@ -148,11 +165,13 @@ impl Writer {
             link: setup.link,
             inbox: setup.inbox,
             shared: setup.shared,
+            room: setup.room,
             identity: setup.identity,
             idle_timeout: setup.idle_timeout,
             patience: setup.patience,
             max_entry: capabilities.max_part_bytes,
             compat_v007: setup.compat_v007,
+            is_replicated: capabilities.replicated,
             queue: VecDeque::new(),
             open: None,
             lease: None,
@@ -169,8 +188,9 @@ impl Writer {
             started: Instant::now(),
             stopping: false,
         };
-        match setup.stopped {
-            Some(reason) => writer.tell(Event::Failed(reason)),
+        match setup.problem {
+            Some(Problem::Stop(reason)) => writer.tell(Event::Failed(reason)),
+            Some(Problem::Reseed(reseed)) => writer.tell(Event::Reseed(reseed)),
             None => writer.link.subscribe(record.position.seq.next()),
         }
         writer.publish();
@@ -241,8 +261,10 @@ impl Writer {
 
     fn take(&mut self, message: Message) {
         match message {
+            Message::News(news) if news.is_stale() => {}
             Message::Event(_)
             | Message::Bounds { .. }
+            | Message::Fetched(_)
             | Message::News(News::Entry(..) | News::Reconnected(_) | News::Truncated(_))
                 if self.verifying || self.lease.is_some() && !self.says_nothing(&message) =>
             {
@@ -284,12 +306,9 @@ impl Writer {
                 self.tell(Event::Unreachable(error.to_string()));
             }
             Message::News(News::Unreachable(reason)) => self.shared.reachable(Some(reason)),
-            Message::News(News::Truncated(error)) => {
-                self.tell(Event::Failed(format!(
-                    "{error}; start from a newer copy of the database (GET / of a node that is ready)"
-                )));
-            }
+            Message::News(News::Truncated(error)) => self.truncated(&error),
             Message::Verified(seq, found) => self.verified(seq, found),
+            Message::Fetched(found) => self.fetched(found),
             Message::Stop => self.stopping = true,
         }
     }

@@ -1,17 +1,12 @@
 //! Doing what the machine says.
 
 use bytes::Bytes;
-use futures::TryStreamExt;
-use ha_changes::BaseSnapshot;
-use ha_core::{Error, Result, RunningHash, Seq, Stored};
-use sha2::{Digest, Sha256};
-use tokio::io::AsyncWriteExt;
+use ha_core::{Error, RunningHash, Seq, Stored};
 use tokio::time::Instant;
 
 use super::touched::Touches;
 use super::{Work, Writer};
-use crate::host;
-use crate::machine::{Action, Event, Fate, Folded, How, Position};
+use crate::machine::{Action, Event, Fate, Folded, How, Position, Reseed};
 use crate::planted::{Bug, planted};
 use crate::store::{self, Record, Verdict, transactions};
 
@@ -24,6 +19,7 @@ impl Writer {
             Action::Verify(seq) => self.verify(seq),
             Action::AskBounds => self.ask_bounds(),
             Action::Resubscribe(from) => self.link.subscribe(from),
+            Action::Fetch(target) => self.fetch(target),
             Action::Commit { folded, seq, hash, payload } => {
                 return Some(self.commit(&folded, seq, hash, payload));
             }
@@ -117,7 +113,10 @@ impl Writer {
                 self.store.apply(&entry, record(transactions(&entry)), payload)
             }
             How::Nothing(reason) => self.store.skip(record(0), payload, reason),
-            How::Base(base) => return self.adopt(seq, payload, base),
+            How::Base(base) => {
+                let entry = Stored { seq, payload: payload.clone() };
+                return Event::Reseed(Reseed::base(lineage, base, entry));
+            }
         };
         match outcome {
             Ok(verdict) => {
@@ -142,53 +141,5 @@ impl Writer {
             return Event::Stuck(format!("entry {seq} cannot be applied now: {error}"));
         }
         Event::Failed(format!("entry {seq} cannot be applied: {error}"))
-    }
-
-    fn adopt(&mut self, seq: Seq, payload: &Bytes, base: BaseSnapshot) -> Event {
-        let lineage = self.machine.position().lineage;
-        let hash = base.hash.extend(seq, payload);
-        let position = Position { lineage, seq, hash };
-        let record = Record { position, transactions: 0 };
-        tracing::info!(%seq, bytes = base.bytes, "restoring the log's base");
-        self.touched.note(Touches::everything(), seq);
-        let restored =
-            self.fetch(&base).and_then(|file| self.store.restore(file.path(), record, payload));
-        match restored {
-            Ok(()) => {
-                self.applied();
-                Event::Adopted(position)
-            }
-            Err(error) => Event::Stuck(format!("the log's base cannot be restored: {error}")),
-        }
-    }
-
-    /// The base's snapshot in a file of its own, checked against its digest.
-    fn fetch(&self, base: &BaseSnapshot) -> Result<tempfile::NamedTempFile> {
-        let transport = self.link.transport();
-        host::block_on(self.link.runtime(), async {
-            let snapshots = transport.snapshots().await?;
-            let meta =
-                snapshots.iter().find(|meta| meta.digest == base.digest).ok_or_else(|| {
-                    Error::Corrupt(format!("snapshot {} is not stored", hex::encode(base.digest)))
-                })?;
-            let file = tempfile::NamedTempFile::new()
-                .map_err(|error| Error::io("create a temporary file", &error))?;
-            let mut body = transport.get_snapshot(meta).await?;
-            let mut out = tokio::fs::File::from_std(
-                file.reopen().map_err(|error| Error::io("open a temporary file", &error))?,
-            );
-            let mut digest = Sha256::new();
-            while let Some(chunk) = body.try_next().await? {
-                digest.update(&chunk);
-                out.write_all(&chunk)
-                    .await
-                    .map_err(|error| Error::io("write a temporary file", &error))?;
-            }
-            out.flush().await.map_err(|error| Error::io("write a temporary file", &error))?;
-            if digest.finalize()[..] != base.digest {
-                return Err(Error::Corrupt("the snapshot is not the one the log names".to_owned()));
-            }
-            Ok(file)
-        })
     }
 }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use ha_core::{Bounds, Result, Seq, Stored};
+use ha_core::{Bounds, Error, Result, Seq, Stored};
 use tokio::time::Instant;
 
 use super::{Message, News, Writer};
-use crate::machine::Event;
+use crate::machine::{Event, Reseed};
 
 /// How often a node that hears nothing asks whether the log is still there.
 pub(super) const PROBE: Duration = Duration::from_secs(2);
@@ -53,10 +53,26 @@ impl Writer {
     pub(super) fn verified(&mut self, seq: Seq, found: Option<Option<Stored>>) {
         self.verifying = false;
         self.shared.reachable(None);
-        if let Err(reason) = self.compare(seq, found) {
+        if self.machine.is_reseeding() {
+            // The state that was compared is given up.
+        } else if let Err(reason) = self.compare(seq, found) {
             self.tell(Event::Failed(reason));
         }
         self.take_held();
+    }
+
+    /// The log no longer has what the subscription was to give next.
+    pub(super) fn truncated(&mut self, error: &Error) {
+        let next = self.machine.position().seq.next();
+        match error {
+            // It lagged behind what this node has appended itself.
+            Error::Truncated { first, .. } if *first <= next => self.link.subscribe(next),
+            _ => {
+                let advice =
+                    "Start from a newer copy of the database (GET / of a node that is ready)";
+                self.tell(Event::Reseed(Reseed::newest(error.to_string(), advice)));
+            }
+        }
     }
 
     /// Takes the messages that were held, if nothing holds them any longer.

@@ -100,6 +100,14 @@ impl Running {
         .await;
     }
 
+    /// How many of the kept entries change something.
+    pub(crate) async fn changing_entries(&self) -> Value {
+        self.value(
+            "SELECT count(*) FROM _ha_entries WHERE CAST(payload AS TEXT) LIKE '%\"operation\"%'",
+        )
+        .await
+    }
+
     /// Everything that SQL can see of the database, our own tables left out.
     pub(crate) async fn dump(&self) -> Vec<String> {
         let mut dump = Vec::new();

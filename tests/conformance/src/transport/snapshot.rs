@@ -107,3 +107,21 @@ pub async fn a_removed_snapshot_is_gone(fixture: &impl TransportFixture) {
     assert_eq!(node.snapshots().await.expect("list"), [new, old.clone()]);
     assert_eq!(fetch(&*peer, &old).await, old_body);
 }
+
+/// What one node has stored is there for every other at once, whichever replica it asks.
+pub async fn a_stored_snapshot_is_there_for_everybody(fixture: &impl TransportFixture) {
+    let (guard, node) = fixture.open().await;
+    needs!(node, snapshots);
+    let peers = [fixture.join(&guard).await, fixture.join(&guard).await];
+    let rounds = (1..=12).map(async |seq| {
+        let body = noise(1_500_000, seq);
+        let meta = describe(&*node, seq, &body).await;
+        node.put_snapshot(meta.clone(), chunks(&body)).await.expect("put");
+        for peer in &peers {
+            assert!(peer.snapshots().await.expect("list").contains(&meta));
+            assert_eq!(fetch(&**peer, &meta).await, body);
+        }
+        node.remove_snapshot(&meta).await.expect("remove");
+    });
+    stream::iter(rounds).buffer_unordered(4).collect::<()>().await;
+}

@@ -33,7 +33,9 @@ pub async fn bounds_tell_the_extent(fixture: &impl TransportFixture) {
     for seq in 1..=5 {
         put(&*node, "entry").await;
         let bounds = node.bounds().await.expect("bounds");
-        assert_eq!(bounds, Bounds { first: Seq(1), last: Seq(seq), ..empty });
+        assert!(bounds.bytes >= 5 * seq, "{bounds:?}");
+        let bytes = bounds.bytes;
+        assert_eq!(bounds, Bounds { first: Seq(1), last: Seq(seq), bytes, ..empty });
     }
 }
 
@@ -55,10 +57,14 @@ pub async fn trimming_keeps_the_end(fixture: &impl TransportFixture) {
     let (_guard, node) = fixture.open().await;
     needs!(node, trim);
     let last = put_numbers(&*node, 5).await;
+    let mut stored = node.bounds().await.expect("bounds").bytes;
     for (before, first) in [(0, 1), (1, 1), (3, 3), (2, 3), (6, 6), (100, 6)] {
         node.trim(Seq(before)).await.expect("trim");
         let bounds = node.bounds().await.expect("bounds");
         assert_eq!((bounds.first, bounds.last), (Seq(first), last), "trimmed before {before}");
+        assert!(bounds.bytes <= stored, "what is trimmed takes no space");
+        assert_eq!(bounds.bytes == 0, first == 6, "{bounds:?}");
+        stored = bounds.bytes;
     }
     let appended = node.append(crate::probe::draft(Some(last), "next")).await.expect("append");
     assert_eq!(appended.last, last.next());

@@ -134,10 +134,11 @@ fn nothing_is_executed_before_the_end_that_the_log_had_at_the_start() {
 }
 
 #[test]
-fn another_log_and_a_lost_beginning_stop_the_node() {
-    let other = Bounds { lineage: Lineage([8; 8]), first: Seq(1), last: Seq(9) };
+fn another_log_stops_the_node_and_a_lost_beginning_has_it_re_seeded() {
+    let other = Bounds { lineage: Lineage([8; 8]), first: Seq(1), last: Seq(9), bytes: 0 };
     assert!(stops(&idle().on(Duration::ZERO, Event::Bounds(other))).is_some());
-    assert!(stops(&idle().on(Duration::ZERO, bounds(5, 9))).is_some());
+    let actions = idle().on(Duration::ZERO, bounds(5, 9));
+    assert!(matches!(actions[..], [Action::Fetch(_)]), "{actions:?}");
     assert!(idle().on(Duration::ZERO, bounds(4, 9)).is_empty());
 }
 
@@ -154,7 +155,10 @@ fn a_node_without_entries_follows_a_log_that_is_made_again() {
     let start = Position { lineage: LINEAGE, seq: Seq::ZERO, hash: RunningHash::default() };
     let mut machine = machine(1, start);
     let lineage = Lineage([8; 8]);
-    machine.on(Duration::ZERO, Event::Bounds(Bounds { lineage, first: Seq(1), last: Seq(0) }));
+    machine.on(
+        Duration::ZERO,
+        Event::Bounds(Bounds { lineage, first: Seq(1), last: Seq(0), bytes: 0 }),
+    );
     assert_eq!(machine.position().lineage, lineage);
     let actions = deliver(&mut machine, &of_another(Position { lineage, ..start }));
     assert!(matches!(how(&actions), Some(How::Ours(_))), "{actions:?}");

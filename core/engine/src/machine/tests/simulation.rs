@@ -253,6 +253,7 @@ impl World {
             Action::Rollback(fate) => self.roll_back(at, &fate),
             Action::Apply { seq, hash, how, .. } => return Some(self.apply(at, seq, hash, &how)),
             Action::Resubscribe(from) => self.nodes[at].next_delivery = from.0,
+            Action::Fetch(target) => panic!("node {at} misses nothing, and fetches {target:?}"),
             Action::Stop(reason) => panic!("node {at} stopped: {reason}"),
         }
         None

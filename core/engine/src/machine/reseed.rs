@@ -1,0 +1,187 @@
+//! Becoming another state of the log: a snapshot's, and then what stands after it.
+
+use std::time::Duration;
+
+use ha_changes::BaseSnapshot;
+use ha_core::{Bounds, Lineage, Seq, Stored};
+
+use super::phase::{Attempt, Phase, Settling, WaitReason};
+use super::{Action, Fate, Machine, Position};
+
+/// The pause after the first try that failed; each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// Why the database becomes another state, and which.
+#[derive(Debug, Clone)]
+pub struct Reseed {
+    /// For people: what is wrong with the state there is.
+    pub reason: String,
+    /// What they have to do if there is nothing to restore.
+    pub advice: String,
+    /// What it becomes.
+    pub target: Target,
+}
+
+/// The state that a database is to become.
+#[derive(Debug, Clone)]
+pub enum Target {
+    /// The newest snapshot of the log as it is now; an empty database if there is none and the
+    /// log has all its entries.
+    Newest,
+    /// What an entry of the log says that the log begins with.
+    Base {
+        /// The log.
+        lineage: Lineage,
+        /// What the entry names.
+        snapshot: BaseSnapshot,
+        /// The entry, at which the database stands then.
+        entry: Stored,
+    },
+}
+
+/// Why nothing was restored.
+#[derive(Debug, Clone)]
+pub enum NoSeed {
+    /// It is to be tried again.
+    Failed(String),
+    /// Nothing is stored that could be restored.
+    Nothing(String),
+}
+
+/// The database is to become another state, and is fetching it.
+#[derive(Debug, Clone)]
+pub(super) struct Reseeding {
+    pub(super) reseed: Reseed,
+    tries: u32,
+    /// When it is tried again; `None` while it is tried.
+    pub(super) retry_at: Option<Duration>,
+    /// How far it is, in words.
+    pub(super) progress: String,
+}
+
+impl Reseed {
+    /// Becoming the newest state that is stored. `advice` is for the case that there is none.
+    pub fn newest(reason: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { reason: reason.into(), advice: advice.into(), target: Target::Newest }
+    }
+
+    /// Bridging what is gone from the log between the position and its beginning, if that is so.
+    #[must_use]
+    pub fn across_gap(position: &Position, bounds: &Bounds) -> Option<Self> {
+        let same_log = bounds.lineage == position.lineage || position.seq == Seq::ZERO;
+        if !same_log || bounds.first <= position.seq.next() || bounds.last < position.seq {
+            return None;
+        }
+        let first = bounds.first;
+        let (reason, copy) = if position.seq == Seq::ZERO {
+            let reason = "what is before is gone: an empty database cannot follow it".to_owned();
+            (reason, "a copy of the database")
+        } else {
+            let at = position.seq;
+            let reason = format!("this database is at {at}: the entries between are gone");
+            (reason, "a newer copy of the database")
+        };
+        Some(Self::newest(
+            format!("the stream begins at {first}, and {reason}"),
+            format!("Start from {copy} (GET / of a node that is ready)"),
+        ))
+    }
+
+    /// Restoring what the base entry `entry` of the log `lineage` names.
+    #[must_use]
+    pub fn base(lineage: Lineage, snapshot: BaseSnapshot, entry: Stored) -> Self {
+        Self {
+            reason: format!("the log begins with a database at entry {}", entry.seq),
+            advice: "Start from a copy of the database (GET / of a node that is ready)".to_owned(),
+            target: Target::Base { lineage, snapshot, entry },
+        }
+    }
+}
+
+impl Machine {
+    /// Whether the database is about to become another state. Nothing of the log is applied
+    /// until it has.
+    #[must_use]
+    pub fn is_reseeding(&self) -> bool {
+        matches!(self.phase, Phase::Reseeding(_))
+    }
+
+    /// Gives up what is open, and has the new state fetched. Writes that may be in the log are
+    /// "unknown" to their clients.
+    pub(super) fn reseed(&mut self, reseed: Reseed) -> Vec<Action> {
+        let fate = match &self.phase {
+            Phase::Stopped(_) | Phase::Reseeding(_) => return Vec::new(),
+            Phase::Appending(Attempt { id, .. })
+            | Phase::Settling(Settling { attempt: Attempt { id, .. }, open: true, .. }) => {
+                Some(Fate::Unknown(self.name(*id)))
+            }
+            Phase::Blocked(_) => Some(Fate::Again),
+            Phase::Idle | Phase::Settling(_) | Phase::Waiting(_) => None,
+        };
+        tracing::warn!(position = %self.ground.seq, reason = reseed.reason, "restoring another state");
+        self.reads.forget();
+        self.next = None;
+        self.stand_at(self.ground);
+        let target = reseed.target.clone();
+        let progress = "looking for it".to_owned();
+        self.phase = Phase::Reseeding(Reseeding { reseed, tries: 0, retry_at: None, progress });
+        fate.map(Action::Rollback).into_iter().chain([Action::Fetch(target)]).collect()
+    }
+
+    pub(super) fn fetching(&mut self, done: u64, total: u64) {
+        const MB: u64 = 1_000_000;
+        if let Phase::Reseeding(reseeding) = &mut self.phase {
+            reseeding.progress = format!("{} of {} MB", done / MB, total.div_ceil(MB));
+        }
+    }
+
+    pub(super) fn no_seed(&mut self, why: NoSeed) -> Vec<Action> {
+        let Phase::Reseeding(reseeding) = &mut self.phase else { return Vec::new() };
+        match why {
+            NoSeed::Failed(reason) => {
+                let pause = FIRST_PAUSE.saturating_mul(1 << reseeding.tries.min(6));
+                tracing::warn!(reason, "no snapshot was restored; trying again");
+                reseeding.tries += 1;
+                reseeding.retry_at = Some(self.now + pause.min(LONGEST_PAUSE));
+                reseeding.progress = format!("{reason}; trying again");
+                Vec::new()
+            }
+            NoSeed::Nothing(found) => {
+                let Reseed { reason, advice, .. } = &reseeding.reseed;
+                let reason = format!("{reason}. {found}. {advice}");
+                self.stop(reason)
+            }
+        }
+    }
+
+    /// The database stands there. If it was re-seeded, the log is followed from there on, and
+    /// nothing is executed before its end is reached.
+    pub(super) fn adopted(&mut self, position: Position) -> Vec<Action> {
+        let reseeded = self.is_reseeding();
+        self.stand_at(position);
+        self.go_on();
+        let mut actions = self.serve();
+        if reseeded {
+            self.wait(None, WaitReason::Behind);
+            actions.extend([Action::Resubscribe(position.seq.next()), Action::AskBounds]);
+        }
+        actions
+    }
+
+    pub(super) fn reseeding_tick(&mut self, reseeding: Reseeding) -> Vec<Action> {
+        if reseeding.retry_at.is_none_or(|at| at > self.now) {
+            return Vec::new();
+        }
+        let target = reseeding.reseed.target.clone();
+        self.phase = Phase::Reseeding(Reseeding { retry_at: None, ..reseeding });
+        vec![Action::Fetch(target)]
+    }
+}
+
+impl Reseeding {
+    /// What others are told.
+    pub(super) fn text(&self) -> String {
+        format!("restoring a snapshot, {}: {}", self.progress, self.reseed.reason)
+    }
+}

@@ -1,0 +1,194 @@
+//! Which snapshot a database can become.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use ha_changes::{BaseSnapshot, Kind, Meta};
+use ha_core::{Bounds, ChangeTransport, Result, RunningHash, Seq, SnapshotMeta, Stored};
+
+/// How many entries after a snapshot are looked at for one that tells what it was made on.
+const LOOK: u64 = 64;
+
+/// What the log says of a snapshot.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Fit {
+    /// A later entry was made on exactly this state.
+    Proven,
+    /// Nothing is after it that would tell.
+    Unproven,
+    /// A later entry was made on another state.
+    Contradicted(Seq),
+    /// It is what this entry says that the log begins with.
+    Base(BaseSnapshot, Stored),
+}
+
+/// The snapshots from which the log can be followed without a gap, the newest first.
+pub(super) fn candidates(
+    snapshots: Vec<SnapshotMeta>,
+    bounds: &Bounds,
+    at_least: Seq,
+) -> Vec<SnapshotMeta> {
+    let follows = |meta: &SnapshotMeta| {
+        meta.lineage == bounds.lineage
+            && meta.seq.next() >= bounds.first
+            && meta.seq <= bounds.last
+            && meta.seq >= at_least
+    };
+    let mut fitting: Vec<_> = snapshots.into_iter().filter(follows).collect();
+    fitting.sort_by_key(|meta| std::cmp::Reverse(meta.seq));
+    fitting
+}
+
+/// Compares a snapshot with the entries after it.
+pub(super) async fn fit(
+    transport: &Arc<dyn ChangeTransport>,
+    meta: &SnapshotMeta,
+    bounds: &Bounds,
+) -> Result<Fit> {
+    let mut chain = Chain::new(meta);
+    let mut next = meta.seq.next();
+    while next <= bounds.last && next.0 <= meta.seq.0 + LOOK {
+        let Some(stored) = transport.read(next).await? else { break };
+        if let Some(fit) = chain.see(meta, &stored) {
+            return Ok(fit);
+        }
+        next = next.next();
+    }
+    Ok(Fit::Unproven)
+}
+
+/// The running hashes from a snapshot's position on.
+struct Chain {
+    first: Seq,
+    hashes: VecDeque<RunningHash>,
+}
+
+impl Chain {
+    fn new(meta: &SnapshotMeta) -> Self {
+        Self { first: meta.seq, hashes: VecDeque::from([meta.hash]) }
+    }
+
+    /// Takes the next entry; what it says, if it says something.
+    fn see(&mut self, snapshot: &SnapshotMeta, stored: &Stored) -> Option<Fit> {
+        let meta = ha_changes::decode_part(&stored.payload).ok();
+        let said = meta.and_then(|part| self.judge(snapshot, part.meta()?, stored));
+        let last = self.hashes.back().copied().unwrap_or_default();
+        self.hashes.push_back(last.extend(stored.seq, &stored.payload));
+        said
+    }
+
+    fn judge(&self, snapshot: &SnapshotMeta, meta: &Meta, stored: &Stored) -> Option<Fit> {
+        if let Kind::Base(base) = meta.kind {
+            let is_it = base.digest == snapshot.digest;
+            // Whatever is before a base, the state becomes the base's.
+            return Some(if is_it { Fit::Base(base, stored.clone()) } else { Fit::Unproven });
+        }
+        let index = usize::try_from(meta.base.seq.0.checked_sub(self.first.0)?).ok()?;
+        let hash = self.hashes.get(index).filter(|_| meta.base.lineage == snapshot.lineage)?;
+        let fits = *hash == meta.base.hash;
+        Some(if fits { Fit::Proven } else { Fit::Contradicted(stored.seq) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use ha_changes::{Base, Entry, FORMAT_VERSION};
+    use ha_core::{AppendError, AttemptId, Draft, Lineage};
+    use ha_memory::MemoryLog;
+
+    use super::*;
+
+    const LINEAGE: Lineage = Lineage([7; 8]);
+
+    fn meta(seq: u64) -> SnapshotMeta {
+        let digest = [u8::try_from(seq).unwrap(); 32];
+        SnapshotMeta { digest, bytes: 1, lineage: LINEAGE, seq: Seq(seq), hash: hash() }
+    }
+
+    fn hash() -> RunningHash {
+        RunningHash([3; 32])
+    }
+
+    fn bounds(first: u64, last: u64) -> Bounds {
+        Bounds { lineage: LINEAGE, first: Seq(first), last: Seq(last), bytes: 0 }
+    }
+
+    fn entry(kind: Kind, seq: u64, hash: RunningHash) -> Bytes {
+        let meta = Meta {
+            version: FORMAT_VERSION,
+            id: AttemptId { boot: 1, counter: 1 },
+            part: (1, 1),
+            base: Base { lineage: LINEAGE, seq: Seq(seq), hash },
+            kind,
+            sqlite: None,
+            functions: Vec::new(),
+            modules: Vec::new(),
+        };
+        let entry = Entry {
+            node: "n".to_owned(),
+            process_id: 1,
+            timestamp_ns: 0,
+            meta: Some(meta),
+            changes: Vec::new(),
+        };
+        ha_changes::encode(&entry).unwrap().into()
+    }
+
+    #[test]
+    fn only_what_leaves_no_gap_and_is_of_this_log_is_a_candidate() {
+        let seqs = |first, last, at_least| -> Vec<u64> {
+            let other = SnapshotMeta { lineage: Lineage([8; 8]), ..meta(6) };
+            let all = vec![meta(3), meta(5), other, meta(9)];
+            let found = candidates(all, &bounds(first, last), Seq(at_least));
+            found.into_iter().map(|meta| meta.seq.0).collect()
+        };
+        assert_eq!(seqs(1, 20, 0), [9, 5, 3]);
+        assert_eq!(seqs(6, 20, 0), [9, 5], "entry 6 continues snapshot 5");
+        assert_eq!(seqs(7, 20, 0), [9]);
+        assert_eq!(seqs(1, 8, 0), [5, 3], "of entries that the log has lost");
+        assert_eq!(seqs(1, 20, 5), [9, 5]);
+    }
+
+    /// What a log says of the snapshot at its entry 2.
+    async fn said(after: Vec<Bytes>) -> Fit {
+        let log = MemoryLog::new();
+        let transport: Arc<dyn ChangeTransport> = log.open();
+        let mut payloads = vec![Bytes::from_static(b"a"), Bytes::from_static(b"b")];
+        payloads.extend(after);
+        for (counter, payload) in (0..).zip(payloads) {
+            let attempt = AttemptId { boot: 1, counter };
+            let draft = Draft { expect: None, attempt, parts: vec![payload] };
+            transport.append(draft).await.unwrap_or_else(|error: AppendError| panic!("{error}"));
+        }
+        let bounds = transport.bounds().await.unwrap();
+        fit(&transport, &meta(2), &bounds).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_first_later_entry_of_ours_tells_whether_a_snapshot_fits() {
+        let foreign = Bytes::from_static(b"{\"changes\":[]}");
+        assert_eq!(said(vec![]).await, Fit::Unproven);
+        assert_eq!(said(vec![foreign.clone()]).await, Fit::Unproven);
+        assert_eq!(said(vec![entry(Kind::Noop, 2, hash())]).await, Fit::Proven);
+        let wrong = entry(Kind::Noop, 2, RunningHash([9; 32]));
+        assert_eq!(said(vec![wrong]).await, Fit::Contradicted(Seq(3)));
+        let then = hash().extend(Seq(3), &foreign);
+        assert_eq!(said(vec![foreign.clone(), entry(Kind::Noop, 3, then)]).await, Fit::Proven);
+        // A barrier may have been made on a state before the snapshot's.
+        let early = entry(Kind::Noop, 1, RunningHash([9; 32]));
+        let then = hash().extend(Seq(3), &early);
+        assert_eq!(said(vec![early, entry(Kind::Noop, 3, then)]).await, Fit::Proven);
+    }
+
+    #[tokio::test]
+    async fn a_snapshot_may_be_what_the_log_begins_with() {
+        let digest = meta(2).digest;
+        let base = BaseSnapshot { source: None, digest, bytes: 1, seq: Seq(2), hash: hash() };
+        let payload = entry(Kind::Base(base), 2, hash());
+        let stored = Stored { seq: Seq(3), payload: payload.clone() };
+        assert_eq!(said(vec![payload]).await, Fit::Base(base, stored));
+        let other = BaseSnapshot { digest: [9; 32], ..base };
+        assert_eq!(said(vec![entry(Kind::Base(other), 2, hash())]).await, Fit::Unproven);
+    }
+}
