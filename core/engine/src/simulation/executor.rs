@@ -23,6 +23,9 @@ pub(super) type Owner = u64;
 /// What belongs to no node: the network, the log, clients.
 pub(super) const WORLD: Owner = 0;
 
+/// No schedule has so many turns.
+const ENDLESS: u64 = 500_000;
+
 type Job = Pin<Box<dyn Future<Output = ()>>>;
 
 /// The one thread.
@@ -134,7 +137,10 @@ impl Executor {
             main.await;
             done.set(true);
         });
+        let mut turns = 0;
         while !is_done.get() {
+            turns += 1;
+            assert!(turns < ENDLESS, "it goes on for ever");
             match self.pick() {
                 Some(Pick::Task(task)) => self.poll(task),
                 Some(Pick::Writer(owner)) => drop(self.turn(owner)),

@@ -13,6 +13,9 @@ use ha_core::{
 use super::Genesis;
 use super::state::{MARKS, State};
 
+/// No schedule has so many entries.
+const ENDLESS: u64 = 5_000;
+
 /// The log.
 pub(super) struct Log {
     lineage: Lineage,
@@ -111,6 +114,7 @@ impl Log {
     pub(super) fn push(&mut self, payload: Bytes) {
         let before = Rc::clone(self.end());
         let seq = before.seq.next();
+        assert!(seq.0 < ENDLESS, "the log grows for ever");
         let hash = before.hash.extend(seq, &payload);
         let (states, ops) = self.fold(&before, &payload);
         let point = Rc::new(Point { seq, payload, hash, states, ops });
