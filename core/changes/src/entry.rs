@@ -99,6 +99,8 @@ pub struct BaseSnapshot {
     pub seq: Seq,
     /// The running hash there: the seed of the chain.
     pub hash: RunningHash,
+    /// Where in another log the database stood that this one goes on from.
+    pub from: Option<Base>,
 }
 
 impl Meta {

@@ -10,13 +10,14 @@ use bytes::Bytes;
 use ha_changes::Kind;
 use ha_core::{Bounds, ChangeTransport, Error, Lineage, Result, Seq};
 use ha_sqlite::{OpenOptions, Role, error};
-use rusqlite::Connection;
 
+use crate::heal::{Attempts, Healer, Healing};
 use crate::host;
-use crate::machine::{Identity, Position, Reseed, compare};
+use crate::machine::{Identity, Position, Reseed};
 use crate::options::NodeOptions;
 use crate::store::{self, Record};
 use crate::writer::Problem;
+use base::Source;
 use file::{Looked, look};
 
 pub(crate) use file::lock;
@@ -50,16 +51,11 @@ pub(crate) async fn begin(
         Looked::Nothing => empty(&bounds),
         Looked::Position(record) if !readable => resume(record, &bounds),
         Looked::Foreign(_) if !readable => from_here(bounds.lineage),
-        Looked::Position(record) => match beginning_of(record.position, &bounds, options)? {
-            Beginning::Resume => verified(record, &bounds, options, transport).await?,
-            Beginning::NewBase => base::make(options, identity, transport, &bounds, None).await?,
-            Beginning::Reseed(reseed) => {
-                Start { problem: Some(Problem::Reseed(reseed)), ..resume(record, &bounds) }
-            }
-            Beginning::Stop(reason) => stand_still(record, &bounds, reason),
-        },
+        Looked::Position(record) => {
+            with_position(record, options, identity, transport, &bounds).await?
+        }
         Looked::Foreign(digest) if bounds.last == Seq::ZERO => {
-            base::make(options, identity, transport, &bounds, Some(digest)).await?
+            base::make(options, identity, transport, &bounds, Source::File(digest)).await?
         }
         Looked::Foreign(digest) => accepted(&options.path, digest, &bounds, transport).await?,
     };
@@ -69,81 +65,62 @@ pub(crate) async fn begin(
     Ok(start)
 }
 
-enum Beginning {
-    Resume,
-    NewBase,
-    Reseed(Reseed),
-    Stop(String),
-}
-
-/// What a file with a position and a log mean for each other.
-fn beginning_of(position: Position, bounds: &Bounds, options: &NodeOptions) -> Result<Beginning> {
+/// A file with a position: it goes on there if the log does, or the log can be made to.
+async fn with_position(
+    record: Record,
+    options: &NodeOptions,
+    identity: &Identity,
+    transport: &Arc<dyn ChangeTransport>,
+    bounds: &Bounds,
+) -> Result<Start> {
+    let position = record.position;
     let other_log = bounds.lineage != position.lineage;
-    let stream_is_empty = bounds.last == Seq::ZERO;
-    if position.seq == Seq::ZERO && stream_is_empty {
-        return Ok(Beginning::Resume);
+    if position.seq == Seq::ZERO {
+        return Ok(resume(record, bounds));
     }
-    if stream_is_empty && other_log && (options.own_stream || options.new_lineage) {
+    if other_log && bounds.last == Seq::ZERO && (options.own_stream || options.new_lineage) {
         tracing::warn!(
             database = %options.path.display(),
             position = %position.seq,
             lineage = %position.lineage,
             "the stream is new and empty: this database becomes the base of a new log"
         );
-        return Ok(Beginning::NewBase);
+        return base::make(options, identity, transport, bounds, Source::Log(position)).await;
     }
-    if options.new_lineage {
-        return Err(Error::config(
-            "--new-lineage",
-            format!(
-                "the stream already holds a log (lineage {}, entries {} to {}); a new one begins only on an empty stream",
-                bounds.lineage, bounds.first, bounds.last
-            ),
-        ));
+    let attempts = Attempts { boot: identity.boot, round: 0 };
+    let healer = Healer::new(
+        Arc::clone(transport),
+        options.path.clone(),
+        options.lost.clone(),
+        position,
+        attempts,
+    );
+    match healer.heal().await? {
+        Healing::Adopt { position, payload, end } => {
+            let record = Record { position, transactions: 0 };
+            Ok(Start { entry: Some(payload), end, ..resume(record, bounds) })
+        }
+        _ if options.new_lineage => Err(begun_already(bounds)),
+        Healing::Sound => {
+            Ok(Start { end: transport.bounds().await?.last, ..resume(record, bounds) })
+        }
+        Healing::Reseed(reseed) => {
+            Ok(Start { problem: Some(Problem::Reseed(reseed)), ..resume(record, bounds) })
+        }
+        Healing::Stop(reason) => {
+            Ok(Start { problem: Some(Problem::Misfit(reason)), ..resume(record, bounds) })
+        }
     }
-    if stream_is_empty && other_log {
-        return Ok(Beginning::Stop(format!(
-            "the stream is empty, this database is at {}-{}: if no other node is further, start this \
-             one with --new-lineage to begin a new log from it",
-            position.lineage, position.seq
-        )));
-    }
-    if let Some(reseed) = Reseed::across_gap(&position, bounds) {
-        return Ok(Beginning::Reseed(reseed));
-    }
-    Ok(compare(&position, bounds).err().map_or(Beginning::Resume, Beginning::Stop))
 }
 
-/// Resumes if the log's entry at the position is the one applied here.
-async fn verified(
-    record: Record,
-    bounds: &Bounds,
-    options: &NodeOptions,
-    transport: &Arc<dyn ChangeTransport>,
-) -> Result<Start> {
-    let seq = record.position.seq;
-    if seq == Seq::ZERO || seq < bounds.first {
-        return Ok(resume(record, bounds));
-    }
-    let path = options.path.clone();
-    let kept = blocking(move || {
-        let conn = Connection::open(&path).map_err(error)?;
-        store::entry(&conn, seq).map_err(error)
-    })
-    .await?;
-    let stored = transport.read(seq).await?;
-    match (kept, stored) {
-        (Some(kept), Some(stored)) if kept != stored.payload => Ok(stand_still(
-            record,
-            bounds,
-            format!(
-                "the stream holds another entry at {seq} than the one applied here: it was rewound or \
-                 restored from an old copy, or this database follows another cluster. Start with an \
-                 empty database file to follow the stream"
-            ),
-        )),
-        _ => Ok(resume(record, bounds)),
-    }
+fn begun_already(bounds: &Bounds) -> Error {
+    Error::config(
+        "--new-lineage",
+        format!(
+            "the stream already holds a log (lineage {}, entries {} to {}); a new one begins only on an empty stream",
+            bounds.lineage, bounds.first, bounds.last
+        ),
+    )
 }
 
 /// A file without a position beside a log that has begun is accepted only if it is the very
@@ -165,7 +142,8 @@ async fn accepted(
     let first = transport.read(bounds.first).await?.ok_or_else(refusal)?;
     let entry = ha_changes::decode(&first.payload).map_err(|_| refusal())?;
     let Some(Kind::Base(base)) = entry.meta.map(|meta| meta.kind) else { return Err(refusal()) };
-    if base.source != Some(digest) {
+    let path = path.to_owned();
+    if base.source != Some(digest) && !blocking(move || base::is_made_of(&base, &path)).await? {
         return Err(refusal());
     }
     let hash = base.hash.extend(first.seq, &first.payload);
@@ -205,16 +183,6 @@ fn from_here(lineage: Lineage) -> Start {
     }
 }
 
-fn stand_still(record: Record, bounds: &Bounds, reason: String) -> Start {
-    Start {
-        record,
-        end: bounds.last,
-        has_state: true,
-        problem: Some(Problem::Stop(reason)),
-        entry: None,
-    }
-}
-
 /// Makes the file and our tables if they are missing, and records the position.
 fn prepare(path: &Path, open: &OpenOptions, record: Record, entry: Option<&[u8]>) -> Result<()> {
     let conn = ha_sqlite::open(path, Role::Apply, open).map_err(|failure| {
@@ -225,12 +193,11 @@ fn prepare(path: &Path, open: &OpenOptions, record: Record, entry: Option<&[u8]>
         return Ok(());
     }
     // What it kept of another log decides nothing in this one.
-    conn.execute_batch(
-        "BEGIN IMMEDIATE; DELETE FROM _ha_entries; DELETE FROM _ha_keys; DELETE FROM _ha_skipped",
-    )
-    .and_then(|()| store::write_record(&conn, &record, entry))
-    .and_then(|()| conn.execute_batch("COMMIT"))
-    .map_err(error)
+    conn.execute_batch("BEGIN IMMEDIATE")
+        .and_then(|()| store::forget(&conn))
+        .and_then(|()| store::write_record(&conn, &record, entry))
+        .and_then(|()| conn.execute_batch("COMMIT"))
+        .map_err(error)
 }
 
 async fn blocking<T: Send + 'static>(

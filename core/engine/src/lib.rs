@@ -8,6 +8,7 @@
 pub mod machine;
 
 mod begin;
+mod heal;
 mod host;
 mod node;
 mod options;

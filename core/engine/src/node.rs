@@ -37,6 +37,21 @@ pub struct Node {
 }
 
 impl Node {
+    /// Does the part of [`Self::start`] that changes the log, and does not follow it: a file
+    /// with content becomes its base, and what it lost it gets back. For a log that others
+    /// cannot reach yet, so that nobody goes on without what it lost.
+    ///
+    /// # Errors
+    /// Those of [`Self::start`].
+    pub async fn prepare(
+        options: &NodeOptions,
+        transport: &Arc<dyn ChangeTransport>,
+    ) -> Result<()> {
+        let open = open_options(options, transport);
+        let _lock = lock(options).await?;
+        begin(options, &open, &identity(options), transport).await.map(drop)
+    }
+
     /// Opens the database, compares it with the log, and begins to follow the log. The node
     /// may have to catch up before it is ready, see [`Engine::status`].
     ///
@@ -47,11 +62,9 @@ impl Node {
         options: NodeOptions,
         transport: Arc<dyn ChangeTransport>,
     ) -> Result<Arc<Self>> {
-        let identity =
-            Identity { node: options.name.clone(), process_id: process_id(), boot: host::chance() };
+        let identity = identity(&options);
         let open = open_options(&options, &transport);
-        let path = options.path.clone();
-        let lock = host::blocking(move || begin::lock(&path)).await??;
+        let lock = lock(&options).await?;
         let room = Room::of(&options.path, open.clone(), options.scratch);
         room.sweep();
         let start = begin(&options, &open, &identity, &transport).await?;
@@ -70,6 +83,7 @@ impl Node {
             compat_v007: options.compat_v007,
             end: start.end,
             problem: start.problem.clone(),
+            lost: options.lost.clone(),
         };
         let readers = Arc::new(Readers::new(options.path.clone(), open.clone(), options.readers));
         let path = options.path.clone();
@@ -205,6 +219,15 @@ fn open_options(options: &NodeOptions, transport: &Arc<dyn ChangeTransport>) -> 
         cache_size: options.cache_size,
         extensions: options.extensions.clone(),
     }
+}
+
+async fn lock(options: &NodeOptions) -> Result<File> {
+    let path = options.path.clone();
+    host::blocking(move || begin::lock(&path)).await?
+}
+
+fn identity(options: &NodeOptions) -> Identity {
+    Identity { node: options.name.clone(), process_id: process_id(), boot: host::chance() }
 }
 
 fn process_id() -> i64 {

@@ -24,12 +24,15 @@ pub struct NodeOptions {
     pub idle_timeout: Duration,
     /// Begin a new log from this database, on an empty stream.
     pub new_lineage: bool,
-    /// The stream was just made by a server of this process, so that its emptiness is no
-    /// sign of a loss elsewhere.
+    /// The stream is that of a server of this process alone, so that its emptiness is no sign
+    /// of a loss elsewhere.
     pub own_stream: bool,
     /// Nodes of v0.0.7 follow the same log: rows that they would not apply exactly are written
     /// in a form that they do.
     pub compat_v007: bool,
+    /// Where entries are saved that this node has applied and the log will never have again: the
+    /// beginning of the path. The database's own, unless that is gone at the end.
+    pub lost: PathBuf,
     /// The node takes no writes, for this reason.
     pub read_only: Option<String>,
 }
@@ -37,9 +40,11 @@ pub struct NodeOptions {
 impl NodeOptions {
     /// The defaults for a node with that name and file.
     pub fn new(name: impl Into<String>, path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
         Self {
             name: name.into(),
-            path: path.into(),
+            lost: path.clone(),
+            path,
             scratch: false,
             foreign_keys: true,
             cache_size: None,

@@ -65,11 +65,16 @@ impl Shared {
         condition.end = condition.end.max(seq);
     }
 
+    /// The same state has another place now, in a log that ends at `end`.
+    pub(crate) fn moved(&self, end: Seq) {
+        *self.condition.lock() = Condition { end, ..Condition::default() };
+    }
+
     /// The state becomes another one of a log that ends at `end`. Readers wait until the node
     /// is there, so that nobody sees time go back.
     pub(crate) fn begin_again(&self, end: Seq) {
         self.serving.send_replace(false);
-        *self.condition.lock() = Condition { end, ..Condition::default() };
+        self.moved(end);
     }
 
     pub(crate) fn reachable(&self, problem: Option<String>) {

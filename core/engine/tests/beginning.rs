@@ -9,7 +9,7 @@ use ha_core::{ChangeTransport, Engine, Error, Result, Seq, Value};
 use ha_engine::{Found, NodeOptions, inspect};
 use ha_memory::MemoryLog;
 use rusqlite::Connection;
-use support::{Running, equal, options, raw, start, start_with, until_stopped};
+use support::{Running, equal, options, start, start_with, until_stopped};
 use tempfile::TempDir;
 
 /// A directory with a database that no node has seen.
@@ -223,54 +223,6 @@ async fn a_file_behind_the_streams_beginning_stands_still() {
     let reason = until_stopped(&b).await;
     assert!(reason.contains("newer copy"), "{reason}");
     assert_eq!(b.value("SELECT count(*) FROM t").await, Value::Integer(0), "nothing is applied");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_stream_that_lost_its_tail_stops_the_node() {
-    let log = MemoryLog::new();
-    let a = start("a", &log).await;
-    a.run("CREATE TABLE t(v)").await;
-    a.run("INSERT INTO t VALUES(1)").await;
-    log.rewind(Seq(1));
-    let reason = until_stopped(&a).await;
-    assert!(reason.contains("lost"), "{reason}");
-    assert!(matches!(a.try_run("INSERT INTO t VALUES(2)").await, Err(Error::NotReady(_))));
-    assert_eq!(a.value("SELECT count(*) FROM t").await, Value::Integer(1));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_stream_that_lost_its_tail_and_went_on_stops_the_node_before_it_applies_anything() {
-    let log = MemoryLog::new();
-    let a = start("a", &log).await;
-    a.run("CREATE TABLE t(v)").await;
-    a.run("INSERT INTO t VALUES(1)").await;
-    let position = a.node.status().position;
-    // While the node is cut off, the log goes back and on without it.
-    log.disconnect(&a.transport);
-    log.rewind(Seq(1));
-    for _ in 0..3 {
-        raw(&log, "{\"node\":\"go\",\"changes\":[]}").await;
-    }
-    log.reconnect(&a.transport);
-    let reason = until_stopped(&a).await;
-    assert!(reason.contains("another entry"), "{reason}");
-    assert_eq!(a.node.status().position, position);
-    assert_eq!(a.value("SELECT count(*) FROM t").await, Value::Integer(1));
-    let dir = a.stop().await;
-    let a = start_in("a", &log, dir).await.unwrap();
-    let reason = until_stopped(&a).await;
-    assert!(reason.contains("another entry"), "{reason}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_stream_that_is_made_again_under_a_running_node_stops_it() {
-    let log = MemoryLog::new();
-    let a = start("a", &log).await;
-    a.run("CREATE TABLE t(v)").await;
-    log.recreate();
-    let reason = until_stopped(&a).await;
-    assert!(reason.contains("made again"), "{reason}");
-    assert_eq!(a.value("SELECT count(*) FROM t").await, Value::Integer(0), "reads go on");
 }
 
 #[tokio::test(flavor = "multi_thread")]

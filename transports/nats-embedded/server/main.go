@@ -56,6 +56,28 @@ func ha_nats_start(text *C.char) (answer *C.char) {
 	return reply(answered)
 }
 
+// ha_nats_listen opens the port of a server that was started privately, and returns the JSON text
+// of started, as of any other.
+//
+//export ha_nats_listen
+func ha_nats_listen(handle C.uint64_t) (answer *C.char) {
+	defer func() {
+		if problem := recover(); problem != nil {
+			answer = reply(started{Error: fmt.Sprint(problem)})
+		}
+	}()
+	n := find(handle)
+	if n == nil {
+		return reply(started{Error: "the server was stopped"})
+	}
+	if err := n.listen(); err != nil {
+		return reply(started{Error: err.Error()})
+	}
+	answered := n.describe()
+	answered.Handle = uint64(handle)
+	return reply(answered)
+}
+
 // ha_nats_next_log waits for the next line of the server's log: a letter for the level (F, E,
 // W, N, D or T), then the text. It returns NULL after the last line of a server that was shut
 // down; the handle is invalid then.

@@ -26,6 +26,7 @@ type options struct {
 	ConfigFile   string `json:"config_file"`
 	MaxPayload   int32  `json:"max_payload"` // 0: the server's default
 	Debug        bool   `json:"debug"`
+	Private      bool   `json:"private"` // lets only this process in, see gate
 
 	Cluster *cluster `json:"cluster"` // nil: alone
 }
@@ -36,6 +37,7 @@ type node struct {
 	opts   *server.Options
 	lock   *os.File
 	log    *logger
+	gate   *gate // nil once the server listens
 }
 
 // start starts a server and waits until it takes connections.
@@ -52,8 +54,17 @@ func start(given options) (*node, error) {
 	if given.ConfigFile == "" {
 		err = checkStore(opts.StoreDir, given.Cluster != nil)
 	}
+	// In a cluster others take part from the start; and within the process nobody can show a
+	// certificate.
+	opts.DontListen = given.Private && !isClustered(opts) && opts.TLSConfig == nil
+	if err == nil && opts.DontListen {
+		err = checkPort(opts)
+	}
 	if err == nil {
 		err = n.run()
+	}
+	if err == nil && opts.DontListen {
+		n.gate, err = openGate(n.server)
 	}
 	if err != nil {
 		n.stop()
@@ -100,7 +111,7 @@ func (n *node) awaitReady() error {
 // describe tells where clients reach the server.
 func (n *node) describe() started {
 	answer := started{Synced: n.opts.SyncAlways, Clustered: isClustered(n.opts)}
-	if address, ok := n.server.Addr().(*net.TCPAddr); ok {
+	if address, ok := n.address().(*net.TCPAddr); ok {
 		ip := address.IP
 		if ip.IsUnspecified() {
 			ip = net.IPv4(127, 0, 0, 1)
@@ -115,9 +126,19 @@ func (n *node) describe() started {
 	return answer
 }
 
+func (n *node) address() net.Addr {
+	if n.gate != nil {
+		return n.gate.listener.Addr()
+	}
+	return n.server.Addr()
+}
+
 // stop stops the server, if it was made, and releases the store directory. A member of a
 // cluster hands over what it leads.
 func (n *node) stop() {
+	if n.gate != nil {
+		n.gate.close()
+	}
 	if n.server != nil {
 		if isClustered(n.opts) && n.server.Running() {
 			n.server.LameDuckShutdown()

@@ -19,6 +19,16 @@ pub struct Embedded {
     server: Arc<Server>,
     stream: Arc<JetStream>,
     space: Space,
+    created: bool,
+}
+
+/// The log of a server that does not let others in yet.
+#[derive(Debug)]
+pub struct Private {
+    /// The log.
+    pub transport: Arc<dyn ChangeTransport>,
+    /// The server is a member of a cluster: the log is others' as well, and they may be using it.
+    pub is_clustered: bool,
 }
 
 impl Embedded {
@@ -31,24 +41,31 @@ impl Embedded {
     ///
     /// Errors are those of [`Server::start`] and [`JetStream::connect`].
     pub async fn open(server: Options, stream: ha_jetstream::Options) -> Result<Arc<Self>> {
+        Self::open_after(server, stream, async |_| Ok(())).await
+    }
+
+    /// As [`Self::open`], but before the server lets anybody else in, `prepare` has the log to
+    /// itself: to give it back what it lost, say, before others go on without that. The
+    /// transport that it gets is closed afterwards.
+    ///
+    /// In a cluster, and with a configuration file that asks for TLS, others may be there already.
+    /// An error of `prepare` stops the server.
+    pub async fn open_after(
+        server: Options,
+        stream: ha_jetstream::Options,
+        prepare: impl AsyncFnOnce(Private) -> Result<()>,
+    ) -> Result<Arc<Self>> {
         let space = Space::new(server.config_file.is_none().then(|| server.store_dir.clone()));
         let token = server.token.clone().filter(|_| server.config_file.is_none());
-        let server = blocking(move || Server::start(server)).await??;
-        let options = ha_jetstream::Options {
-            url: server.client_url().to_owned(),
-            token: token.or(stream.token.clone()),
-            synced: server.is_synced(),
-            ..stream
-        };
-        let is_clustered = server.is_clustered();
+        let stream = ha_jetstream::Options { token: token.or(stream.token.clone()), ..stream };
+        let server = blocking(move || Server::start_privately(server)).await??;
         let starting = Starting::new(server);
-        let connected = if is_clustered {
-            JetStream::connect_when_ready(options).await
-        } else {
-            JetStream::connect(options).await
-        };
+        let prepared = prepare_in(starting.server()?, &stream, prepare).await;
+        let (starting, created) = starting.if_well(prepared).await?;
+        let starting = starting.listen().await?;
+        let connected = connect(starting.server()?, &stream).await;
         let (server, stream) = starting.finish(connected).await?;
-        Ok(Arc::new(Self { server, stream, space }))
+        Ok(Arc::new(Self { server, stream, space, created }))
     }
 
     /// The server.
@@ -66,7 +83,34 @@ impl Embedded {
     /// Whether [`Self::open`] made the stream, rather than finding it in the store directory.
     #[must_use]
     pub fn created_stream(&self) -> bool {
-        self.stream.created_stream()
+        self.created
+    }
+}
+
+/// Prepares the log of a server; whether its stream was made.
+async fn prepare_in(
+    server: &Server,
+    stream: &ha_jetstream::Options,
+    prepare: impl AsyncFnOnce(Private) -> Result<()>,
+) -> Result<bool> {
+    let log = connect(server, stream).await?;
+    let is_clustered = server.is_clustered();
+    let transport = Arc::clone(&log) as Arc<dyn ChangeTransport>;
+    let prepared = prepare(Private { transport, is_clustered }).await;
+    let closed = log.close().await;
+    prepared.and(closed).map(|()| log.created_stream())
+}
+
+async fn connect(server: &Server, stream: &ha_jetstream::Options) -> Result<Arc<JetStream>> {
+    let options = ha_jetstream::Options {
+        url: server.client_url().to_owned(),
+        synced: server.is_synced(),
+        ..stream.clone()
+    };
+    if server.is_clustered() {
+        JetStream::connect_when_ready(options).await
+    } else {
+        JetStream::connect(options).await
     }
 }
 

@@ -5,6 +5,7 @@ use std::ffi::{CStr, CString, c_char, c_int};
 
 unsafe extern "C" {
     fn ha_nats_start(options: *const c_char) -> *mut c_char;
+    fn ha_nats_listen(handle: u64) -> *mut c_char;
     fn ha_nats_next_log(handle: u64) -> *mut c_char;
     fn ha_nats_running(handle: u64) -> c_int;
     fn ha_nats_shutdown(handle: u64);
@@ -15,6 +16,12 @@ unsafe extern "C" {
 pub(crate) fn start(options: &CStr) -> String {
     // SAFETY: the callee copies the string, which lives until the call returns.
     take(unsafe { ha_nats_start(options.as_ptr()) }).unwrap_or_default()
+}
+
+/// Opens the port of a server that was started privately; gives JSON.
+pub(crate) fn listen(handle: u64) -> String {
+    // SAFETY: a number that is no handle is answered with an error.
+    take(unsafe { ha_nats_listen(handle) }).unwrap_or_default()
 }
 
 /// Waits for a line of a server's log; `None` after the server was shut down.

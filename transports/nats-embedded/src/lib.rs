@@ -4,7 +4,7 @@
 //! Alone, or as a member of a [`Cluster`] that keeps the log as long as most members run.
 //!
 //! The server is Go code that the build script compiles and links; it shares nothing with the
-//! Rust side but five functions. It leaves signals alone and logs to `tracing` under the
+//! Rust side but six functions. It leaves signals alone and logs to `tracing` under the
 //! target `nats`.
 
 mod cluster;
@@ -16,6 +16,6 @@ mod space;
 mod starting;
 
 pub use cluster::Cluster;
-pub use embedded::Embedded;
+pub use embedded::{Embedded, Private};
 pub use options::{Options, Sync};
 pub use server::Server;

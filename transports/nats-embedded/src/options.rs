@@ -88,11 +88,13 @@ pub(crate) struct Wire {
     config_file: PathBuf,
     max_payload: u32,
     debug: bool,
+    private: bool,
     cluster: Option<WireCluster>,
 }
 
 impl Wire {
-    pub(crate) fn new(options: Options) -> Result<Self> {
+    /// `private`: only this process gets in for now.
+    pub(crate) fn new(options: Options, private: bool) -> Result<Self> {
         let cluster = options.cluster.filter(|_| options.config_file.is_none());
         let cluster = cluster.map(|cluster| WireCluster::new(cluster, &options.server_name));
         Ok(Self {
@@ -112,6 +114,7 @@ impl Wire {
             config_file: options.config_file.unwrap_or_default(),
             max_payload: options.max_payload.unwrap_or_default(),
             debug: tracing::enabled!(target: "nats", tracing::Level::DEBUG),
+            private,
         })
     }
 }

@@ -38,15 +38,28 @@ impl Server {
     /// [`Error::Config`] if the settings of the cluster are wrong. A member of a cluster does
     /// not wait for the others.
     pub fn start(options: Options) -> Result<Self> {
-        let wire = serde_json::to_string(&Wire::new(options)?)
+        Self::start_as(options, false)
+    }
+
+    /// As [`Self::start`], but its port is opened by [`Self::listen`] only; until then it is
+    /// reached at a port that nobody else is told. A member of a cluster, and a server whose
+    /// configuration file asks for TLS, listens at once.
+    pub(crate) fn start_privately(options: Options) -> Result<Self> {
+        Self::start_as(options, true)
+    }
+
+    fn start_as(options: Options, private: bool) -> Result<Self> {
+        let wire = serde_json::to_string(&Wire::new(options, private)?)
             .map_err(|error| Error::config("nats", error.to_string()))?;
-        let answer = ffi::start(&ffi::c_string(wire));
-        let started: Started = serde_json::from_str(&answer).map_err(failed)?;
-        if let Some(error) = started.error {
-            return Err(failed(error));
-        }
+        let started = answered(&ffi::start(&ffi::c_string(wire)))?;
         forward_log(started.handle)?;
         Ok(Self { started, stopped: AtomicBool::new(false) })
+    }
+
+    /// Opens the port, if it is not open. Connections that were made before are closed.
+    pub(crate) fn listen(mut self) -> Result<Self> {
+        self.started = answered(&ffi::listen(self.started.handle))?;
+        Ok(self)
     }
 
     /// Where clients of this machine connect, without credentials.
@@ -101,6 +114,14 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.shutdown();
+    }
+}
+
+fn answered(answer: &str) -> Result<Started> {
+    let started: Started = serde_json::from_str(answer).map_err(failed)?;
+    match started.error {
+        Some(error) => Err(failed(error)),
+        None => Ok(started),
     }
 }
 

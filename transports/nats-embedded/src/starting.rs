@@ -6,23 +6,39 @@ use crate::Server;
 
 /// A server that nobody uses yet: it is stopped if what it was started for fails, or is given
 /// up.
-pub(crate) struct Starting(Option<Arc<Server>>);
+pub(crate) struct Starting(Option<Server>);
 
 impl Starting {
     pub(crate) fn new(server: Server) -> Self {
-        Self(Some(Arc::new(server)))
+        Self(Some(server))
     }
 
-    /// Hands the server over if all went well, else stops it.
-    pub(crate) async fn finish<T>(mut self, outcome: Result<T>) -> Result<(Arc<Server>, T)> {
+    pub(crate) fn server(&self) -> Result<&Server> {
+        self.0.as_ref().ok_or(Error::Closed)
+    }
+
+    /// Opens the server's port.
+    pub(crate) async fn listen(mut self) -> Result<Self> {
         let server = self.0.take().ok_or(Error::Closed)?;
+        blocking(move || server.listen().map(Self::new)).await?
+    }
+
+    /// Goes on if all went well, else stops the server.
+    pub(crate) async fn if_well<T>(mut self, outcome: Result<T>) -> Result<(Self, T)> {
         match outcome {
-            Ok(value) => Ok((server, value)),
+            Ok(value) => Ok((self, value)),
             Err(error) => {
+                let server = self.0.take().ok_or(Error::Closed)?;
                 blocking(move || server.shutdown()).await?;
                 Err(error)
             }
         }
+    }
+
+    /// Hands the server over if all went well, else stops it.
+    pub(crate) async fn finish<T>(self, outcome: Result<T>) -> Result<(Arc<Server>, T)> {
+        let (mut starting, value) = self.if_well(outcome).await?;
+        Ok((Arc::new(starting.0.take().ok_or(Error::Closed)?), value))
     }
 }
 

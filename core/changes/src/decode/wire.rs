@@ -116,6 +116,7 @@ struct WireSnapshot {
     bytes: u64,
     seq: u64,
     hash: Digest,
+    from: Option<WireBase>,
 }
 
 impl WireMeta {
@@ -166,6 +167,7 @@ impl From<WireSnapshot> for BaseSnapshot {
             bytes: wire.bytes,
             seq: Seq(wire.seq),
             hash: RunningHash(wire.hash.0),
+            from: wire.from.map(Base::from),
         }
     }
 }

@@ -81,6 +81,10 @@ fn write_snapshot(out: &mut Writer, snapshot: &BaseSnapshot) {
     out.integer(snapshot.seq.0);
     out.raw(",\"hash\":");
     out.string(&hex::encode(snapshot.hash.0));
+    if let Some(from) = &snapshot.from {
+        out.raw(",\"from\":");
+        write_base(out, from);
+    }
     out.raw("}");
 }
 

@@ -82,7 +82,13 @@ fn any_meta(changes: usize) -> impl Strategy<Value = Meta> {
                     0 if changes == 0 => Kind::Noop,
                     1 if changes == 0 => {
                         let digest = hash.0;
-                        Kind::Base(BaseSnapshot { source, digest, bytes: counter, seq, hash })
+                        let from = source.map(|hash| Base {
+                            lineage: Lineage(lineage),
+                            seq,
+                            hash: RunningHash(hash),
+                        });
+                        let bytes = counter;
+                        Kind::Base(BaseSnapshot { source, digest, bytes, seq, hash, from })
                     }
                     _ => Kind::Transactions(vec![
                         TransactionMark { changes, id: key.map(keyed) },

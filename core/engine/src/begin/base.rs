@@ -21,14 +21,23 @@ use crate::store::Record;
 /// How often the base is offered while nobody knows whether it is stored.
 const TRIES: u64 = 10;
 
+/// What the base of a log is made from.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Source {
+    /// A file that was never part of a log: its SHA-256 as it was given.
+    File([u8; 32]),
+    /// A database that stands at this place of another log.
+    Log(Position),
+}
+
 /// Stores the file's state as a snapshot and begins the empty log with an entry that names
-/// it. `source` is the SHA-256 of the file as it was given.
+/// it and what it was made from, by which others know whether they have the same.
 pub(super) async fn make(
     options: &NodeOptions,
     identity: &Identity,
     transport: &Arc<dyn ChangeTransport>,
     bounds: &Bounds,
-    source: Option<[u8; 32]>,
+    source: Source,
 ) -> Result<Start> {
     let path = options.path.clone();
     let (file, digest, bytes) = blocking(move || image(&path)).await?;
@@ -36,13 +45,23 @@ pub(super) async fn make(
     let hash = RunningHash::default().extend(seq, &digest);
     let meta = SnapshotMeta { digest, bytes, lineage: bounds.lineage, seq, hash };
     transport.put_snapshot(meta, snapshot::body(file)?).await?;
-    let base = BaseSnapshot { source, digest, bytes, seq, hash };
+    let (source, from) = match source {
+        Source::File(digest) => (Some(digest), None),
+        Source::Log(Position { lineage, seq, hash }) => (None, Some(Base { lineage, seq, hash })),
+    };
+    let base = BaseSnapshot { source, digest, bytes, seq, hash, from };
     let payload = append(identity, transport, bounds, base).await?;
     let at = seq.next();
     let position = Position { lineage: bounds.lineage, seq: at, hash: hash.extend(at, &payload) };
     tracing::info!(database = %options.path.display(), bytes, "the database is the base of the log");
     let record = Record { position, transactions: 0 };
     Ok(Start { record, end: at, has_state: true, problem: None, entry: Some(payload.into()) })
+}
+
+/// Whether the base is the state of the file at `path`, which may have other bytes than it was
+/// given with: the first start, if it did not get to the end, has opened it.
+pub(super) fn is_made_of(base: &BaseSnapshot, path: &Path) -> Result<bool> {
+    image(path).map(|(_, digest, _)| digest == base.digest)
 }
 
 /// The file's state without anything of ours, its digest and its size.

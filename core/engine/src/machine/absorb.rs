@@ -9,7 +9,8 @@ use crate::planted::{Bug, planted};
 impl Machine {
     pub(super) fn delivered(&mut self, stored: Stored) -> Vec<Action> {
         let next = self.position.seq.next();
-        if stored.seq < next && !planted(Bug::AppliedTwice) || self.stopped().is_some() {
+        let is_old = stored.seq < next && !planted(Bug::AppliedTwice);
+        if is_old || self.is_mending() || self.stopped().is_some() {
             return Vec::new();
         }
         match self.phase.clone() {
@@ -25,9 +26,11 @@ impl Machine {
                 self.taken(attempt.deadline, None, stored)
             }
             Phase::Blocked(blocked) => self.taken(blocked.deadline, blocked.target, stored),
-            Phase::Idle | Phase::Settling(_) | Phase::Waiting(_) | Phase::Stopped(_) => {
-                self.absorb(stored)
-            }
+            Phase::Idle
+            | Phase::Settling(_)
+            | Phase::Waiting(_)
+            | Phase::Mending(_)
+            | Phase::Stopped(_) => self.absorb(stored),
         }
     }
 

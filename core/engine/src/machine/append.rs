@@ -109,6 +109,7 @@ impl Machine {
             | Phase::Blocked(_)
             | Phase::Reseeding(_)
             | Phase::Waiting(_)
+            | Phase::Mending(_)
             | Phase::Stopped(_) => return Vec::new(),
         };
         self.phase = Phase::Idle;

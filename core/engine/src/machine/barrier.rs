@@ -154,7 +154,9 @@ impl Machine {
         let useful = match &self.phase {
             Phase::Idle | Phase::Blocked(_) | Phase::Settling(_) => true,
             Phase::Waiting(Waiting { reason, .. }) => matches!(reason, WaitReason::Behind),
-            Phase::Appending(_) | Phase::Reseeding(_) | Phase::Stopped(_) => false,
+            Phase::Appending(_) | Phase::Mending(_) | Phase::Reseeding(_) | Phase::Stopped(_) => {
+                false
+            }
         };
         useful && self.reads.unserved() && !self.reads.barrier_is_out()
     }

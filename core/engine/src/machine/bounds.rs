@@ -7,7 +7,7 @@ use super::{Action, Blocked, Machine, Phase, Position, Reseed, Waiting};
 impl Machine {
     /// Compares the log with the position, after a reconnect or when the end was asked for.
     pub(super) fn bounds(&mut self, bounds: Bounds) -> Vec<Action> {
-        if self.is_reseeding() {
+        if self.is_mending() || self.is_reseeding() {
             return Vec::new();
         }
         if let Some(reseed) = Reseed::across_gap(&self.position, &bounds) {
@@ -21,10 +21,10 @@ impl Machine {
         // not told by these bounds, only by a read.
         let last = bounds.last.max(self.position.seq);
         if let Err(reason) = compare(&self.position, &Bounds { last, ..bounds }) {
-            return self.stop(reason);
+            return self.misfit(reason);
         }
         if bounds.last < self.position.seq {
-            return vec![Action::Verify(self.position.seq)];
+            return vec![Action::Verify];
         }
         if let Phase::Blocked(Blocked { target, .. }) = &mut self.phase {
             *target = Some(bounds.last);

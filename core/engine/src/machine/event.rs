@@ -53,8 +53,20 @@ pub enum Event {
         /// All.
         total: u64,
     },
-    /// The snapshot of [`Action::Fetch`] was restored; the database stands there.
+    /// The snapshot of [`Action::Fetch`] was restored, or [`Action::Mend`] has found the same state
+    /// in another log; the database stands there.
     Adopted(Position),
+    /// The log is not the one that was applied here; the text says in what.
+    Misfit(String),
+    /// The log fits the position again.
+    Mended,
+    /// [`Action::Mend`] has come to nothing.
+    NotMended {
+        /// What is in the way.
+        reason: String,
+        /// Somebody has to act; otherwise it is not known what the log is like.
+        hopeless: bool,
+    },
     /// Nothing was restored.
     NoSeed(NoSeed),
     /// The commit that [`Action::Commit`] asked for failed on this node.
@@ -101,9 +113,12 @@ pub enum Action {
     Append(Draft),
     /// Read it and tell [`Event::ReadBack`].
     Read(Seq),
-    /// Compare what the log holds there with what was applied, before anything else that the
-    /// log says is told; tell [`Event::Failed`] if it differs or is gone.
-    Verify(Seq),
+    /// Compare what the log holds at the position with what was applied, before anything else
+    /// that the log says is told; tell [`Event::Misfit`] if it differs or is gone.
+    Verify,
+    /// Do what makes the log and the position fit, and tell [`Event::Mended`], [`Event::Adopted`],
+    /// [`Event::Reseed`] or [`Event::NotMended`].
+    Mend,
     /// Ask for the log's bounds and tell [`Event::Bounds`].
     AskBounds,
     /// Commit the open group as this entry, answer its clients, and tell [`Event::Moved`] or

@@ -10,6 +10,7 @@ mod barrier;
 mod blocked;
 mod bounds;
 mod event;
+mod mend;
 mod phase;
 mod reseed;
 mod settle;
@@ -120,11 +121,12 @@ impl Machine {
         matches!(self.phase, Phase::Idle)
     }
 
-    /// Why the node stopped for good.
+    /// Why the node stands still until somebody acts.
     #[must_use]
     pub fn stopped(&self) -> Option<&str> {
         match &self.phase {
-            Phase::Stopped(reason) => Some(reason),
+            Phase::Stopped(reason)
+            | Phase::Mending(phase::Mending { reason, hopeless: true, .. }) => Some(reason),
             _ => None,
         }
     }
@@ -166,6 +168,9 @@ impl Machine {
             }
             Event::NoSeed(why) => self.no_seed(why),
             Event::Adopted(position) => self.adopted(position),
+            Event::Misfit(reason) => self.misfit(reason),
+            Event::Mended => self.mended(),
+            Event::NotMended { reason, hopeless } => self.not_mended(reason, hopeless),
             Event::CommitFailed { stored, reason } => self.commit_failed(stored, &reason),
             Event::Bounds(bounds) => self.bounds(bounds),
             Event::Unreachable(reason) => self.unreachable(reason),
@@ -189,7 +194,7 @@ impl Machine {
         match &self.phase {
             Phase::Waiting(Waiting { target: Some(target), .. }) if *target > self.position.seq => {
             }
-            Phase::Stopped(_) => {}
+            Phase::Mending(_) | Phase::Stopped(_) => {}
             Phase::Idle
             | Phase::Appending(_)
             | Phase::Blocked(_)
@@ -201,6 +206,10 @@ impl Machine {
 
     /// The entry after the position has to wait, and with it everything.
     fn stuck(&mut self, reason: String) -> Vec<Action> {
+        if self.is_mending() {
+            self.stand_at(self.ground);
+            return Vec::new();
+        }
         tracing::warn!(reason, "waiting");
         // What was folded and could not be recorded comes again.
         self.next = None;
@@ -242,6 +251,7 @@ impl Machine {
             Phase::Reseeding(reseeding) => self.reseeding_tick(reseeding),
             Phase::Waiting(waiting) if waiting.retry_at <= self.now => self.waited(&waiting),
             Phase::Waiting(_) => Vec::new(),
+            Phase::Mending(mending) => self.mending_tick(&mending),
         }
     }
 
@@ -270,7 +280,11 @@ impl Machine {
                 Some(Fate::Failed(Error::OutcomeUnknown(self.name(attempt.id))))
             }
             Phase::Blocked(_) => Some(Fate::Again),
-            Phase::Idle | Phase::Settling(_) | Phase::Reseeding(_) | Phase::Waiting(_) => None,
+            Phase::Idle
+            | Phase::Settling(_)
+            | Phase::Waiting(_)
+            | Phase::Mending(_)
+            | Phase::Reseeding(_) => None,
         };
         self.phase = Phase::Stopped(reason.clone());
         self.next = None;

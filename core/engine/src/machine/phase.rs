@@ -21,10 +21,21 @@ pub(super) enum Phase {
     Settling(Settling),
     /// Writes wait: for entries that others appended, or for the log to be reachable.
     Waiting(Waiting),
+    /// The log is not the one that was applied.
+    Mending(Mending),
     /// The database becomes another state; until then nothing is applied.
     Reseeding(Reseeding),
     /// For good.
     Stopped(String),
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Mending {
+    pub(super) reason: String,
+    /// It was looked, and somebody has to act.
+    pub(super) hopeless: bool,
+    /// When it is looked again; `None` while it is.
+    pub(super) look_at: Option<Duration>,
 }
 
 #[derive(Debug, Clone)]
@@ -80,7 +91,9 @@ impl Machine {
             Phase::Settling(_) => Error::NotSent(
                 "the log does not answer, and the outcome of an earlier write is open".to_owned(),
             ),
-            Phase::Stopped(reason) => Error::NotReady(reason.clone()),
+            Phase::Stopped(reason) | Phase::Mending(Mending { reason, .. }) => {
+                Error::NotReady(reason.clone())
+            }
             Phase::Reseeding(reseeding) => Error::NotReady(reseeding.text()),
             Phase::Waiting(Waiting { reason: WaitReason::Stuck(reason), .. }) => {
                 Error::NotReady(reason.clone())
@@ -99,7 +112,9 @@ impl Machine {
             | Phase::Appending(_)
             | Phase::Blocked(_)
             | Phase::Stopped(_)
+            | Phase::Mending(Mending { hopeless: true, .. })
             | Phase::Waiting(Waiting { reason: WaitReason::Behind, .. }) => None,
+            Phase::Mending(mending) => Some(mending.reason.clone()),
             Phase::Settling(_) => Some("the outcome of a write is being settled".to_owned()),
             Phase::Reseeding(reseeding) => Some(reseeding.text()),
             Phase::Waiting(Waiting {
@@ -126,6 +141,7 @@ impl Machine {
             Phase::Settling(settling) => settling.retry_at,
             Phase::Reseeding(reseeding) => reseeding.retry_at,
             Phase::Waiting(waiting) => Some(waiting.retry_at),
+            Phase::Mending(mending) => mending.look_at,
         }
     }
 }

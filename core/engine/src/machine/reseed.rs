@@ -5,7 +5,7 @@ use std::time::Duration;
 use ha_changes::BaseSnapshot;
 use ha_core::{Bounds, Lineage, Seq, Stored};
 
-use super::phase::{Attempt, Phase, Settling, WaitReason};
+use super::phase::{Attempt, Phase, Settling};
 use super::{Action, Fate, Machine, Position};
 
 /// The pause after the first try that failed; each further one is twice as long.
@@ -117,7 +117,7 @@ impl Machine {
                 Some(Fate::Unknown(self.name(*id)))
             }
             Phase::Blocked(_) => Some(Fate::Again),
-            Phase::Idle | Phase::Settling(_) | Phase::Waiting(_) => None,
+            Phase::Idle | Phase::Settling(_) | Phase::Waiting(_) | Phase::Mending(_) => None,
         };
         tracing::warn!(position = %self.ground.seq, reason = reseed.reason, "restoring another state");
         self.reads.forget();
@@ -155,16 +155,15 @@ impl Machine {
         }
     }
 
-    /// The database stands there. If it was re-seeded, the log is followed from there on, and
+    /// The database stands there. If it was re-seeded, or is part of another log now, the log is followed from there on, and
     /// nothing is executed before its end is reached.
     pub(super) fn adopted(&mut self, position: Position) -> Vec<Action> {
-        let reseeded = self.is_reseeding();
+        let elsewhere = self.is_reseeding() || self.is_mending();
         self.stand_at(position);
         self.go_on();
         let mut actions = self.serve();
-        if reseeded {
-            self.wait(None, WaitReason::Behind);
-            actions.extend([Action::Resubscribe(position.seq.next()), Action::AskBounds]);
+        if elsewhere {
+            actions.extend(self.follow_again());
         }
         actions
     }

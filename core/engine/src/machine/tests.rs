@@ -3,6 +3,7 @@
 mod appending;
 mod blocked;
 mod folding;
+mod mending;
 mod reseeding;
 mod settling;
 mod simulation;

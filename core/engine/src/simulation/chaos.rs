@@ -83,6 +83,7 @@ fn happens(world: &Rc<World>, fault: Fault, index: usize) -> bool {
         }
         Fault::Pause => pause(world, run.owner),
         Fault::Trim => return trim(world, index),
+        Fault::Rewind => return rewind(world),
         Fault::BadSnapshot => return store_snapshot(world, index, true).is_some(),
         Fault::Stray => return stray(world),
         Fault::Garbage => push(world, Bytes::from_static(b"no entry")),
@@ -121,12 +122,30 @@ fn trim(world: &World, index: usize) -> bool {
     true
 }
 
+/// Loses the end of the log.
+fn rewind(world: &World) -> bool {
+    let (last, held) = (world.log.borrow().last(), world.log.borrow().held());
+    let most = last.0.saturating_sub(held.0).min(4);
+    if most == 0 {
+        return false;
+    }
+    let left = Seq(last.0 - 1 - World::draw(most));
+    world.log.borrow_mut().rewind(left);
+    world.rewound(left);
+    true
+}
+
 /// Stores a snapshot of a node's database; where that stands, if it has anything.
 fn store_snapshot(world: &World, index: usize, damaged: bool) -> Option<Seq> {
     let slot = &world.slots[index];
     slot.seen.get().filter(|token| token.seq > Seq::ZERO)?;
     let (mut body, record) = slot.image().pack(&slot.path().with_extension("snapshot"));
     let Position { lineage, seq, hash } = record.position;
+    let is_of_log =
+        world.log.borrow().chain().get(seq.0 as usize).is_some_and(|at| at.hash == hash);
+    if !is_of_log {
+        return None;
+    }
     if damaged {
         let place = World::draw(body.len() as u64) as usize;
         body[place] ^= 0x55;

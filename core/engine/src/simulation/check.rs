@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use ha_core::{Error, ReadLevel, Reply, Token, Value};
+use ha_core::{Error, ReadLevel, Reply, Seq, Token, Value};
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
 use super::executor::Owner;
-use super::log::Point;
+use super::log::{Log, Point};
 use super::op::{Spec, Told, answers};
 use super::state::{MARKS, Rows, State};
-use super::world;
+use super::{Floor, world};
 
 /// An entry of the log is exactly what its transactions do on the state before them, and each
 /// is there once.
@@ -45,7 +45,7 @@ pub(super) fn observe(owner: Owner) {
     }
     if let Some(seen) = slot.seen.replace(Some(token)) {
         assert!(
-            seen.seq <= token.seq,
+            seen.seq <= token.seq || world.has_lost(),
             "{} went back from {seen} to {token}",
             slot.path().display()
         );
@@ -60,35 +60,41 @@ pub(super) fn observe(owner: Owner) {
 /// Whether a node may stand still for this reason.
 pub(super) fn may_stop(index: usize, reason: &str) {
     let world = world();
-    world.note("stood still", index as u64, 0);
-    panic!("node {index} stands still: {reason}");
+    assert!(world.has_lost(), "node {index} stands still: {reason}");
 }
 
 /// A write was acknowledged.
-pub(super) fn written(op: i64, spec: &Spec, keyed: bool, strong: bool, floor: u64, reply: &Reply) {
+pub(super) fn written(
+    op: i64,
+    spec: &Spec,
+    keyed: bool,
+    strong: bool,
+    floor: Floor,
+    reply: &Reply,
+) {
     let world = world();
     let token = reply.position;
     if matches!(spec, Spec::Nothing) && !keyed {
         // Nothing is stored of what changes nothing.
-        assert!(!strong || token.seq.0 >= floor, "{op} {spec:?} at {token} has not seen {floor}");
+        let right = !strong || world.has(token, floor);
+        assert!(right, "{op} {spec:?} at {token} has not seen {floor:?}");
         return;
     }
     let repeated = keyed && !world.ops.borrow()[op as usize].told.is_empty();
-    assert!(repeated || token.seq.0 > floor, "{op} at {token} is not after {floor}");
+    let before = Token { seq: Seq(token.seq.0 - 1), ..token };
+    assert!(repeated || world.has(before, floor), "{op} at {token} is not after {floor:?}");
     let log = world.log.borrow();
     let fits = |point: &Rc<Point>| {
-        let place = (token.n as usize).checked_sub(1)?;
-        let is_it = point.ops.get(place) == Some(&op);
-        let fits = keyed || spec.fits(reply, &point.states[place + 1]);
-        (is_it && fits).then_some(())
+        let place = (token.n as usize).wrapping_sub(1);
+        point.ops.get(place) == Some(&op) && (keyed || spec.fits(reply, &point.states[place + 1]))
     };
     let points = log.points(token.lineage, token.seq);
-    let found = points.iter().any(|point| fits(point).is_some());
+    let found = points.iter().any(fits);
     assert!(found, "{op} {spec:?} is not what stands at {token}: {reply:?}; {points:?}");
 }
 
 /// A read was answered.
-pub(super) fn read(level: ReadLevel, floor: u64, reply: &Reply) {
+pub(super) fn read(level: ReadLevel, floor: Floor, reply: &Reply) {
     let world = world();
     let token = reply.position;
     let log = world.log.borrow();
@@ -96,7 +102,7 @@ pub(super) fn read(level: ReadLevel, floor: u64, reply: &Reply) {
     let right = points.iter().any(|point| answers(reply, point.state()));
     assert!(right, "a read at {token} has shown {reply:?}, but there is {points:?}");
     if level.strong {
-        assert!(token.seq.0 >= floor, "a strong read at {token} has not seen {floor}");
+        assert!(world.has(token, floor), "a strong read at {token} has not seen {floor:?}");
         drop(log);
         world.seen(token);
     }
@@ -125,11 +131,20 @@ pub(super) fn told() {
         let open = record.told.iter().any(|told| matches!(told, Told::Unknown(_) | Told::Gone));
         let ships = record.keyed || !matches!(record.spec, Spec::Nothing);
         if committed && ships {
-            assert_eq!(count, 1, "{op} {record:?} was acknowledged");
+            let lost = world.has_lost() && record.told.iter().any(|told| is_lost(&log, told));
+            assert!(count == 1 || count == 0 && lost, "{op} {record:?} was acknowledged");
         } else if !open && !committed {
             assert_eq!(count, 0, "{op} {record:?} failed");
         }
     }
+}
+
+/// Whether what was told of stood in a part of the log that it has lost.
+fn is_lost(log: &Log, told: &Told) -> bool {
+    let Told::Committed(token) = told else { return false };
+    let now = log.chain().get(token.seq.0 as usize).map(|point| point.hash);
+    let then = log.points(token.lineage, token.seq);
+    then.iter().any(|point| Some(point.hash) != now)
 }
 
 /// A node's file holds exactly what the log makes, and is sound.

@@ -54,6 +54,8 @@ pub(super) enum Fault {
     Pause,
     /// The log forgets entries that are in a snapshot.
     Trim,
+    /// The log loses its end.
+    Rewind,
     /// The newest snapshot is damaged.
     BadSnapshot,
     /// The log tells an end that it had before.
@@ -65,7 +67,7 @@ pub(super) enum Fault {
 }
 
 /// All kinds.
-pub(super) const FAULTS: [Fault; 26] = [
+pub(super) const FAULTS: [Fault; 27] = [
     Fault::AckLost,
     Fault::AckLate,
     Fault::RequestLost,
@@ -88,6 +90,7 @@ pub(super) const FAULTS: [Fault; 26] = [
     Fault::NoFile,
     Fault::Pause,
     Fault::Trim,
+    Fault::Rewind,
     Fault::BadSnapshot,
     Fault::Behind,
     Fault::Cancel,

@@ -163,6 +163,18 @@ impl Log {
         Ok(point.map(|point| Stored { seq, payload: point.payload.clone() }))
     }
 
+    /// Loses everything after `last`, as a server does that had not synced.
+    pub(super) fn rewind(&mut self, last: Seq) {
+        self.chain.truncate(last.0 as usize + 1);
+        self.attempts.retain(|_, appended| appended.last <= last);
+    }
+
+    /// The least end that the log can have without a gap to the newest snapshot.
+    pub(super) fn held(&self) -> Seq {
+        let snapshots = self.snapshots.iter().map(|(meta, _)| meta.seq);
+        snapshots.max().unwrap_or(Seq(1)).max(Seq(self.first.0 - 1))
+    }
+
     /// Stores a snapshot.
     pub(super) fn keep(&mut self, meta: SnapshotMeta, body: Bytes) {
         self.snapshots.push((meta, body));

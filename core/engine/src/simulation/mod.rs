@@ -25,7 +25,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ha_core::{Engine, Lineage, Readiness, SessionOptions, Token};
+use ha_core::{Engine, Lineage, Readiness, Seq, SessionOptions, Token};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
@@ -51,8 +51,8 @@ struct World {
     /// By number; number 0 made the tables.
     ops: RefCell<Vec<Op>>,
     faults: Faults,
-    /// Somebody was told of the changes up to here.
-    floor: Cell<u64>,
+    floor: Cell<Floor>,
+
     /// The longest time between two calls of a client, in milliseconds.
     pause: u64,
     /// The log tells its bounds as they are.
@@ -61,6 +61,15 @@ struct World {
     started: Instant,
     trace: RefCell<Vec<Event>>,
     clients_left: Cell<usize>,
+}
+
+/// What somebody was told of.
+#[derive(Debug, Clone, Copy, Default)]
+struct Floor {
+    /// The changes up to here.
+    seq: u64,
+    /// How often the log has lost its end.
+    rewinds: u64,
 }
 
 /// When, what, and two numbers that say more.
@@ -155,7 +164,25 @@ impl World {
         let before = log.chain().iter().take_while(|point| point.seq <= token.seq);
         let changing = before.filter(|point| !point.ops.is_empty()).last();
         let seq = changing.map_or(0, |point| point.seq.0);
-        self.floor.set(self.floor.get().max(seq));
+        let floor = self.floor.get();
+        self.floor.set(Floor { seq: floor.seq.max(seq), ..floor });
+    }
+
+    /// The log ends here now, and has forgotten what was after it.
+    fn rewound(&self, last: Seq) {
+        let Floor { seq, rewinds } = self.floor.get();
+        self.floor.set(Floor { seq: seq.min(last.0), rewinds: rewinds + 1 });
+        self.slots.iter().for_each(Slot::interrupt);
+    }
+
+    /// Whether the log has ever lost something.
+    fn has_lost(&self) -> bool {
+        self.floor.get().rewinds > 0
+    }
+
+    /// Whether a position has everything that was known at `floor`, as far as the log still had it.
+    fn has(&self, token: Token, floor: Floor) -> bool {
+        token.seq.0 >= floor.seq || floor.rewinds != self.floor.get().rewinds
     }
 
     fn report(&self) -> Report {
@@ -266,7 +293,7 @@ impl World {
             slots,
             ops: RefCell::new(vec![setup]),
             faults,
-            floor: Cell::new(0),
+            floor: Cell::default(),
             pause,
             exact_bounds,
             owners: Cell::new(WORLD),

@@ -30,6 +30,11 @@ pub(crate) fn check(file: &Path, meta: &SnapshotMeta, room: &Room) -> Result<Rec
     Ok(record)
 }
 
+/// The last entry that a snapshot has applied, if it keeps it. Blocks.
+pub(super) fn last_entry(file: &Path, record: &Record, room: &Room) -> Result<Option<Vec<u8>>> {
+    store::entry(&open(file, room)?, record.position.seq).map_err(damaged)
+}
+
 /// Whether SQLite finds the file sound. Checks of clients' constraints are theirs.
 pub(super) fn sound(file: &Path, room: &Room) -> Result<()> {
     let conn = open(file, room)?;

@@ -184,11 +184,12 @@ mod tests {
     #[tokio::test]
     async fn a_snapshot_may_be_what_the_log_begins_with() {
         let digest = meta(2).digest;
-        let base = BaseSnapshot { source: None, digest, bytes: 1, seq: Seq(2), hash: hash() };
-        let payload = entry(Kind::Base(base), 2, hash());
+        let (seq, hash) = (Seq(2), hash());
+        let base = BaseSnapshot { source: None, digest, bytes: 1, seq, hash, from: None };
+        let payload = entry(Kind::Base(base), 2, hash);
         let stored = Stored { seq: Seq(3), payload: payload.clone() };
         assert_eq!(said(vec![payload]).await, Fit::Base(base, stored));
         let other = BaseSnapshot { digest: [9; 32], ..base };
-        assert_eq!(said(vec![entry(Kind::Base(other), 2, hash())]).await, Fit::Unproven);
+        assert_eq!(said(vec![entry(Kind::Base(other), 2, hash)]).await, Fit::Unproven);
     }
 }

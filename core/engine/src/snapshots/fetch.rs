@@ -102,12 +102,10 @@ impl Fetching<'_> {
 
     /// The snapshot's state; `None` if it is not one of this log.
     async fn snapshot(&mut self, meta: &SnapshotMeta, bounds: &Bounds) -> Result<Option<Seed>> {
-        match in_time(fit(self.transport, meta, bounds)).await? {
-            Fit::Proven => {}
-            Fit::Unproven => tracing::warn!(
-                seq = %meta.seq,
-                "no entry after the snapshot says what it was made on; it is taken at its word"
-            ),
+        let fit = in_time(fit(self.transport, meta, bounds)).await?;
+        let is_proven = fit == Fit::Proven;
+        match fit {
+            Fit::Proven | Fit::Unproven => {}
             Fit::Contradicted(by) => {
                 tracing::error!(seq = %meta.seq, %by, "a snapshot is not the state that a later entry was made on");
                 return Ok(None);
@@ -117,11 +115,15 @@ impl Fetching<'_> {
             }
         }
         let (file, room, described) = (self.download(meta).await?, self.room.clone(), meta.clone());
-        let (file, record) = blocking(move || {
+        let (file, record, kept) = blocking(move || {
             let record = check::check(file.path(), &described, &room)?;
-            Ok((check::fitted(file, &room)?, record))
+            let kept = check::last_entry(file.path(), &record, &room)?;
+            Ok((check::fitted(file, &room)?, record, kept))
         })
         .await?;
+        if !is_proven && !ends_like_the_log(self.transport, meta, kept).await? {
+            return Ok(None);
+        }
         Ok(Some(Seed { file, record, entry: None, end: bounds.last }))
     }
 
@@ -172,6 +174,35 @@ impl Fetching<'_> {
         drop(chunks);
         writing.await??;
         Ok(file)
+    }
+}
+
+/// Whether the last entry that a snapshot has applied is the log's: it may have been taken
+/// before the log lost that and others went on. Where nothing can be compared, it is taken
+/// at its word.
+async fn ends_like_the_log(
+    transport: &Arc<dyn ChangeTransport>,
+    meta: &SnapshotMeta,
+    kept: Option<Vec<u8>>,
+) -> Result<bool> {
+    let stored = match in_time(transport.read(meta.seq)).await {
+        Ok(stored) => stored.map(|stored| stored.payload),
+        Err(Error::Truncated { .. }) => None,
+        Err(error) => return Err(error),
+    };
+    match (stored, kept) {
+        (Some(stored), Some(kept)) if stored != kept => {
+            tracing::error!(seq = %meta.seq, "a snapshot has applied another entry than the log has");
+            Ok(false)
+        }
+        (Some(_), Some(_)) => Ok(true),
+        (None, _) | (_, None) => {
+            tracing::warn!(
+                seq = %meta.seq,
+                "no entry of the log says what the snapshot was made on; it is taken at its word"
+            );
+            Ok(true)
+        }
     }
 }
 

@@ -113,6 +113,17 @@ impl Store {
         self.schema_changed()
     }
 
+    /// Moves to `record` in another log, which goes on from this very state.
+    pub(crate) fn adopt(&mut self, record: Record, payload: &[u8]) -> Result<()> {
+        self.in_apply(|store| {
+            record::forget(&store.apply).map_err(error)?;
+            store.move_to(record, Some(payload))?;
+            Ok((Verdict::Applied, false))
+        })
+        .map(drop)
+        .map_err(Failure::into_error)
+    }
+
     fn page_size(&self) -> rusqlite::Result<u32> {
         self.apply.pragma_query_value(None, "page_size", |row| row.get(0))
     }

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use ha_changes::Triggers;
-use ha_core::{Error, Result, Seq};
+use ha_core::{Error, Result};
 use ha_sqlite::{Capture, Clock, Counters, Guard, OpenOptions, Role, error};
 use rusqlite::Connection;
 
@@ -28,7 +28,7 @@ pub(crate) use execution::{Execution, Shipped, Transaction};
 pub(crate) use keys::{Answered, Request};
 pub(crate) use plan::{check, describe, no_transaction_control};
 pub(crate) use record::{
-    Record, create, entry, is_empty, read as read_record, write as write_record,
+    Record, create, entries, entry, forget, is_empty, read as read_record, write as write_record,
 };
 pub(crate) use rows::{Binder, Budget, collect};
 
@@ -96,9 +96,9 @@ impl Store {
         self.record
     }
 
-    /// The kept entry at `seq`.
-    pub(crate) fn entry(&self, seq: Seq) -> Result<Option<Vec<u8>>> {
-        record::entry(&self.apply, seq).map_err(error)
+    /// The database file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Forgets what was known of the schema.

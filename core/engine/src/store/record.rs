@@ -130,6 +130,19 @@ pub(crate) fn entry(conn: &Connection, seq: Seq) -> rusqlite::Result<Option<Vec<
         .optional()
 }
 
+/// All kept entries, in order.
+pub(crate) fn entries(conn: &Connection) -> rusqlite::Result<Vec<(Seq, Vec<u8>)>> {
+    conn.prepare("SELECT seq, payload FROM _ha_entries ORDER BY seq")?
+        .query_map([], |row| Ok((Seq(row.get::<_, i64>(0)?.unsigned_abs()), row.get(1)?)))?
+        .collect()
+}
+
+/// Forgets everything but the position, in the open transaction: what was kept of one log
+/// decides nothing in another.
+pub(crate) fn forget(conn: &Connection) -> rusqlite::Result<()> {
+    conn.execute_batch("DELETE FROM _ha_entries; DELETE FROM _ha_keys; DELETE FROM _ha_skipped")
+}
+
 /// Keeps entries that change nothing, in the open transaction.
 pub(super) fn write_folded(conn: &Connection, folded: &[Folded]) -> rusqlite::Result<()> {
     for Folded { stored, reason } in folded {

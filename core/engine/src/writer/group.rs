@@ -262,7 +262,7 @@ impl Writer {
     }
 
     fn is_fresh(&self, read: &ReadOf) -> bool {
-        read.at == self.token() || self.touched.is_fresh(read)
+        self.touched.is_fresh(read, self.token())
     }
 
     /// A single transaction that is too large is refused; of several, each is tried alone.

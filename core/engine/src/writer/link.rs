@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Message;
 use super::reseed::Progress;
+use crate::heal::{Comparison, Healer};
 use crate::host;
 use crate::machine::{Event, Target};
 use crate::snapshots::{self, Room};
@@ -42,6 +43,7 @@ pub(crate) struct Link {
     inbox: Sender<Message>,
     subscription: Option<Subscription>,
     verification: Option<AbortHandle>,
+    healing: Option<AbortHandle>,
     fetching: Option<AbortHandle>,
 }
 
@@ -65,7 +67,15 @@ impl Link {
         runtime: Handle,
         inbox: Sender<Message>,
     ) -> Self {
-        Self { transport, runtime, inbox, subscription: None, verification: None, fetching: None }
+        Self {
+            transport,
+            runtime,
+            inbox,
+            subscription: None,
+            verification: None,
+            healing: None,
+            fetching: None,
+        }
     }
 
     pub(crate) fn transport(&self) -> &Arc<dyn ChangeTransport> {
@@ -90,15 +100,26 @@ impl Link {
         });
     }
 
-    /// Reads what the log has at a place that the node has applied, until it answers.
-    pub(crate) fn verify(&mut self, seq: Seq) {
-        let (transport, inbox) = self.ends();
-        let read = host::spawn(&self.runtime, async move {
-            if let Some(found) = read_surely(&transport, seq).await {
-                let _ = inbox.send(Message::Verified(seq, found));
+    /// Compares the log with what the node has applied, until it answers.
+    pub(crate) fn compare(&mut self, healer: Healer) {
+        let inbox = self.inbox.clone();
+        let compared = host::spawn(&self.runtime, async move {
+            if let Some(comparison) = compare_surely(&healer).await {
+                let _ = inbox.send(Message::Compared(comparison));
             }
         });
-        if let Some(former) = self.verification.replace(read) {
+        if let Some(former) = self.verification.replace(compared) {
+            former.abort();
+        }
+    }
+
+    /// Makes the log and the node fit, as far as the log goes.
+    pub(crate) fn heal(&mut self, healer: Healer) {
+        let inbox = self.inbox.clone();
+        let healing = host::spawn(&self.runtime, async move {
+            let _ = inbox.send(Message::Healed(healer.heal().await));
+        });
+        if let Some(former) = self.healing.replace(healing) {
             former.abort();
         }
     }
@@ -152,22 +173,16 @@ impl News {
 
 impl Drop for Link {
     fn drop(&mut self) {
-        for task in self.verification.take().into_iter().chain(self.fetching.take()) {
-            task.abort();
-        }
+        let tasks = [self.verification.take(), self.healing.take(), self.fetching.take()];
+        tasks.into_iter().flatten().for_each(|task| task.abort());
     }
 }
 
-/// What the log holds at `seq`: the inner `None` if it is trimmed, the outer one if the
-/// transport is closed.
-async fn read_surely(
-    transport: &Arc<dyn ChangeTransport>,
-    seq: Seq,
-) -> Option<Option<Option<Stored>>> {
+/// `None` if the transport is closed.
+async fn compare_surely(healer: &Healer) -> Option<Comparison> {
     loop {
-        match transport.read(seq).await {
-            Ok(found) => return Some(Some(found)),
-            Err(Error::Truncated { .. }) => return Some(None),
+        match healer.compare().await {
+            Ok(comparison) => return Some(comparison),
             Err(Error::Closed) => return None,
             Err(_) => tokio::time::sleep(RETRY).await,
         }

@@ -5,6 +5,7 @@ mod group;
 mod job;
 mod lease;
 mod link;
+mod mend;
 mod perform;
 mod reseed;
 mod stages;
@@ -15,16 +16,17 @@ mod touched;
 mod watch;
 
 use std::collections::VecDeque;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use ha_core::{AttemptName, Bounds, Error, Result, Seq, Stored, Token};
+use ha_core::{AttemptName, Bounds, Error, Result, Seq, Token};
 use ha_sqlite::OpenOptions;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use crate::heal::{Comparison, Healing};
 use crate::machine::{Event, Identity, Machine, NoSeed, Reseed};
 use crate::shared::Shared;
 use crate::snapshots::{Room, Seed};
@@ -62,9 +64,10 @@ pub(crate) enum Message {
     News(News),
     /// The log's bounds, asked for when the node stood at `position`.
     Bounds { position: Seq, result: Result<Bounds> },
-    /// What the log has at a place that this node has applied; `None` if it no longer
-    /// stores so old entries.
-    Verified(Seq, Option<Option<Stored>>),
+    /// Whether the log is still the one that was applied.
+    Compared(Comparison),
+    /// What came of making the log and this node fit.
+    Healed(Result<Healing>),
     /// What the database is to become.
     Fetched(Result<Seed, NoSeed>),
     /// Finish what was accepted and end.
@@ -91,6 +94,10 @@ pub(crate) struct Writer {
     idle_timeout: Duration,
     /// Within this the log must have taken a write.
     patience: Duration,
+    /// Where entries are saved that the log will never have again.
+    lost: PathBuf,
+    /// Counts the healings.
+    healings: u32,
     max_entry: usize,
     compat_v007: bool,
     /// Other nodes may have written what this one has not applied.
@@ -136,13 +143,15 @@ pub(crate) struct Setup {
     pub(crate) end: Seq,
     /// What is wrong with the file and the log, if something is.
     pub(crate) problem: Option<Problem>,
+    /// Where entries are saved that the log will never have again: the beginning of a path.
+    pub(crate) lost: PathBuf,
 }
 
 /// Why a node cannot simply go on from its file.
 #[derive(Debug, Clone)]
 pub(crate) enum Problem {
-    /// It stands still, for this reason.
-    Stop(String),
+    /// The log is not the one that was applied, for this reason; it is looked again whether it is.
+    Misfit(String),
     /// Its database becomes another state first.
     Reseed(Reseed),
 }
@@ -169,6 +178,8 @@ impl Writer {
             identity: setup.identity,
             idle_timeout: setup.idle_timeout,
             patience: setup.patience,
+            lost: setup.lost,
+            healings: 0,
             max_entry: capabilities.max_part_bytes,
             compat_v007: setup.compat_v007,
             is_replicated: capabilities.replicated,
@@ -189,7 +200,7 @@ impl Writer {
             stopping: false,
         };
         match setup.problem {
-            Some(Problem::Stop(reason)) => writer.tell(Event::Failed(reason)),
+            Some(Problem::Misfit(reason)) => writer.tell(Event::Misfit(reason)),
             Some(Problem::Reseed(reseed)) => writer.tell(Event::Reseed(reseed)),
             None => writer.link.subscribe(record.position.seq.next()),
         }
@@ -266,6 +277,7 @@ impl Writer {
             | Message::Bounds { .. }
             | Message::Fetched(_)
             | Message::News(News::Entry(..) | News::Reconnected(_) | News::Truncated(_))
+            | Message::Healed(_)
                 if self.verifying || self.lease.is_some() && !self.says_nothing(&message) =>
             {
                 self.held.push_back(message);
@@ -307,7 +319,8 @@ impl Writer {
             }
             Message::News(News::Unreachable(reason)) => self.shared.reachable(Some(reason)),
             Message::News(News::Truncated(error)) => self.truncated(&error),
-            Message::Verified(seq, found) => self.verified(seq, found),
+            Message::Compared(comparison) => self.compared(comparison),
+            Message::Healed(outcome) => self.healed(outcome),
             Message::Fetched(found) => self.fetched(found),
             Message::Stop => self.stopping = true,
         }

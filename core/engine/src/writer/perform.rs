@@ -16,7 +16,8 @@ impl Writer {
         match action {
             Action::Append(draft) => self.link.append(draft),
             Action::Read(seq) => self.link.read(seq),
-            Action::Verify(seq) => self.verify(seq),
+            Action::Verify => self.verify(),
+            Action::Mend => self.mend(),
             Action::AskBounds => self.ask_bounds(),
             Action::Resubscribe(from) => self.link.subscribe(from),
             Action::Fetch(target) => self.fetch(target),

@@ -6,11 +6,9 @@ use std::time::Duration;
 use ha_core::{Result, Seq};
 use tokio::time::Instant;
 
-use super::touched::Touches;
 use super::{Message, Writer};
 use crate::machine::{Event, NoSeed, Target};
 use crate::snapshots::Seed;
-use crate::store::Record;
 
 /// How often it is told how far a snapshot is.
 const TOLD: Duration = Duration::from_millis(500);
@@ -37,30 +35,17 @@ impl Writer {
     fn become_seed(&mut self, seed: &Seed) -> Event {
         let begun = Instant::now();
         let (before, now) = (self.store.record().position.seq, seed.record.position);
-        let restored = self.save_tail(&seed.record).and_then(|()| {
-            self.store.restore(seed.file.path(), seed.record, seed.entry.as_deref())
-        });
+        let restored = self.store.restore(seed.file.path(), seed.record, seed.entry.as_deref());
         if let Err(error) = restored {
             return Event::NoSeed(NoSeed::Failed(error.to_string()));
         }
         tracing::info!(position = %now.seq, seconds = begun.elapsed().as_secs_f64(), "the snapshot is restored");
         // What scripts have read on the state that is given up says nothing of this one.
-        self.touched.note(Touches::everything(), now.seq.max(before));
+        self.touched.note_other_history(now.seq.max(before));
         self.shared.begin_again(seed.end.max(now.seq));
         self.publish();
         self.answer_applying(now.seq);
         Event::Adopted(now)
-    }
-
-    /// Called before the database becomes the state at `new`, with all entries that this node
-    /// keeps still in it. An error keeps the database as it is; it is tried again.
-    #[allow(
-        clippy::unnecessary_wraps,
-        clippy::unused_self,
-        reason = "what is saved may fail to be"
-    )]
-    fn save_tail(&mut self, _new: &Record) -> Result<()> {
-        Ok(())
     }
 
     /// Tells those whose transactions stand in the log whether they stand before `seq` too.

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use ha_core::{Bounds, Error, Result, Seq, Stored};
+use ha_core::{Bounds, Error, Seq};
 use tokio::time::Instant;
 
 use super::{Message, News, Writer};
+use crate::heal::Comparison;
 use crate::machine::{Event, Reseed};
 
 /// How often a node that hears nothing asks whether the log is still there.
@@ -35,28 +36,29 @@ impl Writer {
         self.link.ask_bounds(self.machine.position().seq);
     }
 
-    /// Asks the log for the entry at the position, to see that it is the one applied here.
+    /// Compares the log's entry at the position with the one applied here.
     pub(super) fn reconnected(&mut self) {
         let seq = self.machine.position().seq;
         if seq == Seq::ZERO || self.machine.stopped().is_some() {
             self.shared.reachable(None);
         } else {
-            self.verify(seq);
+            self.verify();
         }
     }
 
-    pub(super) fn verify(&mut self, seq: Seq) {
+    pub(super) fn verify(&mut self) {
         self.verifying = true;
-        self.link.verify(seq);
+        let healer = self.healer();
+        self.link.compare(healer);
     }
 
-    pub(super) fn verified(&mut self, seq: Seq, found: Option<Option<Stored>>) {
+    pub(super) fn compared(&mut self, comparison: Comparison) {
         self.verifying = false;
         self.shared.reachable(None);
         if self.machine.is_reseeding() {
             // The state that was compared is given up.
-        } else if let Err(reason) = self.compare(seq, found) {
-            self.tell(Event::Failed(reason));
+        } else if let Some(reason) = self.misfit(comparison) {
+            self.tell(Event::Misfit(reason));
         }
         self.take_held();
     }
@@ -72,6 +74,20 @@ impl Writer {
                     "Start from a newer copy of the database (GET / of a node that is ready)";
                 self.tell(Event::Reseed(Reseed::newest(error.to_string(), advice)));
             }
+        }
+    }
+
+    fn misfit(&self, comparison: Comparison) -> Option<String> {
+        let seq = self.machine.position().seq;
+        match comparison {
+            Comparison::Same | Comparison::Silent => None,
+            Comparison::Ends => Some(format!(
+                "the stream ends before {seq}, which this database has applied: it has lost entries"
+            )),
+            Comparison::Other => Some(format!(
+                "the stream holds another entry at {seq} than the one applied here: it was rewound or \
+                 restored from an old copy"
+            )),
         }
     }
 
@@ -92,26 +108,6 @@ impl Writer {
             }
             Message::News(News::Entry(stored, _)) => stored.seq <= position.seq,
             _ => false,
-        }
-    }
-
-    pub(super) fn compare(&self, seq: Seq, found: Option<Option<Stored>>) -> Result<(), String> {
-        let Some(found) = found else { return Ok(()) };
-        let Some(stored) = found else {
-            return Err(format!(
-                "the stream ends before {seq}, which this database has applied: the stream has lost \
-                 entries, or was deleted and made again. Nothing is applied until it is repaired, or \
-                 this node starts with an empty database file"
-            ));
-        };
-        match self.store.entry(seq) {
-            Ok(Some(kept)) if kept != stored.payload => Err(format!(
-                "the stream holds another entry at {seq} than the one applied here: the stream was \
-                 rewound or restored from an old copy. Nothing is applied until it is repaired, or \
-                 this node starts with an empty database file"
-            )),
-            Ok(_) => Ok(()),
-            Err(error) => Err(error.to_string()),
         }
     }
 }

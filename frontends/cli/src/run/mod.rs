@@ -37,8 +37,8 @@ async fn serve(config: Config) -> Result<()> {
     };
     let place = Place::open(&config.database).context("open the database")?;
     let found = ha_engine::inspect(place.path())?;
-    let (transport, own_stream) = transport::open(&config, found).await?;
-    let options = node_options(&config, &place, own_stream, found)?;
+    let options = node_options(&config, &place, found)?;
+    let transport = transport::open(&config, found, &options).await?;
     let node = match Node::start(options, Arc::clone(&transport)).await {
         Ok(node) => node,
         Err(error) => {
@@ -145,16 +145,12 @@ async fn bind_pg(pg: &crate::config::Pg, config: &Config) -> Result<Arc<Pg>> {
     Ok(Pg::bind(options).await?)
 }
 
-fn node_options(
-    config: &Config,
-    place: &Place,
-    own_stream: bool,
-    found: ha_engine::Found,
-) -> Result<NodeOptions> {
+fn node_options(config: &Config, place: &Place, found: ha_engine::Found) -> Result<NodeOptions> {
     check_policy(&config.replication.policy, found)?;
     let open = &config.database.open;
     Ok(NodeOptions {
         scratch: place.is_scratch(),
+        lost: place.lost(&config.node),
         foreign_keys: open.foreign_keys,
         cache_size: open.cache_size,
         extensions: config.database.extensions.clone(),
@@ -162,7 +158,6 @@ fn node_options(
         replication_timeout: config.replication.timeout,
         idle_timeout: config.transaction_idle_timeout,
         new_lineage: config.replication.new_lineage,
-        own_stream,
         compat_v007: config.replication.compat.is_some(),
         read_only: open.read_only.then(|| "the database was opened with mode=ro".to_owned()),
         ..NodeOptions::new(config.node.clone(), place.path())

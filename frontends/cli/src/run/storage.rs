@@ -43,6 +43,15 @@ impl Place {
         &self.path
     }
 
+    /// The beginning of the path where entries are saved that the log will never have again.
+    pub(super) fn lost(&self, node: &str) -> PathBuf {
+        if self.is_scratch() {
+            let name = node.replace(std::path::MAIN_SEPARATOR, "_");
+            return std::env::temp_dir().join(format!("ha-{name}.db"));
+        }
+        self.path.clone()
+    }
+
     pub(super) fn is_scratch(&self) -> bool {
         self.scratch.is_some()
     }

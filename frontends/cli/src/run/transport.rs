@@ -4,19 +4,21 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use ha_core::{ChangeTransport, Lineage, Seq};
-use ha_engine::Found;
+use ha_engine::{Found, NodeOptions};
 use ha_jetstream::JetStream;
 use ha_memory::Local;
 
 use crate::config::{Config, Credentials, Transport};
 
-/// The transport, and whether its stream was made by a server of this process just now.
+/// The transport. The log of a server of this process is prepared for the node with these
+/// options before others get in.
 pub(super) async fn open(
     config: &Config,
     found: Found,
-) -> Result<(Arc<dyn ChangeTransport>, bool)> {
+    node: &NodeOptions,
+) -> Result<Arc<dyn ChangeTransport>> {
     match &config.transport {
-        Transport::Local => Ok((Arc::new(local(found)), false)),
+        Transport::Local => Ok(Arc::new(local(found))),
         Transport::Jetstream { servers, credentials, synced } => {
             let options = ha_jetstream::Options {
                 url: servers.urls().join(","),
@@ -28,10 +30,10 @@ pub(super) async fn open(
                     "commits wait for this node's disk; --nats-sync always says that the NATS servers sync"
                 );
             }
-            Ok((JetStream::connect(options).await?, false))
+            Ok(JetStream::connect(options).await?)
         }
         Transport::Embedded { server, credentials } => {
-            embedded::open(config, server, stream(config, credentials)).await
+            embedded::open(config, server, stream(config, credentials), node).await
         }
     }
 }
@@ -68,6 +70,7 @@ mod embedded {
 
     use anyhow::{Result, bail};
     use ha_core::ChangeTransport;
+    use ha_engine::NodeOptions;
 
     use crate::config::{Config, EmbeddedServer};
 
@@ -76,7 +79,8 @@ mod embedded {
         _: &Config,
         _: &EmbeddedServer,
         _: ha_jetstream::Options,
-    ) -> Result<(Arc<dyn ChangeTransport>, bool)> {
+        _: &NodeOptions,
+    ) -> Result<Arc<dyn ChangeTransport>> {
         bail!(
             "this ha was built without the embedded NATS server; name a server with \
              --replication-url, or start alone with --nats-port 0"
@@ -93,7 +97,8 @@ mod embedded {
 
     use anyhow::{Context, Result, bail};
     use ha_core::ChangeTransport;
-    use ha_nats_embedded::{Embedded, Options, Sync};
+    use ha_engine::{Node, NodeOptions};
+    use ha_nats_embedded::{Embedded, Options, Private, Sync};
 
     use crate::config::{Config, EmbeddedServer, ServerOptions};
     use crate::values::NatsSync;
@@ -102,7 +107,8 @@ mod embedded {
         config: &Config,
         server: &EmbeddedServer,
         stream: ha_jetstream::Options,
-    ) -> Result<(Arc<dyn ChangeTransport>, bool)> {
+        node: &NodeOptions,
+    ) -> Result<Arc<dyn ChangeTransport>> {
         let options = match server {
             EmbeddedServer::File(path) => {
                 Options { config_file: Some(path.clone()), ..Options::default() }
@@ -113,10 +119,13 @@ mod embedded {
             }
         };
         let options = Options { server_name: config.node.clone(), ..options };
-        let embedded = Embedded::open(options, stream).await?;
-        // A cluster's stream belongs to all its members, and another one may know more.
-        let own_stream = embedded.created_stream() && !embedded.server().is_clustered();
-        Ok((embedded, own_stream))
+        let prepare = async |log: Private| {
+            // A cluster's stream belongs to all its members, and another one may know more.
+            let own_stream = !log.is_clustered;
+            let node = NodeOptions { own_stream, ..node.clone() };
+            Node::prepare(&node, &log.transport).await
+        };
+        Ok(Embedded::open_after(options, stream, prepare).await?)
     }
 
     fn server_options(options: &ServerOptions) -> Options {

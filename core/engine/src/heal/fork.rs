@@ -1,0 +1,86 @@
+//! Where the log and this database part.
+
+use std::sync::Arc;
+
+use ha_core::{Bounds, Result, Seq};
+
+use super::compare::was_made_on;
+use super::kept::Kept;
+use super::{COPY, Healer, Healing, lost};
+use crate::host;
+use crate::machine::{Position, Reseed};
+
+impl Healer {
+    /// The log holds other entries than were applied here: saves those, so that the database
+    /// can begin again.
+    pub(super) async fn forked(&self, bounds: &Bounds) -> Result<Healing> {
+        let kept = Arc::new(Kept::read(self.database.clone(), self.position).await?);
+        let Some(fork) = self.fork(bounds, &kept).await? else {
+            return Ok(Healing::Stop(unknown_fork(&self.position, &kept)));
+        };
+        let saved = self.save(kept, fork).await?;
+        let reason = format!(
+            "the stream holds other entries after {fork} than this database: it was rewound or restored from \
+             an old copy, and others have gone on without entries {} to {}, which are in {saved} now",
+            fork.next(),
+            self.position.seq
+        );
+        Ok(Healing::Reseed(Reseed::newest(reason, COPY)))
+    }
+
+    /// Saves what is kept after `fork`; where that is.
+    pub(super) async fn save(&self, kept: Arc<Kept>, fork: Seq) -> Result<String> {
+        let (prefix, position) = (self.lost.clone(), self.position);
+        let save = move || lost::save(&prefix, &position, kept.after(fork));
+        let path = host::blocking(save).await??;
+        tracing::error!(
+            file = %path.display(), first = %fork.next(), last = %self.position.seq,
+            "entries that this node had applied are not in the log; they are saved and are no longer part of the database"
+        );
+        Ok(path.display().to_string())
+    }
+
+    /// The last place up to which the log is the one applied here.
+    async fn fork(&self, bounds: &Bounds, kept: &Kept) -> Result<Option<Seq>> {
+        let Some(oldest) = kept.first() else { return Ok(None) };
+        let (mut low, mut high) =
+            (oldest.max(bounds.first), bounds.last.min(self.position.seq).next());
+        let lowest = low;
+        // Once they differ, they differ for ever: every entry names what is before it.
+        while low < high {
+            let middle = Seq(low.0.midpoint(high.0));
+            if self.at(middle).await?.as_ref() == kept.get(middle) {
+                low = middle.next();
+            } else {
+                high = middle;
+            }
+        }
+        if low > lowest {
+            return Ok(Some(Seq(low.0 - 1)));
+        }
+        self.fork_before(lowest, kept).await
+    }
+
+    /// Whether the ways part just before the oldest entry that both have.
+    async fn fork_before(&self, lowest: Seq, kept: &Kept) -> Result<Option<Seq>> {
+        let before = Seq(lowest.0 - 1);
+        if before == Seq::ZERO {
+            return Ok(Some(before));
+        }
+        let (Some(hash), Some(entry)) = (kept.hash_at(before), self.at(lowest).await?) else {
+            return Ok(None);
+        };
+        let place = Position { seq: before, hash, ..self.position };
+        Ok((was_made_on(&entry, &place) == Some(true)).then_some(before))
+    }
+}
+
+fn unknown_fork(position: &Position, kept: &Kept) -> String {
+    let kept = kept.first().unwrap_or(position.seq);
+    format!(
+        "the stream holds other entries than this database has applied, from before {kept} on, which is the \
+         oldest that this node keeps: it was rewound or restored from an old copy, or this database follows \
+         another cluster. Move the database file away (nothing else has what it holds) and start with an \
+         empty one to follow the stream"
+    )
+}

@@ -1,0 +1,156 @@
+//! The newest entries that this database has applied, byte for byte.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use ha_changes::Kind;
+use ha_core::{Result, RunningHash, Seq};
+use ha_sqlite::error;
+use rusqlite::{Connection, OpenFlags};
+
+use crate::host;
+use crate::machine::Position;
+use crate::store;
+
+/// Kept entries without a gap, the last one that at the position.
+#[derive(Debug, Clone)]
+pub(super) struct Kept {
+    position: Position,
+    entries: BTreeMap<Seq, Bytes>,
+}
+
+impl Kept {
+    /// Reads what the file at `path` keeps. Takes up to 64 MiB.
+    pub(super) async fn read(path: PathBuf, position: Position) -> Result<Self> {
+        let rows = on_file(path, |conn| store::entries(conn).map_err(error)).await?;
+        Ok(Self::new(position, rows))
+    }
+
+    /// Reads the one at `seq`.
+    pub(super) async fn read_one(path: PathBuf, seq: Seq) -> Result<Option<Vec<u8>>> {
+        on_file(path, move |conn| store::entry(conn, seq).map_err(error)).await
+    }
+
+    fn new(position: Position, rows: impl IntoIterator<Item = (Seq, Vec<u8>)>) -> Self {
+        let mut entries = BTreeMap::new();
+        for (seq, payload) in rows {
+            let follows =
+                entries.last_key_value().is_none_or(|(last, _): (&Seq, _)| last.next() == seq);
+            if !follows {
+                entries.clear();
+            }
+            if seq <= position.seq {
+                entries.insert(seq, Bytes::from(payload));
+            }
+        }
+        if entries.last_key_value().is_none_or(|(last, _)| *last != position.seq) {
+            entries.clear();
+        }
+        Self { position, entries }
+    }
+
+    /// The oldest.
+    pub(super) fn first(&self) -> Option<Seq> {
+        self.entries.keys().next().copied()
+    }
+
+    pub(super) fn get(&self, seq: Seq) -> Option<&Bytes> {
+        self.entries.get(&seq)
+    }
+
+    /// Those after `seq`, in order.
+    pub(super) fn after(&self, seq: Seq) -> impl Iterator<Item = (Seq, &Bytes)> {
+        self.entries.range(seq.next()..).map(|(seq, payload)| (*seq, payload))
+    }
+
+    /// The running hash that this database had at `seq`. A kept entry that was made on a place
+    /// at or before it names the hash there; that it is this database's is proven by going on
+    /// from it to the position.
+    pub(super) fn hash_at(&self, seq: Seq) -> Option<RunningHash> {
+        if seq == self.position.seq {
+            return Some(self.position.hash);
+        }
+        let starts = std::iter::once((Seq::ZERO, RunningHash::default())).chain(self.named());
+        let starts: Vec<_> = starts.filter(|(start, _)| *start <= seq).collect();
+        starts.into_iter().rev().find_map(|(start, hash)| self.run_from(start, hash, seq))
+    }
+
+    /// The places that kept entries of the same log name as those they were made on.
+    fn named(&self) -> impl Iterator<Item = (Seq, RunningHash)> {
+        self.entries.iter().filter_map(|(seq, payload)| {
+            let meta = ha_changes::decode(payload).ok()?.meta?;
+            let seed = match meta.kind {
+                Kind::Base(base) => (base.seq, base.hash),
+                Kind::Transactions(_) | Kind::Noop => (meta.base.seq, meta.base.hash),
+            };
+            let usable = meta.base.lineage == self.position.lineage && seed.0.next() == *seq;
+            usable.then_some(seed)
+        })
+    }
+
+    /// The hash at `wanted`, if `hash` at `start` leads to the position's.
+    fn run_from(&self, start: Seq, hash: RunningHash, wanted: Seq) -> Option<RunningHash> {
+        self.first().filter(|first| *first <= start.next())?;
+        let mut found = (start == wanted).then_some(hash);
+        let mut hash = hash;
+        for (seq, payload) in self.after(start) {
+            hash = hash.extend(seq, payload);
+            if seq == wanted {
+                found = Some(hash);
+            }
+        }
+        found.filter(|_| hash == self.position.hash)
+    }
+}
+
+async fn on_file<T: Send + 'static>(
+    path: PathBuf,
+    read: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let opened = move || read(&open(&path)?);
+    host::blocking(opened).await?
+}
+
+/// A node's own file is in WAL mode, whose index even readers may have to make.
+fn open(path: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags).map_err(error)?;
+    conn.busy_timeout(std::time::Duration::from_secs(10)).map_err(error)?;
+    Ok(conn)
+}
+
+#[cfg(test)]
+mod tests {
+    use ha_core::Lineage;
+
+    use super::*;
+
+    fn kept(rows: &[u64], last: u64) -> Kept {
+        let position =
+            Position { lineage: Lineage([1; 8]), seq: Seq(last), hash: RunningHash::default() };
+        Kept::new(position, rows.iter().map(|seq| (Seq(*seq), vec![0])))
+    }
+
+    #[test]
+    fn only_what_leads_to_the_position_without_a_gap_counts() {
+        assert_eq!(kept(&[1, 2, 4, 5], 5).first(), Some(Seq(4)));
+        assert_eq!(kept(&[1, 2, 3], 5).first(), None);
+        assert_eq!(kept(&[3, 4, 5, 6], 5).after(Seq(3)).count(), 2);
+    }
+
+    #[test]
+    fn hashes_are_known_as_far_back_as_they_can_be_proven() {
+        let start = RunningHash::default();
+        let (one, two) =
+            (start.extend(Seq(1), b"a"), start.extend(Seq(1), b"a").extend(Seq(2), b"b"));
+        let rows = || [(Seq(1), b"a".to_vec()), (Seq(2), b"b".to_vec())];
+        let at = |hash| Position { lineage: Lineage([1; 8]), seq: Seq(2), hash };
+        let kept = Kept::new(at(two), rows());
+        assert_eq!(kept.hash_at(Seq(0)), Some(start));
+        assert_eq!(kept.hash_at(Seq(1)), Some(one));
+        assert_eq!(kept.hash_at(Seq(2)), Some(two));
+        assert_eq!(Kept::new(at(one), rows()).hash_at(Seq(1)), None, "it leads elsewhere");
+        assert_eq!(Kept::new(at(two), rows().into_iter().skip(1)).hash_at(Seq(1)), None);
+    }
+}

@@ -1,0 +1,195 @@
+//! What a node does about a log that is not the one it has applied.
+//!
+//! A log may lose its end (a server that had not synced, or was restored from an older copy),
+//! go on without what it lost, or be made again. What this node has applied it still has: the
+//! newest entries are kept byte for byte. So
+//!
+//! * an end that is merely missing is appended again ([`again`]);
+//! * what no longer fits is saved to a file ([`lost`]), and the database begins again from the
+//!   log ([`fork`] finds where the ways part);
+//! * a log that was made again from this very database is adopted, one from an earlier state
+//!   of it is followed, any other is left alone ([`lineage`]).
+//!
+//! Nothing here writes to the database.
+
+mod again;
+mod compare;
+mod fork;
+mod kept;
+mod lineage;
+mod lost;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ha_core::{ChangeTransport, Error, Result, Seq};
+
+use crate::machine::{Position, Reseed};
+pub(crate) use compare::Comparison;
+
+use compare::{Here, compare};
+use kept::Kept;
+
+/// What to do if there is nothing to become.
+const COPY: &str = "Start from a copy of the database (GET / of a node that is ready)";
+
+/// A node's end of the comparison. Clones are the same.
+#[derive(Debug, Clone)]
+pub(crate) struct Healer {
+    log: Arc<dyn ChangeTransport>,
+    /// The database file.
+    database: PathBuf,
+    /// Where what is lost is saved: the beginning of a path.
+    lost: PathBuf,
+    position: Position,
+    attempts: Attempts,
+}
+
+/// Names for the appends of one healing; no two healings of a process share a round.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Attempts {
+    pub(crate) boot: u64,
+    pub(crate) round: u32,
+}
+
+/// What came of it.
+#[derive(Debug, Clone)]
+pub(crate) enum Healing {
+    /// The log goes on from this node's position.
+    Sound,
+    /// The log was made again from exactly this database: the state is right, and the place is
+    /// this one now.
+    Adopt {
+        /// The base's.
+        position: Position,
+        /// The base.
+        payload: Bytes,
+        /// Where the log ends.
+        end: Seq,
+    },
+    /// The state has to become another one of the log; what it had beyond is saved.
+    Reseed(Reseed),
+    /// Somebody has to act; the text says how. Asked again later, the answer may be another.
+    Stop(String),
+}
+
+impl Healer {
+    pub(crate) fn new(
+        log: Arc<dyn ChangeTransport>,
+        database: PathBuf,
+        lost: PathBuf,
+        position: Position,
+        attempts: Attempts,
+    ) -> Self {
+        Self { log, database, lost, position, attempts }
+    }
+
+    /// Compares the log's entry at the position with the one applied here.
+    pub(crate) async fn compare(&self) -> Result<Comparison> {
+        let kept = Kept::read_one(self.database.clone(), self.position.seq).await?;
+        let here = match self.log.read(self.position.seq).await {
+            Ok(Some(stored)) => Here::Entry(stored.payload),
+            Ok(None) => Here::Ends,
+            Err(Error::Truncated { .. }) => Here::Trimmed,
+            Err(error) => return Err(error),
+        };
+        let wants_next = here != Here::Ends && (here == Here::Trimmed || kept.is_none());
+        let next = if wants_next { self.at(self.position.seq.next()).await? } else { None };
+        Ok(compare(&self.position, kept.as_deref(), &here, next.as_deref()))
+    }
+
+    /// Does what can be done about whatever is wrong, if anything is.
+    ///
+    /// # Errors
+    /// Those of the transport, and of reading the file: nothing is known then, and it may be
+    /// tried again.
+    pub(crate) async fn heal(&self) -> Result<Healing> {
+        loop {
+            let bounds = self.log.bounds().await?;
+            if bounds.lineage != self.position.lineage {
+                return self.another_log(&bounds).await;
+            }
+            if let Some(reseed) = Reseed::across_gap(&self.position, &bounds) {
+                return Ok(Healing::Reseed(reseed));
+            }
+            match self.compare().await? {
+                Comparison::Same => return Ok(Healing::Sound),
+                Comparison::Silent => return Ok(self.unproven()),
+                Comparison::Other => return self.forked(&bounds).await,
+                Comparison::Ends => match self.ends_early().await? {
+                    Some(healing) => return Ok(healing),
+                    None => continue,
+                },
+            }
+        }
+    }
+
+    /// The log ends before the position: gives it back what it lost. `None` if it has changed
+    /// meanwhile.
+    async fn ends_early(&self) -> Result<Option<Healing>> {
+        let bounds = self.log.bounds().await?;
+        let (end, position) = (bounds.last, self.position.seq);
+        if end >= position || bounds.lineage != self.position.lineage {
+            return Ok(None);
+        }
+        let kept = Kept::read(self.database.clone(), self.position).await?;
+        if !self.is_ours(&kept, end).await? {
+            return match kept.first() {
+                Some(first) if first <= end => self.forked(&bounds).await.map(Some),
+                _ => Ok(Some(Healing::Stop(too_much(end, &self.position, &kept)))),
+            };
+        }
+        if kept.first().is_none_or(|first| first > end.next()) {
+            return Ok(Some(Healing::Stop(too_much(end, &self.position, &kept))));
+        }
+        self.append_again(end, &kept).await.map(|whole| whole.then_some(Healing::Sound))
+    }
+
+    /// Whether the log's last entry is the one that was applied here.
+    async fn is_ours(&self, kept: &Kept, end: Seq) -> Result<bool> {
+        if end == Seq::ZERO {
+            return Ok(true);
+        }
+        match (self.log.read(end).await, kept.get(end)) {
+            (Ok(Some(stored)), Some(kept)) => Ok(stored.payload == *kept),
+            (Ok(_), _) => Ok(false),
+            (Err(Error::Truncated { .. }), _) => {
+                tracing::warn!(%end, "the log's last entry is no longer stored; it is taken for the one applied here");
+                Ok(true)
+            }
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    fn unproven(&self) -> Healing {
+        tracing::warn!(
+            position = %self.position.seq,
+            "neither the log's entry at the position nor one made on it is stored any more; the log is the same, so this node goes on"
+        );
+        Healing::Sound
+    }
+
+    /// The payload at `seq`, if the log has it now.
+    async fn at(&self, seq: Seq) -> Result<Option<Bytes>> {
+        match self.log.read(seq).await {
+            Ok(stored) => Ok(stored.map(|stored| stored.payload)),
+            Err(Error::Truncated { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn too_much(end: Seq, position: &Position, kept: &Kept) -> String {
+    let kept = match kept.first() {
+        Some(first) => format!("keeps them from {first} on only"),
+        None => "keeps none of them".to_owned(),
+    };
+    format!(
+        "the stream ends at {end}, this database has applied {}: the stream has lost entries, and this \
+         node {kept}. If no other node gives them back: delete the stream (of an embedded server its \
+         store directory) and start the node that is furthest with --new-lineage, or start this one \
+         with an empty database file to follow the stream without them",
+        position.seq
+    )
+}

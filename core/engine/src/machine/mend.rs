@@ -1,0 +1,76 @@
+//! The log is not the one that was applied here: nothing is executed or applied until it fits
+//! again, whoever makes it fit.
+
+use std::time::Duration;
+
+use ha_core::Error;
+
+use super::phase::{Mending, Phase, Settling, WaitReason};
+use super::{Action, Fate, Machine};
+
+/// How soon it is looked again whether the log fits.
+const AGAIN: Duration = Duration::from_secs(1);
+
+impl Machine {
+    /// What the log holds does not go with the position. A write that was handed over is
+    /// "unknown" to its clients.
+    pub(super) fn misfit(&mut self, reason: String) -> Vec<Action> {
+        let fate = match &self.phase {
+            Phase::Stopped(_) | Phase::Reseeding(_) => return Vec::new(),
+            Phase::Mending(Mending { look_at: None, .. }) => return Vec::new(),
+            Phase::Mending(_) => return self.mend(),
+            Phase::Appending(attempt) | Phase::Settling(Settling { attempt, open: true, .. }) => {
+                Some(Fate::Failed(Error::OutcomeUnknown(self.name(attempt.id))))
+            }
+            Phase::Blocked(_) => Some(Fate::Again),
+            Phase::Idle | Phase::Settling(_) | Phase::Waiting(_) => None,
+        };
+        tracing::warn!(reason, position = %self.position.seq, "the log does not fit");
+        self.phase = Phase::Mending(Mending { reason, hopeless: false, look_at: None });
+        self.reads.forget();
+        self.next = None;
+        let mut actions = fate.map_or_else(Vec::new, |fate| self.roll_back(fate));
+        actions.push(Action::Mend);
+        actions
+    }
+
+    /// The log fits the position again.
+    pub(super) fn mended(&mut self) -> Vec<Action> {
+        if self.is_mending() { self.follow_again() } else { Vec::new() }
+    }
+
+    /// Nothing could be done for now: `hopeless` if somebody has to act first.
+    pub(super) fn not_mended(&mut self, reason: String, hopeless: bool) -> Vec<Action> {
+        let look_at = Some(self.now + AGAIN);
+        let Phase::Mending(mending) = &mut self.phase else { return Vec::new() };
+        mending.look_at = look_at;
+        if !hopeless {
+            tracing::debug!(reason, "the log could not be compared");
+            return Vec::new();
+        }
+        let is_news = !mending.hopeless || mending.reason != reason;
+        (mending.reason, mending.hopeless) = (reason.clone(), true);
+        if is_news { vec![Action::Stop(reason)] } else { Vec::new() }
+    }
+
+    pub(super) fn mending_tick(&mut self, mending: &Mending) -> Vec<Action> {
+        if mending.look_at.is_some_and(|at| at <= self.now) { self.mend() } else { Vec::new() }
+    }
+
+    pub(super) fn is_mending(&self) -> bool {
+        matches!(self.phase, Phase::Mending(_))
+    }
+
+    fn mend(&mut self) -> Vec<Action> {
+        if let Phase::Mending(mending) = &mut self.phase {
+            mending.look_at = None;
+        }
+        vec![Action::Mend]
+    }
+
+    /// Nothing is executed before the end of the log is reached.
+    pub(super) fn follow_again(&mut self) -> Vec<Action> {
+        self.wait(None, WaitReason::Behind);
+        vec![Action::Resubscribe(self.position.seq.next()), Action::AskBounds]
+    }
+}

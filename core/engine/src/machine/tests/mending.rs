@@ -1,0 +1,66 @@
+//! Logs that are not the one that was applied.
+
+use super::*;
+
+const LATER: Duration = Duration::from_secs(2);
+
+fn misfit() -> Event {
+    Event::Misfit("it was rewound".to_owned())
+}
+
+fn not_mended(reason: &str, hopeless: bool) -> Event {
+    Event::NotMended { reason: reason.to_owned(), hopeless }
+}
+
+fn mends(actions: &[Action]) -> bool {
+    actions.iter().any(|action| matches!(action, Action::Mend))
+}
+
+fn follows_from(actions: &[Action], from: u64) -> bool {
+    let resubscribes =
+        |action: &Action| matches!(action, Action::Resubscribe(seq) if seq.0 == from);
+    actions.iter().any(resubscribes)
+}
+
+#[test]
+fn a_write_that_was_sent_is_unknown_and_nothing_else_happens_until_the_log_fits() {
+    let (mut machine, id, payload) = appending();
+    let actions = machine.on(Duration::ZERO, misfit());
+    assert!(is_unknown(fate(&actions), id), "{actions:?}");
+    assert!(mends(&actions));
+    for event in [delivered(4, &payload), bounds(1, 9), acked(id, Ok(4)), misfit(), Event::Tick] {
+        assert!(machine.on(LATER, event).is_empty());
+    }
+    assert_eq!(machine.position(), at(3));
+    let actions = machine.on(LATER, Event::Mended);
+    assert!(follows_from(&actions, 4), "{actions:?}");
+    assert!(!machine.can_execute(), "it is not known yet where the log ends");
+    machine.on(LATER, bounds(1, 3));
+    assert!(machine.can_execute());
+}
+
+#[test]
+fn what_only_somebody_else_can_mend_is_looked_at_again_and_said_once() {
+    let mut machine = idle();
+    machine.on(Duration::ZERO, misfit());
+    let actions = machine.on(Duration::ZERO, not_mended("no answer", false));
+    assert!(actions.is_empty() && machine.stopped().is_none());
+    assert!(mends(&machine.on(LATER, Event::Tick)));
+    let actions = machine.on(LATER, not_mended("do this", true));
+    assert!(matches!(&actions[..], [Action::Stop(text)] if text == "do this"), "{actions:?}");
+    assert_eq!(machine.stopped(), Some("do this"));
+    assert!(machine.wake_at().is_some_and(|at| at > LATER));
+    assert!(mends(&machine.on(LATER * 2, Event::Tick)));
+    assert!(machine.on(LATER * 2, not_mended("do this", true)).is_empty());
+    assert_eq!(machine.on(LATER * 3, not_mended("do that", true)).len(), 1);
+}
+
+#[test]
+fn a_database_at_another_place_follows_from_there() {
+    let mut machine = idle();
+    machine.on(Duration::ZERO, misfit());
+    let position = Position { lineage: Lineage([9; 8]), ..at(1) };
+    let actions = machine.on(Duration::ZERO, Event::Adopted(position));
+    assert!(follows_from(&actions, 2), "{actions:?}");
+    assert_eq!(machine.position(), position);
+}

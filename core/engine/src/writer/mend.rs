@@ -1,0 +1,55 @@
+//! Making the log and this node fit again.
+
+use std::sync::Arc;
+
+use ha_core::{Result, Seq};
+
+use super::Writer;
+use crate::heal::{Attempts, Healer, Healing};
+use crate::machine::{Event, Position};
+use crate::store::Record;
+
+impl Writer {
+    /// What compares the log with the place where the database stands.
+    pub(super) fn healer(&mut self) -> Healer {
+        self.healings += 1;
+        Healer::new(
+            Arc::clone(self.link.transport()),
+            self.store.path().to_owned(),
+            self.lost.clone(),
+            self.store.record().position,
+            Attempts { boot: self.identity.boot, round: self.healings },
+        )
+    }
+
+    pub(super) fn mend(&mut self) {
+        let healer = self.healer();
+        self.link.heal(healer);
+    }
+
+    /// Does to the database what makes it fit the log.
+    pub(super) fn healed(&mut self, outcome: Result<Healing>) {
+        let event = match outcome {
+            Ok(Healing::Sound) => Event::Mended,
+            Ok(Healing::Stop(reason)) => Event::NotMended { reason, hopeless: true },
+            Ok(Healing::Adopt { position, payload, end }) => self.adopt(position, &payload, end),
+            Ok(Healing::Reseed(reseed)) => Event::Reseed(reseed),
+            Err(error) => Event::NotMended { reason: error.to_string(), hopeless: false },
+        };
+        self.tell(event);
+    }
+
+    /// The same state has another place now.
+    fn adopt(&mut self, position: Position, payload: &[u8], end: Seq) -> Event {
+        tracing::warn!(lineage = %position.lineage, "the stream was made again from this very database");
+        match self.store.adopt(Record { position, transactions: 0 }, payload) {
+            Ok(()) => {
+                self.touched.note_other_history(position.seq);
+                self.shared.moved(end);
+                self.publish();
+                Event::Adopted(position)
+            }
+            Err(error) => Event::NotMended { reason: error.to_string(), hopeless: false },
+        }
+    }
+}
