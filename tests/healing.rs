@@ -8,7 +8,9 @@ use std::path::Path;
 
 use ha_core::{ChangeTransport, Seq};
 use ha_jetstream::JetStream;
-use serde_json::json;
+use serde_json::{Value, json};
+use support::nats::ask;
+use support::node::run_to_end;
 use support::{Node, home, until};
 
 const ROWS: &str = "SELECT group_concat(v) FROM t";
@@ -218,4 +220,49 @@ fn an_old_file_and_copies_of_files_catch_up() {
     for node in [&a, &b, &c] {
         has(node, "1,2,3,4,5,6,7");
     }
+}
+
+#[test]
+fn a_new_log_is_not_begun_from_a_node_that_lags() {
+    let home = home();
+    // Its server is everybody's, and it follows another stream.
+    let server = Node::start(home.path(), &["-m", "--replication-stream", "other"]);
+    let mut b = join(home.path(), &server, "b.db");
+    let mut c = join(home.path(), &server, "c.db");
+    b.run(&["CREATE TABLE t(v)"]);
+    insert(&b, &[1]);
+    has(&c, "1");
+    stop(&mut b);
+    insert(&c, &[2]);
+    let ours = c.position();
+    let deleted = ask(&server, "STREAM.DELETE.ha_replication", &Value::Null);
+    assert_eq!(deleted["success"], true, "{deleted}");
+
+    b.restart();
+    let args = ["--port", "0", "--pg-port", "any", "--replication-url", server.url()];
+    let says_what_to_do = |node: &Node| {
+        until("the node says what to do", || {
+            let reason = node.readiness()?.json()["reason"].as_str()?.to_owned();
+            reason.contains("--new-lineage").then_some(())
+        });
+    };
+    says_what_to_do(&b);
+    says_what_to_do(&c);
+    stop(&mut b);
+    let lags = [&args[..], &["--name", "b", "--new-lineage", "b.db"]].concat();
+    let (code, _, err) = run_to_end(home.path(), &lags);
+    assert_eq!(code, 1, "{err}");
+    let ours = ours.split('.').next().unwrap();
+    assert!(err.contains("node c is at") && err.contains(ours) && err.contains("further"), "{err}");
+
+    b.restart();
+    stop(&mut c);
+    let c = [&args[..], &["--name", "c", "--new-lineage", "c.db"]].concat();
+    let c = Node::start(home.path(), &c);
+    c.wait_log("--new-lineage: node b is at");
+    insert(&c, &[3]);
+    has(&b, "1,2,3");
+    insert(&b, &[4]);
+    has(&c, "1,2,3,4");
+    assert!(lost(home.path()).is_empty());
 }

@@ -56,6 +56,10 @@ pub trait ChangeTransport: Debug + Display + Send + Sync + 'static {
     /// error.
     async fn remove_snapshot(&self, meta: &SnapshotMeta) -> Result<()>;
 
+    /// What of the log is worse than it was, in words for an operator: fewer replicas, say. A node
+    /// is not ready while there is anything. Told from memory, without asking anybody.
+    fn warnings(&self) -> Vec<String>;
+
     /// Ends all subscriptions and releases connections. Later calls fail with
     /// [`crate::Error::Closed`]; closing again is no error.
     async fn close(&self) -> Result<()>;

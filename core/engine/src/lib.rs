@@ -12,6 +12,7 @@ mod heal;
 mod host;
 mod node;
 mod options;
+mod outcome;
 mod planted;
 mod readers;
 mod session;
@@ -23,6 +24,8 @@ mod snapshots;
 mod store;
 mod writer;
 
-pub use begin::{Found, inspect};
+pub use begin::{BeginAt, Found, inspect};
+pub use heal::lost_entries;
 pub use node::Node;
 pub use options::NodeOptions;
+pub use snapshots::{Retention, SnapshotOptions};

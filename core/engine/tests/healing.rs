@@ -470,3 +470,16 @@ async fn a_start_that_ended_after_it_began_the_log_is_made_good_by_the_next() {
     assert_eq!(rows(&a).await, "1,2");
     equal(&a, &start("b", &log).await).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_whose_log_has_become_worse_is_not_ready_and_says_why() {
+    let log = MemoryLog::new();
+    let a = with_rows("a", &log, 1).await;
+    ready(&a).await;
+    log.warn(&["the replicas fell from 3 to 1"]);
+    let reason = "the replicas fell from 3 to 1".to_owned();
+    assert_eq!(a.node.status().readiness, Readiness::Waiting(reason));
+    insert(&a, [2]).await;
+    log.warn(&[]);
+    ready(&a).await;
+}

@@ -40,10 +40,10 @@ impl Watched {
         let mut warnings = Vec::new();
         if now.replicas < best.replicas {
             let (now, best) = (now.replicas, best.replicas);
-            warnings.push(format!("the replicas fell from {best} to {now}"));
+            warnings.push(format!("the stream's replicas fell from {best} to {now}"));
         }
         if best.allows_batches && !now.allows_batches {
-            warnings.push("entries of several parts are no longer allowed".to_owned());
+            warnings.push("the stream takes no entries of several parts any more".to_owned());
         }
         warnings
     }
@@ -75,7 +75,7 @@ mod tests {
         watched.note(&config(1, false));
         assert_eq!(watched.warnings().len(), 2);
         watched.note(&config(1, true));
-        assert_eq!(watched.warnings(), ["the replicas fell from 3 to 1"]);
+        assert_eq!(watched.warnings(), ["the stream's replicas fell from 3 to 1"]);
         watched.note(&config(5, true));
         assert!(watched.warnings().is_empty());
     }

@@ -13,6 +13,7 @@ mod config;
 mod credentials;
 mod link;
 mod options;
+mod roll_call;
 mod snapshots;
 mod stream;
 mod subscription;
@@ -20,4 +21,5 @@ mod transport;
 mod waiting;
 
 pub use options::Options;
+pub use roll_call::Standing;
 pub use transport::JetStream;

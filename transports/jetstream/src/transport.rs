@@ -107,18 +107,25 @@ impl JetStream {
         self.created
     }
 
-    /// What of the stream's configuration is worse than this transport has seen it: fewer
-    /// replicas, or no entries of several parts any more. Empty again once it is as it was.
-    #[must_use]
-    pub fn warnings(&self) -> Vec<String> {
-        self.stream.config.warnings()
-    }
-
     /// `error`, for an append that is refused before it gets here; or
     /// [`AppendError::Unknown`] if an earlier append of the same attempt may have stored it.
     #[must_use]
     pub fn refusal(&self, attempt: AttemptId, error: AppendError) -> AppendError {
         self.appender.refusal(attempt, error)
+    }
+
+    /// The connection for everything but appends.
+    pub(crate) fn client(&self) -> Result<&async_nats::Client> {
+        self.open_stream().map(|stream| &stream.link.client)
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.stream.name
+    }
+
+    /// Turns true when the transport is closed.
+    pub(crate) fn closed(&self) -> watch::Receiver<bool> {
+        self.closed.subscribe()
     }
 
     fn check_open(&self) -> Result<()> {
@@ -194,6 +201,12 @@ impl ChangeTransport for JetStream {
 
     async fn remove_snapshot(&self, meta: &SnapshotMeta) -> Result<()> {
         self.open_snapshots()?.remove(meta).await
+    }
+
+    /// The stream has fewer replicas than this transport has seen, or takes no entries of several
+    /// parts any more.
+    fn warnings(&self) -> Vec<String> {
+        self.stream.config.warnings()
     }
 
     async fn close(&self) -> Result<()> {

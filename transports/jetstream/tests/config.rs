@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_nats::RequestErrorKind;
 use async_nats::jetstream::stream::Config;
+use ha_core::ChangeTransport;
 use ha_jetstream::JetStream;
 use support::TestServer;
 
@@ -25,7 +26,7 @@ async fn a_stream_that_lost_its_batches_is_reported_until_they_are_back() {
     while node.warnings().is_empty() {
         tokio::task::yield_now().await;
     }
-    assert_eq!(node.warnings(), ["entries of several parts are no longer allowed"]);
+    assert_eq!(node.warnings(), ["the stream takes no entries of several parts any more"]);
     let late = JetStream::connect(server.options()).await.unwrap();
     assert_eq!(late.warnings(), [""; 0], "it never saw them");
     admin.update_stream(config(true)).await.unwrap();

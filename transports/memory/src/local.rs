@@ -126,6 +126,10 @@ impl ChangeTransport for Local {
         self.last().map(drop)
     }
 
+    fn warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     async fn close(&self) -> Result<()> {
         self.end.send_replace(None);
         Ok(())

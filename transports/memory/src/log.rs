@@ -10,7 +10,7 @@ use ha_core::{
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
-use crate::{Fault, Memory};
+use crate::{Fault, Memory, Spoil};
 
 /// A log that the nodes of one process share. Clones are handles of the same log.
 ///
@@ -105,6 +105,23 @@ impl MemoryLog {
         });
     }
 
+    /// Damages a stored snapshot, as a disk may; its description stays.
+    pub fn spoil(&self, meta: &SnapshotMeta, how: Spoil) {
+        self.0.change(|state| {
+            for (kept, body) in &mut state.snapshots {
+                if kept.digest == meta.digest {
+                    *body = how.apply(body);
+                }
+            }
+        });
+    }
+
+    /// Has every node warned of these.
+    pub fn warn(&self, warnings: &[&str]) {
+        let warnings = warnings.iter().map(|&text| text.to_owned()).collect();
+        self.0.change(|state| state.warnings = warnings);
+    }
+
     /// Makes the log again, empty and with a new lineage. Snapshots stay.
     pub fn recreate(&self) {
         self.0.change(|state| {
@@ -168,6 +185,7 @@ pub(crate) struct State {
     attempts: HashMap<AttemptId, Appended>,
     delayed: Vec<Draft>,
     pub(crate) faults: VecDeque<Fault>,
+    pub(crate) warnings: Vec<String>,
     pub(crate) nodes: Vec<Node>,
     pub(crate) snapshots: Vec<(SnapshotMeta, Bytes)>,
 }
@@ -183,6 +201,7 @@ impl State {
             attempts: HashMap::new(),
             delayed: Vec::new(),
             faults: VecDeque::new(),
+            warnings: Vec::new(),
             nodes: Vec::new(),
             snapshots: Vec::new(),
         }
@@ -233,6 +252,15 @@ impl State {
         let appended = Appended { first: last.next(), last: self.last() };
         self.attempts.insert(draft.attempt, appended);
         Ok(appended)
+    }
+
+    /// Stores the first parts of a draft, if its condition holds.
+    pub(crate) fn tear(&mut self, draft: &Draft, parts: usize) {
+        if draft.parts.len() <= parts {
+            let _ = self.store(draft);
+        } else if draft.expect.is_none_or(|expect| expect == self.last()) {
+            self.entries.extend(draft.parts[..parts].iter().cloned());
+        }
     }
 
     pub(crate) fn delay(&mut self, draft: Draft) {

@@ -26,7 +26,7 @@ pub struct Embedded {
 #[derive(Debug)]
 pub struct Private {
     /// The log.
-    pub transport: Arc<dyn ChangeTransport>,
+    pub log: Arc<JetStream>,
     /// The server is a member of a cluster: the log is others' as well, and they may be using it.
     pub is_clustered: bool,
 }
@@ -74,10 +74,10 @@ impl Embedded {
         &self.server
     }
 
-    /// See [`JetStream::warnings`].
+    /// The log, as any client of the server sees it.
     #[must_use]
-    pub fn warnings(&self) -> Vec<String> {
-        self.stream.warnings()
+    pub fn log(&self) -> &Arc<JetStream> {
+        &self.stream
     }
 
     /// Whether [`Self::open`] made the stream, rather than finding it in the store directory.
@@ -95,8 +95,7 @@ async fn prepare_in(
 ) -> Result<bool> {
     let log = connect(server, stream).await?;
     let is_clustered = server.is_clustered();
-    let transport = Arc::clone(&log) as Arc<dyn ChangeTransport>;
-    let prepared = prepare(Private { transport, is_clustered }).await;
+    let prepared = prepare(Private { log: Arc::clone(&log), is_clustered }).await;
     let closed = log.close().await;
     prepared.and(closed).map(|()| log.created_stream())
 }
@@ -162,6 +161,10 @@ impl ChangeTransport for Embedded {
 
     async fn remove_snapshot(&self, meta: &SnapshotMeta) -> Result<()> {
         self.stream.remove_snapshot(meta).await
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.stream.warnings()
     }
 
     async fn close(&self) -> Result<()> {

@@ -111,7 +111,7 @@ async fn a_fall_of_the_replicas_is_reported() {
     while node.warnings().is_empty() {
         tokio::task::yield_now().await;
     }
-    assert_eq!(node.warnings(), ["the replicas fell from 3 to 1"]);
+    assert_eq!(node.warnings(), ["the stream's replicas fell from 3 to 1"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -35,8 +35,8 @@ async fn nobody_gets_in_before_the_log_is_prepared() {
         let end = if token.is_some() { 2 } else { 0 };
         let prepared = async |log: ha_nats_embedded::Private| {
             assert!(others().is_err() && !log.is_clustered);
-            assert_eq!(log.transport.bounds().await.unwrap().last, Seq(end));
-            log.transport.append(draft(end, "prepared")).await.unwrap();
+            assert_eq!(log.log.bounds().await.unwrap().last, Seq(end));
+            log.log.append(draft(end, "prepared")).await.unwrap();
             Ok(())
         };
         let log = Embedded::open_after(options, Default::default(), prepared).await.unwrap();

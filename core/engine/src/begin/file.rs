@@ -1,10 +1,11 @@
 //! What a database file is, before the node touches it.
 
 use std::fs::{File, TryLockError};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ha_core::{Error, Result, Seq, Token};
 use ha_sqlite::error;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use sha2::{Digest, Sha256};
 
@@ -76,6 +77,9 @@ pub(super) fn look(path: &Path) -> Result<Looked> {
         }
         Err(failure) => return Err(Error::io(context(), &failure)),
     }
+    if let Some(record) = peek(path)? {
+        return Ok(Looked::Position(record));
+    }
     let digest = digest(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags).map_err(error)?;
@@ -92,16 +96,41 @@ pub(super) fn look(path: &Path) -> Result<Looked> {
     Ok(if empty { Looked::Nothing } else { Looked::Foreign(digest) })
 }
 
+/// The position that the file records, if it is beyond the beginning of its log. Neither the file
+/// nor what is beside it is changed: what has none is told by its bytes.
+fn peek(path: &Path) -> Result<Option<Record>> {
+    if beside(path, "-journal").exists() {
+        return Ok(None);
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags).map_err(error)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(error)?;
+    let record = store::read_record(&conn)
+        .map_err(|failure| Error::Corrupt(format!("{}: {failure}", path.display())))?;
+    Ok(record.filter(|record| record.position.seq > Seq::ZERO))
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(suffix);
+    beside.into()
+}
+
+/// From which entry on the file's database has the log, if it has not all of it.
+pub(super) fn partial_since(path: &Path) -> Result<Option<Seq>> {
+    let conn = Connection::open(path).map_err(error)?;
+    store::partial_since(&conn).map_err(error)
+}
+
 /// The SHA-256 of the file as it is; of what a crash left beside it too, which is a part of
 /// the database.
 pub(super) fn digest(path: &Path) -> Result<[u8; 32]> {
     let mut hash = Sha256::new();
     add_file(&mut hash, path)?;
     for suffix in ["-wal", "-journal"] {
-        let mut beside = path.as_os_str().to_owned();
-        beside.push(suffix);
-        if Path::new(&beside).exists() {
-            add_file(&mut hash, Path::new(&beside))?;
+        let beside = beside(path, suffix);
+        if beside.exists() {
+            add_file(&mut hash, &beside)?;
         }
     }
     Ok(hash.finalize().into())

@@ -1,5 +1,6 @@
 //! Saving entries that the log no longer has and never will.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -8,6 +9,9 @@ use bytes::Bytes;
 use ha_core::{Error, Result, Seq};
 
 use crate::machine::Position;
+
+/// What stands in the names of these files after the database's.
+const MARK: &str = ".lost-";
 
 /// Writes the entries beside the database, in `<database>.lost-<lineage>-<first>-<last>.jsonl`:
 /// per entry one JSON object with its `seq` and its `payload` as a string, or, if that is not
@@ -20,7 +24,7 @@ pub(super) fn save<'a>(
     let entries: Vec<_> = entries.collect();
     let first = entries.first().map_or(position.seq, |(seq, _)| *seq);
     let mut name = prefix.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".lost-{}-{first}-{}.jsonl", position.lineage, position.seq));
+    name.push(format!("{MARK}{}-{first}-{}.jsonl", position.lineage, position.seq));
     let path = prefix.with_file_name(name);
     let failed = |failure| Error::io(format!("save entries to {}", path.display()), &failure);
     let unfinished = path.with_extension("unfinished");
@@ -28,6 +32,26 @@ pub(super) fn save<'a>(
     fs::rename(&unfinished, &path).map_err(failed)?;
     sync_directory(&path).map_err(failed)?;
     Ok(path)
+}
+
+/// The files with lost entries of the database at `path`, or at [`crate::NodeOptions::lost`].
+#[must_use]
+pub fn lost_entries(path: &Path) -> Vec<PathBuf> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let mut start = path.file_name().unwrap_or_default().to_owned();
+    start.push(MARK);
+    let is_one = |name: &OsStr| {
+        name.as_encoded_bytes().starts_with(start.as_encoded_bytes())
+            && Path::new(name).extension() == Some(OsStr::new("jsonl"))
+    };
+    let Ok(entries) = fs::read_dir(parent.unwrap_or(Path::new("."))) else { return Vec::new() };
+    let mut files: Vec<_> = entries
+        .flatten()
+        .filter(|entry| is_one(&entry.file_name()))
+        .map(|entry| entry.path())
+        .collect();
+    files.sort();
+    files
 }
 
 fn write(path: &Path, entries: &[(Seq, &Bytes)]) -> std::io::Result<()> {
@@ -65,6 +89,8 @@ mod tests {
         };
         assert_eq!(save(), save());
         let name = "ha.db.lost-0101010101010101-2-3.jsonl";
+        fs::write(dir.path().join("other.db.lost-1-2-3.jsonl"), "").unwrap();
+        assert_eq!(lost_entries(&dir.path().join("ha.db")), [dir.path().join(name)]);
         let text = fs::read_to_string(dir.path().join(name)).unwrap();
         let lines: Vec<serde_json::Value> =
             text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -73,6 +99,6 @@ mod tests {
             (lines[1]["seq"].as_u64(), lines[1]["payload_hex"].as_str()),
             (Some(3), Some("ff"))
         );
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
     }
 }

@@ -27,6 +27,7 @@ use ha_core::{ChangeTransport, Error, Result, Seq};
 
 use crate::machine::{Position, Reseed};
 pub(crate) use compare::Comparison;
+pub use lost::lost_entries;
 
 use compare::{Here, compare};
 use kept::Kept;
@@ -96,7 +97,15 @@ impl Healer {
         };
         let wants_next = here != Here::Ends && (here == Here::Trimmed || kept.is_none());
         let next = if wants_next { self.at(self.position.seq.next()).await? } else { None };
-        Ok(compare(&self.position, kept.as_deref(), &here, next.as_deref()))
+        let comparison = compare(&self.position, kept.as_deref(), &here, next.as_deref());
+        if comparison == Comparison::Silent {
+            tracing::info!(
+                position = %self.position.seq,
+                "neither the log's entry at the position nor one made on it is stored any more; the log \
+                 is the same, so this node goes on"
+            );
+        }
+        Ok(comparison)
     }
 
     /// Does what can be done about whatever is wrong, if anything is.
@@ -114,8 +123,7 @@ impl Healer {
                 return Ok(Healing::Reseed(reseed));
             }
             match self.compare().await? {
-                Comparison::Same => return Ok(Healing::Sound),
-                Comparison::Silent => return Ok(self.unproven()),
+                Comparison::Same | Comparison::Silent => return Ok(Healing::Sound),
                 Comparison::Other => return self.forked(&bounds).await,
                 Comparison::Ends => match self.ends_early().await? {
                     Some(healing) => return Ok(healing),
@@ -160,14 +168,6 @@ impl Healer {
             }
             (Err(error), _) => Err(error),
         }
-    }
-
-    fn unproven(&self) -> Healing {
-        tracing::warn!(
-            position = %self.position.seq,
-            "neither the log's entry at the position nor one made on it is stored any more; the log is the same, so this node goes on"
-        );
-        Healing::Sound
     }
 
     /// The payload at `seq`, if the log has it now.

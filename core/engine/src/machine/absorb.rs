@@ -3,12 +3,13 @@
 use ha_changes::{Error as FormatError, Kind, Meta};
 use ha_core::Stored;
 
+use super::runs::not_whole;
 use super::{Action, How, Machine, Phase, Settling, WaitReason, Waiting};
 use crate::planted::{Bug, planted};
 
 impl Machine {
     pub(super) fn delivered(&mut self, stored: Stored) -> Vec<Action> {
-        let next = self.position.seq.next();
+        let next = self.next_seq();
         let is_old = stored.seq < next && !planted(Bug::AppliedTwice);
         if is_old || self.is_mending() || self.stopped().is_some() {
             return Vec::new();
@@ -20,11 +21,13 @@ impl Machine {
             Phase::Reseeding(_) => Vec::new(),
             _ if stored.seq > next && !planted(Bug::GapIgnored) => vec![Action::Resubscribe(next)],
             Phase::Appending(attempt) | Phase::Settling(Settling { attempt, open: true, .. }) => {
-                if attempt.payload == stored.payload {
-                    return self.commit(&attempt);
+                if attempt.parts.get(attempt.seen) == Some(&stored.payload) {
+                    return self.found_own(attempt);
                 }
+                self.fold_torn(&attempt);
                 self.taken(attempt.deadline, None, stored)
             }
+            Phase::Receiving(run) => self.received(&run, stored),
             Phase::Blocked(blocked) => self.taken(blocked.deadline, blocked.target, stored),
             Phase::Idle
             | Phase::Settling(_)
@@ -44,24 +47,28 @@ impl Machine {
         let forgets = planted(Bug::HashForgets) && matches!(how, How::Nothing(_));
         let hash = if forgets { self.position.hash } else { hash };
         let Stored { seq, payload } = stored;
+        if let How::Part(part) = &how
+            && let Some(meta) = part.meta()
+        {
+            self.receive(meta, seq, hash);
+        }
         vec![Action::Apply { seq, hash, payload, how }]
     }
 
     pub(super) fn meaning(&self, stored: &Stored) -> Result<How, String> {
-        let entry = match ha_changes::decode(&stored.payload) {
-            Ok(entry) => entry,
+        let part = match ha_changes::decode_part(&stored.payload) {
+            Ok(part) => part,
             // v0.0.7 skips what it cannot read, and so must every node.
             Err(FormatError::Malformed(reason)) => {
                 return Ok(How::Nothing(Some(format!("not a change message: {reason}"))));
             }
             Err(other) => return Err(format!("entry {}: {other}", stored.seq)),
         };
-        let Some(meta) = &entry.meta else { return Ok(How::Foreign(Box::new(entry))) };
+        let Some(meta) = part.meta() else { return Ok(How::Foreign(Box::new(part.into_entry()))) };
         if meta.part != (1, 1) {
-            return Err(format!(
-                "entry {} is one of several parts, which this version does not read; update this node",
-                stored.seq
-            ));
+            let begins = self.begins_run(meta, stored.seq);
+            let reason = not_whole(meta.part);
+            return Ok(if begins { How::Part(Box::new(part)) } else { How::Nothing(Some(reason)) });
         }
         if let Kind::Base(base) = &meta.kind {
             return Ok(How::Base(*base));
@@ -73,16 +80,16 @@ impl Machine {
         if !self.follows(meta) {
             return Ok(How::Nothing(Some("it was made on another state".to_owned())));
         }
-        Ok(How::Ours(Box::new(entry)))
+        Ok(How::Ours(Box::new(part.into_entry())))
     }
 
     /// Whether the entry names exactly this position as its base. Otherwise it is void, on
     /// every node.
-    fn follows(&self, meta: &Meta) -> bool {
+    pub(super) fn follows(&self, meta: &Meta) -> bool {
         let Meta { base, .. } = meta;
         planted(Bug::VoidApplied)
             || base.seq == self.position.seq
-                && base.hash == self.position.hash
+                && (base.hash == self.position.hash || self.partial)
                 && base.lineage == self.position.lineage
     }
 }

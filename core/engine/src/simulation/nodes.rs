@@ -184,6 +184,7 @@ async fn start(index: usize) -> Result<Run, Error> {
         replication_timeout: millis(1_000),
         idle_timeout: millis(300),
         readers: 4,
+        snapshots: None,
         ..NodeOptions::new(format!("n{index}"), world.slots[index].path())
     };
     let (started, is_started) = oneshot::channel();

@@ -135,6 +135,10 @@ impl ChangeTransport for Wire {
         }
     }
 
+    fn warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     async fn append(&self, draft: Draft) -> Result<Appended, AppendError> {
         let attempt = draft.attempt;
         let sent_before = self.unsettled.lock().contains(&attempt);

@@ -19,7 +19,7 @@ pub(super) enum Fit {
     /// A later entry was made on another state.
     Contradicted(Seq),
     /// It is what this entry says that the log begins with.
-    Base(BaseSnapshot, Stored),
+    Base(Box<BaseSnapshot>, Stored),
 }
 
 /// The snapshots from which the log can be followed without a gap, the newest first.
@@ -81,7 +81,11 @@ impl Chain {
         if let Kind::Base(base) = meta.kind {
             let is_it = base.digest == snapshot.digest;
             // Whatever is before a base, the state becomes the base's.
-            return Some(if is_it { Fit::Base(base, stored.clone()) } else { Fit::Unproven });
+            return Some(if is_it {
+                Fit::Base(Box::new(base), stored.clone())
+            } else {
+                Fit::Unproven
+            });
         }
         let index = usize::try_from(meta.base.seq.0.checked_sub(self.first.0)?).ok()?;
         let hash = self.hashes.get(index).filter(|_| meta.base.lineage == snapshot.lineage)?;
@@ -188,7 +192,7 @@ mod tests {
         let base = BaseSnapshot { source: None, digest, bytes: 1, seq, hash, from: None };
         let payload = entry(Kind::Base(base), 2, hash);
         let stored = Stored { seq: Seq(3), payload: payload.clone() };
-        assert_eq!(said(vec![payload]).await, Fit::Base(base, stored));
+        assert_eq!(said(vec![payload]).await, Fit::Base(Box::new(base), stored));
         let other = BaseSnapshot { digest: [9; 32], ..base };
         assert_eq!(said(vec![entry(Kind::Base(other), 2, hash)]).await, Fit::Unproven);
     }

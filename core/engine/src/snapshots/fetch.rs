@@ -52,7 +52,7 @@ pub(crate) async fn fetch(
         return fetching.newest(&bounds, Seq::ZERO).await;
     };
     let at = entry.seq;
-    match fetching.base(lineage, snapshot, entry, bounds.last).await {
+    match fetching.base(lineage, *snapshot, entry, bounds.last).await {
         // A later state is as good.
         Err(Error::Corrupt(reason)) => {
             let newer = fetching.newest(&bounds, at).await;
@@ -111,7 +111,7 @@ impl Fetching<'_> {
                 return Ok(None);
             }
             Fit::Base(base, entry) => {
-                return self.base(bounds.lineage, base, entry, bounds.last).await.map(Some);
+                return self.base(bounds.lineage, *base, entry, bounds.last).await.map(Some);
             }
         }
         let (file, room, described) = (self.download(meta).await?, self.room.clone(), meta.clone());

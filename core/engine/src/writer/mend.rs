@@ -46,7 +46,6 @@ impl Writer {
             Ok(()) => {
                 self.touched.note_other_history(position.seq);
                 self.shared.moved(end);
-                self.publish();
                 Event::Adopted(position)
             }
             Err(error) => Event::NotMended { reason: error.to_string(), hopeless: false },

@@ -8,17 +8,20 @@ use ha_engine::{Found, NodeOptions};
 use ha_jetstream::JetStream;
 use ha_memory::Local;
 
+use super::roll_call;
 use crate::config::{Config, Credentials, Transport};
 
-/// The transport. The log of a server of this process is prepared for the node with these
+/// A transport, and the log behind it if that is one of NATS.
+pub(super) struct Opened {
+    pub(super) transport: Arc<dyn ChangeTransport>,
+    pub(super) log: Option<Arc<JetStream>>,
+}
+
+/// Opens the transport. The log of a server of this process is prepared for the node with these
 /// options before others get in.
-pub(super) async fn open(
-    config: &Config,
-    found: Found,
-    node: &NodeOptions,
-) -> Result<Arc<dyn ChangeTransport>> {
+pub(super) async fn open(config: &Config, found: Found, node: &NodeOptions) -> Result<Opened> {
     match &config.transport {
-        Transport::Local => Ok(Arc::new(local(found))),
+        Transport::Local => Ok(Opened { transport: Arc::new(local(found)), log: None }),
         Transport::Jetstream { servers, credentials, synced } => {
             let options = ha_jetstream::Options {
                 url: servers.urls().join(","),
@@ -30,10 +33,14 @@ pub(super) async fn open(
                     "commits wait for this node's disk; --nats-sync always says that the NATS servers sync"
                 );
             }
-            Ok(JetStream::connect(options).await?)
+            let log = JetStream::connect(options).await?;
+            if node.new_lineage {
+                roll_call::before_new_lineage(&log, found).await?;
+            }
+            Ok(Opened { transport: Arc::<JetStream>::clone(&log), log: Some(log) })
         }
         Transport::Embedded { server, credentials } => {
-            embedded::open(config, server, stream(config, credentials), node).await
+            embedded::open(config, found, server, stream(config, credentials), node).await
         }
     }
 }
@@ -66,21 +73,20 @@ fn stream(config: &Config, credentials: &Credentials) -> ha_jetstream::Options {
 
 #[cfg(not(feature = "nats-embedded"))]
 mod embedded {
-    use std::sync::Arc;
-
     use anyhow::{Result, bail};
-    use ha_core::ChangeTransport;
-    use ha_engine::NodeOptions;
+    use ha_engine::{Found, NodeOptions};
 
+    use super::Opened;
     use crate::config::{Config, EmbeddedServer};
 
     #[allow(clippy::unused_async, reason = "the same shape as with the server")]
     pub(super) async fn open(
         _: &Config,
+        _: Found,
         _: &EmbeddedServer,
         _: ha_jetstream::Options,
         _: &NodeOptions,
-    ) -> Result<Arc<dyn ChangeTransport>> {
+    ) -> Result<Opened> {
         bail!(
             "this ha was built without the embedded NATS server; name a server with \
              --replication-url, or start alone with --nats-port 0"
@@ -97,18 +103,20 @@ mod embedded {
 
     use anyhow::{Context, Result, bail};
     use ha_core::ChangeTransport;
-    use ha_engine::{Node, NodeOptions};
+    use ha_engine::{Found, Node, NodeOptions};
     use ha_nats_embedded::{Embedded, Options, Private, Sync};
 
+    use super::{Opened, roll_call};
     use crate::config::{Config, EmbeddedServer, ServerOptions};
     use crate::values::NatsSync;
 
     pub(super) async fn open(
         config: &Config,
+        found: Found,
         server: &EmbeddedServer,
         stream: ha_jetstream::Options,
         node: &NodeOptions,
-    ) -> Result<Arc<dyn ChangeTransport>> {
+    ) -> Result<Opened> {
         let options = match server {
             EmbeddedServer::File(path) => {
                 Options { config_file: Some(path.clone()), ..Options::default() }
@@ -119,13 +127,17 @@ mod embedded {
             }
         };
         let options = Options { server_name: config.node.clone(), ..options };
-        let prepare = async |log: Private| {
+        let prepare = async |Private { log, is_clustered }: Private| {
+            if node.new_lineage {
+                roll_call::before_new_lineage(&log, found).await?;
+            }
             // A cluster's stream belongs to all its members, and another one may know more.
-            let own_stream = !log.is_clustered;
-            let node = NodeOptions { own_stream, ..node.clone() };
-            Node::prepare(&node, &log.transport).await
+            let node = NodeOptions { own_stream: !is_clustered, ..node.clone() };
+            Node::prepare(&node, &(log as Arc<dyn ChangeTransport>)).await
         };
-        Ok(Embedded::open_after(options, stream, prepare).await?)
+        let embedded = Embedded::open_after(options, stream, prepare).await?;
+        let log = Some(Arc::clone(embedded.log()));
+        Ok(Opened { transport: embedded, log })
     }
 
     fn server_options(options: &ServerOptions) -> Options {
