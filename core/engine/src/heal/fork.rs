@@ -7,6 +7,7 @@ use ha_core::{Bounds, Result, Seq};
 use super::compare::was_made_on;
 use super::kept::Kept;
 use super::{COPY, Healer, Healing, lost};
+use crate::host;
 use crate::machine::{Position, Reseed};
 
 impl Healer {
@@ -31,8 +32,7 @@ impl Healer {
     pub(super) async fn save(&self, kept: Arc<Kept>, fork: Seq) -> Result<String> {
         let (prefix, position) = (self.lost.clone(), self.position);
         let save = move || lost::save(&prefix, &position, kept.after(fork));
-        let path =
-            tokio::task::spawn_blocking(save).await.map_err(|_| ha_core::Error::Closed)??;
+        let path = host::blocking(save).await??;
         tracing::error!(
             file = %path.display(), first = %fork.next(), last = %self.position.seq,
             "entries that this node had applied are not in the log; they are saved and are no longer part of the database"

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use ha_changes::Kind;
-use ha_core::{Error, Result, RunningHash, Seq};
+use ha_core::{Result, RunningHash, Seq};
 use ha_sqlite::error;
 use rusqlite::{Connection, OpenFlags};
 
+use crate::host;
 use crate::machine::Position;
 use crate::store;
 
@@ -110,7 +111,7 @@ async fn on_file<T: Send + 'static>(
     read: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let opened = move || read(&open(&path)?);
-    tokio::task::spawn_blocking(opened).await.map_err(|_| Error::Closed)?
+    host::blocking(opened).await?
 }
 
 /// A node's own file is in WAL mode, whose index even readers may have to make.

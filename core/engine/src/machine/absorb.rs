@@ -5,11 +5,13 @@ use ha_core::Stored;
 
 use super::runs::not_whole;
 use super::{Action, Heard, How, Machine, Phase, Settling, WaitReason, Waiting};
+use crate::planted::{Bug, planted};
 
 impl Machine {
     pub(super) fn delivered(&mut self, stored: Stored) -> Vec<Action> {
         let next = self.next_seq();
-        if stored.seq < next || self.is_mending() || self.stopped().is_some() {
+        let is_old = stored.seq < next && !planted(Bug::AppliedTwice);
+        if is_old || self.is_mending() || self.stopped().is_some() {
             return Vec::new();
         }
         match self.phase.clone() {
@@ -17,7 +19,7 @@ impl Machine {
             Phase::Waiting(Waiting { reason: WaitReason::Stuck(_), .. }) => Vec::new(),
             // It stands on a state that is given up.
             Phase::Reseeding(_) => Vec::new(),
-            _ if stored.seq > next => vec![Action::Resubscribe(next)],
+            _ if stored.seq > next && !planted(Bug::GapIgnored) => vec![Action::Resubscribe(next)],
             Phase::Appending(attempt) | Phase::Settling(Settling { attempt, open: true, .. }) => {
                 if attempt.parts.get(attempt.seen) == Some(&stored.payload) {
                     return self.found_own(attempt);
@@ -42,6 +44,8 @@ impl Machine {
             Ok(how) => how,
             Err(reason) => return self.stop(reason),
         };
+        let forgets = planted(Bug::HashForgets) && matches!(how, How::Nothing(_));
+        let hash = if forgets { self.position.hash } else { hash };
         let Stored { seq, payload } = stored;
         if let How::Part(part) = &how
             && let Some(meta) = part.meta()
@@ -92,8 +96,9 @@ impl Machine {
     /// every node.
     pub(super) fn follows(&self, meta: &Meta) -> bool {
         let Meta { base, .. } = meta;
-        base.seq == self.position.seq
-            && (base.hash == self.position.hash || self.partial)
-            && base.lineage == self.position.lineage
+        planted(Bug::VoidApplied)
+            || base.seq == self.position.seq
+                && (base.hash == self.position.hash || self.partial)
+                && base.lineage == self.position.lineage
     }
 }

@@ -16,6 +16,7 @@ use tempfile::NamedTempFile;
 use zstd::stream::write::Encoder;
 
 use super::{Room, check};
+use crate::host;
 use crate::readers::{Reader, Readers};
 use crate::snapshot;
 use crate::store::Record;
@@ -50,9 +51,7 @@ pub(super) async fn take(
     let begun = Instant::now();
     let ends = Ends::default();
     let (mut lent, stop, room) = (readers.lend_for_long(), Arc::clone(&ends.0), room.clone());
-    let packed = tokio::task::spawn_blocking(move || pack(lent.reader()?, &room, &stop))
-        .await
-        .map_err(|_| Error::Closed)??;
+    let packed = host::blocking(move || pack(lent.reader()?, &room, &stop)).await??;
     drop(ends);
     let Packed { meta, file, bytes } = packed;
     let packing = begun.elapsed();

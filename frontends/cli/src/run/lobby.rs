@@ -86,7 +86,6 @@ impl Engine for Lobby {
                 node: self.name.clone(),
                 position: self.position,
                 end: None,
-                read_only: None,
                 readiness: Readiness::Waiting(self.waits_for.borrow().clone()),
             },
         }
