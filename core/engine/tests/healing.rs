@@ -4,6 +4,8 @@
 mod support;
 
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -143,6 +145,60 @@ async fn a_lost_end_is_appended_again_while_nodes_run_and_only_once() {
         equal(node, &nodes[0]).await;
     }
     assert_eq!(rows(&nodes[0]).await, "1,2,3,4,5,6,7,8,9,10,11,12,13,14");
+}
+
+/// Nodes write while the log loses its end again and again: what was acknowledged is in every
+/// database, once, or in the files of those who could not give it back.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_acknowledged_is_lost_or_doubled_while_the_log_loses_its_end_under_load() {
+    const REWINDS: u64 = 12;
+    let log = MemoryLog::new();
+    let first = start("a", &log).await;
+    first.run("CREATE TABLE t(v TEXT)").await;
+    let nodes = [first, start("b", &log).await, start("c", &log).await];
+    let (done, told) = (AtomicBool::new(false), Mutex::new(Vec::new()));
+    let writers = nodes.iter().zip(["a", "b", "c"]).map(async |(node, name)| {
+        for row in 0.. {
+            if done.load(Ordering::SeqCst) {
+                break;
+            }
+            let id = format!("{name}{row};");
+            if node.try_run(&format!("INSERT INTO t VALUES('{id}')")).await.is_ok() {
+                told.lock().unwrap().push(id);
+            }
+        }
+    });
+    let rewinding = async {
+        for round in 0..REWINDS {
+            let before = told.lock().unwrap().len();
+            until("some writes", || told.lock().unwrap().len() > before + 20).await;
+            let last = log.open().bounds().await.unwrap().last;
+            log.rewind(Seq(last.0.saturating_sub(1 + round % 5)));
+        }
+        done.store(true, Ordering::SeqCst);
+    };
+    futures::join!(futures::future::join_all(writers), rewinding);
+    for node in &nodes {
+        until("the node is ready", || node.node.status().readiness == Readiness::Ready).await;
+    }
+    nodes[1].eventually("INSERT INTO t VALUES('end')").await;
+    for node in &nodes {
+        equal(node, &nodes[1]).await;
+    }
+    let saved: String = nodes
+        .iter()
+        .flat_map(|node| lost(&node.dir).into_iter().map(|(name, _)| node.dir.path().join(name)))
+        .map(|path| std::fs::read_to_string(path).unwrap())
+        .collect();
+    let there = rows(&nodes[0]).await;
+    let told = told.into_inner().unwrap();
+    for id in &told {
+        let times = there.split(',').filter(|row| row == id).count();
+        assert!(times == 1 || times == 0 && saved.contains(id), "{id} is there {times} times");
+    }
+    let everybody = nodes[0].value("SELECT count(*) - count(DISTINCT v) FROM t").await;
+    assert_eq!(everybody, Value::Integer(0), "nothing is there twice");
+    assert!(told.len() > 200, "{} writes", told.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -370,6 +426,26 @@ async fn a_log_of_strangers_is_never_followed() {
     assert_eq!(rows(&a).await, "1,2,3");
     assert_eq!(rows(&base).await, "1");
     assert!(lost(&a.dir).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_of_strangers_is_not_followed_although_its_beginning_is_gone() {
+    let log = MemoryLog::new();
+    let a = with_rows("a", &log, 3).await;
+    log.disconnect(&a.transport);
+    log.recreate();
+    let strange = with_rows("strange", &log, 20).await;
+    store(&strange).await;
+    strange.transport.trim(Seq(15)).await.unwrap();
+    insert(&strange, [21]).await;
+    log.reconnect(&a.transport);
+    let reason = until_stopped(&a).await;
+    assert!(reason.contains("another cluster's"), "{reason}");
+    assert_eq!(rows(&a).await, "1,2,3");
+    let dir = a.stop().await;
+    let a = start_in("a", &log, dir).await;
+    until_stopped(&a).await;
+    assert_eq!(rows(&a).await, "1,2,3");
 }
 
 #[tokio::test(flavor = "multi_thread")]

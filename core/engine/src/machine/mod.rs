@@ -69,6 +69,10 @@ pub struct Machine {
     next: Option<Stored>,
     phase: Phase,
     reads: Reads,
+    /// Where the log ended when it was longest.
+    heard: Seq,
+    /// Until when an end that the log has lost is waited for.
+    lost_end: Option<Duration>,
     attempts: u64,
     now: Duration,
     /// What is appended can be read back; otherwise this database is the only copy.
@@ -96,6 +100,8 @@ impl Machine {
             next: None,
             phase,
             reads: Reads::default(),
+            heard: end,
+            lost_end: None,
             attempts: 0,
             now: Duration::ZERO,
             readable: true,

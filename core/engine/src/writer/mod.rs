@@ -298,11 +298,7 @@ impl Writer {
                 self.tell(Event::Unreachable(error.to_string()));
             }
             Message::News(News::Unreachable(reason)) => self.shared.reachable(Some(reason)),
-            Message::News(News::Truncated(error)) => {
-                let advice =
-                    "Start from a newer copy of the database (GET / of a node that is ready)";
-                self.tell(Event::Reseed(Reseed::newest(error.to_string(), advice)));
-            }
+            Message::News(News::Truncated(error)) => self.truncated(&error),
             Message::Compared(comparison) => self.compared(comparison),
             Message::Healed(outcome) => self.healed(outcome),
             Message::Fetched(found) => self.fetched(found),

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use ha_core::{Bounds, Seq};
+use ha_core::{Bounds, Error, Seq};
 
 use super::{Message, News, Writer};
 use crate::heal::Comparison;
-use crate::machine::Event;
+use crate::machine::{Event, Reseed};
 
 /// How often a node that hears nothing asks whether the log is still there.
 pub(super) const PROBE: Duration = Duration::from_secs(2);
@@ -43,6 +43,16 @@ impl Writer {
         } else {
             self.verify();
         }
+    }
+
+    /// The log no longer has what this node needs next. Whether it is still the same log is not
+    /// told by that.
+    pub(super) fn truncated(&mut self, error: &Error) {
+        if self.machine.position().seq > Seq::ZERO {
+            return self.tell(Event::Misfit(error.to_string()));
+        }
+        let advice = "Start from a newer copy of the database (GET / of a node that is ready)";
+        self.tell(Event::Reseed(Reseed::newest(error.to_string(), advice)));
     }
 
     pub(super) fn verify(&mut self) {

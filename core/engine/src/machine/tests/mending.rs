@@ -64,3 +64,30 @@ fn a_database_at_another_place_follows_from_there() {
     assert!(follows_from(&actions, 2), "{actions:?}");
     assert_eq!(machine.position(), position);
 }
+
+#[test]
+fn a_node_that_has_not_applied_what_the_log_has_lost_lets_others_append_it_first() {
+    let mut machine = idle();
+    machine.on(Duration::ZERO, bounds(1, 4));
+    assert!(machine.can_execute(), "it is not known to be behind before its write is refused");
+    machine.on(Duration::ZERO, bounds(1, 3));
+    assert!(!machine.can_execute());
+    let actions = machine.on(LATER, Event::Tick);
+    assert!(matches!(actions[..], [Action::AskBounds]), "{actions:?}");
+    machine.on(LATER, bounds(1, 3));
+    assert!(!machine.can_execute());
+
+    let mut healed = idle();
+    healed.on(Duration::ZERO, bounds(1, 4));
+    healed.on(Duration::ZERO, bounds(1, 3));
+    let payload = of_another(at(3));
+    assert!(how(&healed.on(LATER, delivered(4, &payload))).is_some());
+    let event = moved(&healed, &payload);
+    healed.on(LATER, event);
+    assert!(healed.can_execute(), "it is there again");
+
+    // Nobody has it.
+    machine.on(LATER * 2, Event::Tick);
+    machine.on(LATER * 2, bounds(1, 3));
+    assert!(machine.can_execute());
+}
