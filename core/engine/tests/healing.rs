@@ -172,6 +172,9 @@ async fn nothing_acknowledged_is_lost_or_doubled_while_the_log_loses_its_end_und
         for round in 0..REWINDS {
             let before = told.lock().unwrap().len();
             until("some writes", || told.lock().unwrap().len() > before + 20).await;
+            for node in &nodes {
+                ready(node).await;
+            }
             let last = log.open().bounds().await.unwrap().last;
             log.rewind(Seq(last.0.saturating_sub(1 + round % 5)));
         }
@@ -179,7 +182,7 @@ async fn nothing_acknowledged_is_lost_or_doubled_while_the_log_loses_its_end_und
     };
     futures::join!(futures::future::join_all(writers), rewinding);
     for node in &nodes {
-        until("the node is ready", || node.node.status().readiness == Readiness::Ready).await;
+        ready(node).await;
     }
     nodes[1].eventually("INSERT INTO t VALUES('end')").await;
     for node in &nodes {
@@ -285,6 +288,31 @@ async fn a_snapshot_of_what_the_log_has_lost_is_never_restored() {
     assert_eq!(lost(&a.dir).len(), 1);
     let empty = start("empty", &log).await;
     equal(&empty, &b).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_lands_behind_entries_of_others_is_found_out() {
+    let log = MemoryLog::new();
+    let a = with_rows("a", &log, 4).await;
+    let dir = a.stop().await;
+    // The log loses the entry that the last write was made on and gets another in its place, and
+    // the write is stored behind that.
+    let write = String::from_utf8(entries(&log).await.pop().unwrap()).unwrap();
+    log.rewind(Seq(3));
+    let b = start("b", &log).await;
+    insert(&b, [30]).await;
+    raw(&log, &write).await;
+
+    let a = start_in("a", &log, dir).await;
+    ready(&a).await;
+    assert_eq!(rows(&a).await, "1,2,3,4", "the last entry is the same");
+    b.eventually("INSERT INTO t VALUES(50)").await;
+    until("a follows", || a.node_seq() == b.node_seq()).await;
+    ready(&a).await;
+    equal(&a, &b).await;
+    assert_eq!(rows(&a).await, "1,2,30,50");
+    assert_eq!(lost(&a.dir).len(), 1);
+    assert!(lost(&b.dir).is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

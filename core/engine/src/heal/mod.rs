@@ -114,6 +114,19 @@ impl Healer {
     /// Those of the transport, and of reading the file: nothing is known then, and it may be
     /// tried again.
     pub(crate) async fn heal(&self) -> Result<Healing> {
+        self.heal_as(false).await
+    }
+
+    /// As [`Self::heal`], and compares everything that is kept with the log: that the last entry is
+    /// the same proves nothing of those before it, if the log has lost some and got others.
+    ///
+    /// # Errors
+    /// Those of [`Self::heal`].
+    pub(crate) async fn heal_thoroughly(&self) -> Result<Healing> {
+        self.heal_as(true).await
+    }
+
+    async fn heal_as(&self, thorough: bool) -> Result<Healing> {
         loop {
             let bounds = self.log.bounds().await?;
             if bounds.lineage != self.position.lineage {
@@ -123,6 +136,7 @@ impl Healer {
                 return Ok(Healing::Reseed(reseed));
             }
             match self.compare().await? {
+                Comparison::Same if thorough => return self.compare_all(&bounds).await,
                 Comparison::Same | Comparison::Silent => return Ok(Healing::Sound),
                 Comparison::Other => return self.forked(&bounds).await,
                 Comparison::Ends => match self.ends_early().await? {

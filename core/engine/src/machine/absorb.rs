@@ -34,6 +34,9 @@ impl Machine {
 
     /// Folds the next entry into the state. Nothing is open.
     pub(super) fn absorb(&mut self, stored: Stored) -> Vec<Action> {
+        if self.is_contradicted_by(&stored) {
+            return self.misfit(contradiction(&stored));
+        }
         let hash = self.position.hash.extend(stored.seq, &stored.payload);
         let how = match self.meaning(&stored) {
             Ok(how) => how,
@@ -72,6 +75,17 @@ impl Machine {
         Ok(How::Ours(Box::new(entry)))
     }
 
+    /// Whether somebody stood at this very place with another history. One of the two is not what
+    /// the log holds: it may have lost entries, and got others in their places, while a write was
+    /// on its way. Asked once for a position: who is right then is.
+    pub(super) fn is_contradicted_by(&self, stored: &Stored) -> bool {
+        let Ok(part) = ha_changes::decode_part(&stored.payload) else { return false };
+        let Some(Meta { base, kind, .. }) = part.meta() else { return false };
+        let is_here = base.seq == self.position.seq && base.lineage == self.position.lineage;
+        let chained = !matches!(kind, Kind::Base(_));
+        chained && is_here && base.hash != self.position.hash && self.vouched != base.seq
+    }
+
     /// Whether the entry names exactly this position as its base. Otherwise it is void, on
     /// every node.
     fn follows(&self, meta: &Meta) -> bool {
@@ -80,4 +94,8 @@ impl Machine {
             && base.hash == self.position.hash
             && base.lineage == self.position.lineage
     }
+}
+
+pub(super) fn contradiction(stored: &Stored) -> String {
+    format!("entry {} was made on another history than this database has", stored.seq)
 }

@@ -4,6 +4,7 @@
 
 use ha_core::{Seq, Stored};
 
+use super::absorb::contradiction;
 use super::phase::Blocked;
 use super::{Action, Fate, Folded, How, Machine, Phase, Position, RETRY, WaitReason};
 
@@ -21,6 +22,10 @@ impl Machine {
         target: Option<Seq>,
         stored: Stored,
     ) -> Vec<Action> {
+        if self.is_contradicted_by(&stored) {
+            self.block(deadline, target);
+            return self.misfit(contradiction(&stored));
+        }
         if let Ok(How::Nothing(reason)) = self.meaning(&stored) {
             self.fold(stored, reason);
             self.block(deadline, target.or(Some(self.position.seq)));

@@ -39,7 +39,11 @@ impl Machine {
 
     /// The log fits the position again.
     pub(super) fn mended(&mut self) -> Vec<Action> {
-        if self.is_mending() { self.follow_again() } else { Vec::new() }
+        if !self.is_mending() {
+            return Vec::new();
+        }
+        self.vouched = self.position.seq;
+        self.follow_again()
     }
 
     /// Nothing could be done for now: `hopeless` if somebody has to act first.

@@ -71,6 +71,8 @@ pub struct Machine {
     reads: Reads,
     /// Where the log ended when it was longest.
     heard: Seq,
+    /// The last position that was compared with the log, entry by entry.
+    vouched: Seq,
     /// Until when an end that the log has lost is waited for.
     lost_end: Option<Duration>,
     attempts: u64,
@@ -101,6 +103,7 @@ impl Machine {
             phase,
             reads: Reads::default(),
             heard: end,
+            vouched: Seq::ZERO,
             lost_end: None,
             attempts: 0,
             now: Duration::ZERO,
