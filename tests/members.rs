@@ -2,36 +2,9 @@
 
 mod support;
 
-use std::net::TcpListener;
-use std::path::Path;
-use std::thread;
-
 use serde_json::json;
+use support::members::three;
 use support::{Node, home, until};
-
-/// Ports that were free a moment ago; the members have to know each other's beforehand.
-fn ports() -> [u16; 3] {
-    let held = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    held.map(|listener| listener.local_addr().unwrap().port())
-}
-
-fn member(home: &Path, number: usize, ports: [u16; 3]) -> Node {
-    let peers = ports.map(|port| format!("127.0.0.1:{port}")).join(",");
-    let listen = format!("127.0.0.1:{}", ports[number]);
-    let (name, file) = (format!("n{number}"), format!("n{number}.db"));
-    let args = [
-        "--name",
-        &name,
-        "--cluster-listen",
-        &listen,
-        "--cluster-peers",
-        &peers,
-        "--replicas",
-        "3",
-        &file,
-    ];
-    Node::start(home, &args)
-}
 
 /// Writes until it is acknowledged; a try whose outcome is unknown may have done it.
 fn write_through(node: &Node, value: &str) {
@@ -44,14 +17,7 @@ fn write_through(node: &Node, value: &str) {
 #[test]
 fn three_nodes_outlive_each_of_them() {
     let home = home();
-    let ports = ports();
-    let mut members: Vec<Node> = thread::scope(|scope| {
-        let starting = [0, 1, 2].map(|number| {
-            let home = home.path();
-            scope.spawn(move || member(home, number, ports))
-        });
-        starting.into_iter().map(|member| member.join().unwrap()).collect()
-    });
+    let mut members = three(home.path());
     members[0].run(&["CREATE TABLE t(v PRIMARY KEY)"]);
     let mut written = Vec::new();
     for victim in 0..3 {

@@ -203,6 +203,22 @@ fn clients_of_a_node_are_never_told_that_it_is_locked() {
     assert_same(&one, &two, "the counter");
 }
 
+#[test]
+fn a_large_transaction_is_one_transaction_everywhere() {
+    let home = home();
+    let [one, two] = pair(&home, false);
+    one.run(&["CREATE TABLE big(a)"]);
+    for sql in [
+        "INSERT INTO big VALUES(hex(randomblob(600000)))",
+        "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) INSERT INTO big SELECT 'row ' || i FROM n",
+    ] {
+        let answer = one.query(sql);
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+    assert_same(&one, &two, "large transactions");
+    assert_eq!(two.select("SELECT count(*) FROM big"), "[[20001]]");
+}
+
 /// The comparison of these tests sees what it is there for.
 #[test]
 fn a_difference_is_seen() {

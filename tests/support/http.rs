@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -41,14 +42,66 @@ pub fn send(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> io::Result<Answer> {
+    exchange(address, PATIENCE, method, path, headers, body)
+}
+
+/// Posts a body and waits that long for an answer.
+pub fn send_patiently(
+    address: SocketAddr,
+    path: &str,
+    body: &[u8],
+    patience: Duration,
+) -> io::Result<Answer> {
+    exchange(address, patience, "POST", path, &[], body)
+}
+
+fn exchange(
+    address: SocketAddr,
+    patience: Duration,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> io::Result<Answer> {
     let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(patience))?;
     stream.write_all(head(address, method, path, headers, body.len()).as_bytes())?;
     // Who refuses a large body may close before it is sent.
     let _ = stream.write_all(body);
     let mut reply = Vec::new();
     stream.read_to_end(&mut reply)?;
     parse(&reply).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unanswered {
+    /// Nobody has got the request.
+    NotSent,
+    /// Nobody knows what became of it.
+    Lost,
+}
+
+/// As [`send`] by POST, but does not wait longer than `patience` for anything.
+pub fn post_within(
+    patience: Duration,
+    address: SocketAddr,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Result<Answer, Unanswered> {
+    let connected = TcpStream::connect_timeout(&address, patience);
+    let mut stream = connected.map_err(|_| Unanswered::NotSent)?;
+    let mut exchange = || {
+        stream.set_read_timeout(Some(patience))?;
+        stream.set_write_timeout(Some(patience))?;
+        stream.write_all(head(address, "POST", path, headers, body.len()).as_bytes())?;
+        stream.write_all(body)?;
+        let mut reply = Vec::new();
+        stream.read_to_end(&mut reply)?;
+        Ok::<_, io::Error>(reply)
+    };
+    exchange().ok().and_then(|reply| parse(&reply)).ok_or(Unanswered::Lost)
 }
 
 /// In HTTP/1.0 the end of the connection is the end of the reply.

@@ -2,14 +2,20 @@
 #![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 
 pub mod cases;
+pub mod cluster;
 pub mod contents;
+pub mod disk;
 pub mod http;
+pub mod inserts;
 pub mod load;
+pub mod members;
 pub mod nats;
+pub mod network;
 pub mod node;
 pub mod report;
 pub mod tools;
 
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 pub use node::Node;
@@ -30,6 +36,12 @@ pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
         assert!(Instant::now() < deadline, "waited in vain: {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// Prints a line, in tests that pass as well.
+pub fn say(line: &str) {
+    // Not `eprintln`, which is kept back. Nobody has to see it.
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// A directory that is removed when it is dropped.

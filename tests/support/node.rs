@@ -18,6 +18,8 @@ pub struct Node {
     child: Child,
     args: Vec<String>,
     home: PathBuf,
+    /// The network namespace it runs in, if it is not the one of the test.
+    namespace: Option<String>,
     log: PathBuf,
     pub http: SocketAddr,
     pub pg: SocketAddr,
@@ -36,6 +38,11 @@ impl Node {
 
     /// As [`Self::start`], but waits for the ports only.
     pub fn launch(home: &Path, args: &[&str]) -> Self {
+        Self::launch_in(None, home, args)
+    }
+
+    /// As [`Self::launch`], in a network namespace.
+    pub fn launch_in(namespace: Option<String>, home: &Path, args: &[&str]) -> Self {
         let mut all: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
         let given = |flag: &str| args.contains(&flag);
         if !given("--port") {
@@ -47,11 +54,11 @@ impl Node {
         if !["--nats-port", "--nats-config", "--replication-url"].into_iter().any(given) {
             all.extend(["--nats-port", "any"].map(Into::into));
         }
-        Self::spawn(home.to_owned(), all)
+        Self::spawn(namespace, home.to_owned(), all)
     }
 
-    fn spawn(home: PathBuf, args: Vec<String>) -> Self {
-        let (mut child, log) = spawn(&home, &args).unwrap();
+    fn spawn(namespace: Option<String>, home: PathBuf, args: Vec<String>) -> Self {
+        let (mut child, log) = spawn(namespace.as_deref(), &home, &args).unwrap();
         let lines = until("ha starts", || {
             let text = fs::read_to_string(&log).unwrap();
             let ended = child.try_wait().unwrap();
@@ -66,6 +73,7 @@ impl Node {
             child,
             args,
             home,
+            namespace,
             log,
         }
     }
@@ -90,7 +98,7 @@ impl Node {
                 args[place + 1] = port;
             }
         }
-        *self = Self::spawn(self.home.clone(), args);
+        *self = Self::spawn(self.namespace.clone(), self.home.clone(), args);
     }
 
     /// The port of its NATS server.
@@ -142,6 +150,13 @@ impl Node {
     /// SIGCONT.
     pub fn resume(&self) {
         self.signal(Signal::CONT);
+    }
+
+    /// The most memory that the process has had resident, in bytes (`VmHWM` of proc(5)).
+    pub fn peak_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
     }
 
     fn signal(&self, signal: Signal) {
@@ -205,7 +220,7 @@ impl Drop for Node {
 pub fn run_to_end(home: &Path, args: &[&str]) -> (i32, String, String) {
     let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
     let mut child =
-        command(home, &args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        command(None, home, &args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     until("ha ends by itself", || child.try_wait().unwrap());
     let output = child.wait_with_output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
@@ -214,8 +229,13 @@ pub fn run_to_end(home: &Path, args: &[&str]) -> (i32, String, String) {
 
 /// `ha`, in a directory that is its temporary directory as well, without the environment's
 /// settings.
-fn command(home: &Path, args: &[String]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ha"));
+fn command(namespace: Option<&str>, home: &Path, args: &[String]) -> Command {
+    let ha = env!("CARGO_BIN_EXE_ha");
+    let mut command = Command::new(if namespace.is_some() { "ip" } else { ha });
+    if let Some(namespace) = namespace {
+        // It becomes the program: the process is the same.
+        command.args(["netns", "exec", namespace, ha]);
+    }
     for (name, _) in
         std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HA_"))
     {
@@ -225,9 +245,9 @@ fn command(home: &Path, args: &[String]) -> Command {
     command
 }
 
-fn spawn(home: &Path, args: &[String]) -> io::Result<(Child, PathBuf)> {
+fn spawn(namespace: Option<&str>, home: &Path, args: &[String]) -> io::Result<(Child, PathBuf)> {
     let (log, path) = tempfile::Builder::new().prefix("log-").tempfile_in(home)?.keep()?;
-    let child = command(home, args).stdout(Stdio::null()).stderr(log).spawn()?;
+    let child = command(namespace, home, args).stdout(Stdio::null()).stderr(log).spawn()?;
     Ok((child, path))
 }
 

@@ -154,6 +154,8 @@ pub struct Status {
     pub end: Option<Seq>,
     /// Whether clients should be sent here.
     pub readiness: Readiness,
+    /// Why it takes no writes, if it never does.
+    pub read_only: Option<String>,
 }
 
 /// Whether clients should be sent to a node.

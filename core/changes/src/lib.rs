@@ -6,8 +6,8 @@
 //! inexactly can be written in another [`Form`]. SQLite is reached over the small trait
 //! [`Database`]; this crate links none.
 //!
-//! An entry that is larger than a message goes as several parts ([`encode_parts`]), which are
-//! put together again ([`Assembler`]) or applied one by one ([`PartApplier`]).
+//! An entry that is larger than a message goes as several parts ([`encode_parts`], or
+//! [`PartWriter`] while its changes come), which are put together again ([`Assembler`]) or applied one by one ([`PartApplier`]).
 
 mod apply;
 mod assembler;
@@ -29,7 +29,9 @@ pub use assembler::Assembler;
 pub use change::{Change, RowChange, RowOp, Table, TableColumn};
 pub use database::{Database, DatabaseError};
 pub use decode::{decode, decode_part};
-pub use encode::{MAX_PARTS, encode, encode_for, encode_parts, encode_parts_for};
+pub use encode::{
+    Encoded, MAX_PARTS, PartLimits, PartWriter, encode, encode_for, encode_parts, encode_parts_for,
+};
 pub use entry::{Base, BaseSnapshot, Entry, FORMAT_VERSION, Keyed, Kind, Meta, TransactionMark};
 pub use error::Error;
 pub use form::{Form, Trigger, Triggers};

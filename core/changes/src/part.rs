@@ -1,4 +1,4 @@
-use crate::{Change, Entry, Meta};
+use crate::{Change, Entry, Kind, Meta};
 
 /// One message, decoded: an entry, or one part of several that make one.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,7 +42,23 @@ impl Part {
         self.meta().map_or((1, 1), |meta| meta.part)
     }
 
-    pub(crate) fn into_whole_changes(self) -> Entry {
+    /// Whether it is the next part of the entry whose last part said `last`, by all that each
+    /// part says of its entry.
+    #[must_use]
+    pub fn continues(&self, last: &Meta) -> bool {
+        let (number, of) = last.part;
+        self.meta().is_some_and(|meta| {
+            meta.id == last.id
+                && meta.base == last.base
+                && meta.part == (number + 1, of)
+                && meta.kind == Kind::Transactions(Vec::new())
+        })
+    }
+
+    /// The entry, with the changes that are whole in this message: all of them, if it is not
+    /// one of several.
+    #[must_use]
+    pub fn into_entry(self) -> Entry {
         let whole = |item| match item {
             Item::Change(change) => Some(change),
             Item::Piece { .. } => None,

@@ -2,7 +2,7 @@
 
 use crate::decode::decode_change;
 use crate::part::{Item, Part};
-use crate::{Change, Entry, Error, Kind, Meta};
+use crate::{Change, Entry, Error, Meta};
 
 /// What a part did.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,7 +57,7 @@ impl Run {
     /// [`Error::Malformed`] if the parts contradict each other: the entry is void.
     pub(crate) fn push(&mut self, part: Part) -> Result<Step, Error> {
         let open = match self.open.take() {
-            Some(open) if !open.is_continued_by(&part) => return Ok(Step::Cut(Box::new(part))),
+            Some(open) if !part.continues(&open.meta) => return Ok(Step::Cut(Box::new(part))),
             Some(open) => Some(open),
             None if part.place().0 != 1 => return Ok(Step::Stray),
             None => None,
@@ -82,17 +82,6 @@ impl Run {
 impl Open {
     fn new(meta: Meta) -> Self {
         Self { unseen: meta.kind.marked(), meta, pieces: None }
-    }
-
-    /// The next part of the same entry, by all that each part says of it.
-    fn is_continued_by(&self, part: &Part) -> bool {
-        let (last, of) = self.meta.part;
-        part.meta().is_some_and(|meta| {
-            meta.id == self.meta.id
-                && meta.base == self.meta.base
-                && meta.part == (last + 1, of)
-                && meta.kind == Kind::Transactions(Vec::new())
-        })
     }
 
     fn take(&mut self, items: Vec<Item>) -> Result<Vec<Change>, Error> {
@@ -134,7 +123,7 @@ impl Open {
 
 /// An entry of v0.0.7 is one part and marks nothing.
 fn whole(part: Part) -> Step {
-    let mut entry = part.into_whole_changes();
+    let mut entry = part.into_entry();
     let changes = std::mem::take(&mut entry.changes);
     Step::Changes { begins: Some(Box::new(entry)), changes, ends: true }
 }

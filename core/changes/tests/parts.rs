@@ -7,10 +7,10 @@ use common::go::{GoMessage, GoNode};
 use common::parts::{big, decoded, rows};
 use common::{Sqlite, entry, insert, keyed, meta};
 use ha_changes::{
-    Assembler, Change, Entry, Error, Kind, Meta, Progress, TransactionMark, decode, decode_part,
-    encode, encode_parts,
+    Assembler, Base, Change, Encoded, Entry, Error, Form, Kind, MAX_PARTS, Meta, PartLimits,
+    PartWriter, Progress, TransactionMark, decode, decode_part, encode, encode_parts,
 };
-use ha_core::Value;
+use ha_core::{AttemptId, RunningHash, Seq, Value};
 use proptest::prelude::*;
 
 /// The entry that all these messages make.
@@ -178,4 +178,55 @@ fn an_entry_has_a_thousand_parts_at_most() {
     }
     assert_eq!(parts(fits).map(|parts| parts.len()), Ok(1000));
     assert_eq!(parts(is_too_large), Err(Error::TooLarge { max_part_bytes: 700 }));
+}
+
+/// The entry as a writer makes it of its head and its changes one by one.
+fn written(entry: &Entry, max_part_bytes: usize) -> Result<Encoded, Error> {
+    let limits = PartLimits { max_part_bytes, max_parts: MAX_PARTS };
+    let head = Entry { changes: Vec::new(), ..entry.clone() };
+    let mut writer = PartWriter::new(head, Form::Own, limits)?;
+    entry.changes.iter().try_for_each(|change| writer.push(change))?;
+    writer.finish()
+}
+
+fn payloads(encoded: &Encoded) -> Vec<Vec<u8>> {
+    encoded.parts().iter().map(|part| part.to_vec()).collect()
+}
+
+#[test]
+fn another_try_has_the_same_changes_and_still_fits() {
+    let small = Base { seq: Seq(1), ..meta(Kind::Noop).base };
+    let wide = Base { seq: Seq(u64::MAX), hash: RunningHash([9; 32]), ..small };
+    for (count, max) in [(1, 1000), (40, 1000), (400, 2000)] {
+        let mut entry = rows(count);
+        let mut encoded = written(&entry, max).unwrap();
+        let parts = encoded.parts().len();
+        assert_eq!(parts > 1, count > 1);
+        for (counter, base) in [(3, small), (u64::MAX, wide), (1, small)] {
+            let id = AttemptId { boot: counter, counter };
+            encoded.rebase(id, base);
+            let meta = entry.meta.as_mut().unwrap();
+            (meta.id, meta.base) = (id, base);
+            assert!(encoded.parts().iter().all(|part| part.len() <= max));
+            assert_eq!(assemble(&payloads(&encoded)), entry);
+            assert_eq!(encoded.parts().len(), parts);
+        }
+        assert!(encoded.head().changes.is_empty());
+    }
+}
+
+#[test]
+fn a_writer_takes_no_more_parts_than_it_may_and_no_other_changes_than_are_marked() {
+    let entry = rows(40);
+    let limits = |max_parts| PartLimits { max_part_bytes: 1000, max_parts };
+    let head = || Entry { changes: Vec::new(), ..entry.clone() };
+    let parts = u32::try_from(written(&entry, 1000).unwrap().parts().len()).unwrap();
+    let mut writer = PartWriter::new(head(), Form::Own, limits(parts - 1)).unwrap();
+    let pushed = entry.changes.iter().try_for_each(|change| writer.push(change));
+    let outcome = pushed.and_then(|()| writer.finish().map(drop));
+    assert_eq!(outcome, Err(Error::TooLarge { max_part_bytes: 1000 }));
+    let mut writer = PartWriter::new(head(), Form::Own, limits(parts)).unwrap();
+    writer.push(&entry.changes[0]).unwrap();
+    assert!(writer.size() > 100);
+    assert!(matches!(writer.finish(), Err(Error::Inconsistent(_))));
 }

@@ -2,6 +2,8 @@
 
 mod base;
 mod file;
+mod migrate;
+mod policy;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,10 +19,14 @@ use crate::options::NodeOptions;
 use crate::store::{self, Record};
 use crate::writer::Problem;
 use base::Source;
-use file::{Looked, look};
+use file::{Looked, look, partial_since};
+use migrate::migrate;
+use policy::{first_wanted, partial};
 
 pub(crate) use file::lock;
 pub use file::{Found, inspect};
+pub use policy::BeginAt;
+pub(crate) use policy::why_read_only;
 
 /// How the node starts.
 #[derive(Debug)]
@@ -33,6 +39,8 @@ pub(crate) struct Start {
     pub(crate) problem: Option<Problem>,
     /// The entry at the position, if the file has it not.
     pub(crate) entry: Option<Bytes>,
+    /// The node has the log from this entry on only, and not the whole database.
+    pub(crate) partial: Option<Seq>,
 }
 
 /// Decides how the node starts, and makes what has to be made for it: the file, the base.
@@ -48,21 +56,60 @@ pub(crate) async fn begin(
     let bounds = transport.bounds().await?;
     let readable = transport.capabilities().readable;
     let start = match found {
-        Looked::Nothing => empty(&bounds),
         Looked::Position(record) if !readable => resume(record, &bounds),
         Looked::Foreign(_) if !readable => from_here(bounds.lineage),
+        Looked::Nothing => without_file(options, transport, &bounds).await?,
         Looked::Position(record) => {
             with_position(record, options, identity, transport, &bounds).await?
         }
         Looked::Foreign(digest) if bounds.last == Seq::ZERO => {
             base::make(options, identity, transport, &bounds, Source::File(digest)).await?
         }
-        Looked::Foreign(digest) => accepted(&options.path, digest, &bounds, transport).await?,
+        Looked::Foreign(digest) => with_content(options, open, identity, transport, digest).await?,
     };
     let (path, open, record) = (options.path.clone(), open.clone(), start.record);
-    let entry = start.entry.clone();
-    blocking(move || prepare(&path, &open, record, entry.as_deref())).await?;
+    let (entry, partial) = (start.entry.clone(), start.partial);
+    blocking(move || prepare(&path, &open, record, entry.as_deref(), partial)).await?;
     Ok(start)
+}
+
+/// No file: everything is to come from the log, or what the policy says of it.
+async fn without_file(
+    options: &NodeOptions,
+    transport: &Arc<dyn ChangeTransport>,
+    bounds: &Bounds,
+) -> Result<Start> {
+    if options.begin_at == BeginAt::Beginning {
+        return Ok(empty(bounds));
+    }
+    let first = first_wanted(options.begin_at, transport, bounds).await?;
+    if first <= Seq(1) { Ok(empty(bounds)) } else { partial(transport, bounds, first).await }
+}
+
+/// A file with content that was never part of a log, beside a log that has begun.
+async fn with_content(
+    options: &NodeOptions,
+    open: &OpenOptions,
+    identity: &Identity,
+    transport: &Arc<dyn ChangeTransport>,
+    digest: [u8; 32],
+) -> Result<Start> {
+    let bounds = transport.bounds().await?;
+    let begin_at = options.begin_at;
+    if begin_at == BeginAt::Beginning {
+        return accepted(&options.path, digest, &bounds, transport).await;
+    }
+    let first = first_wanted(begin_at, transport, &bounds).await?;
+    if !begin_at.is_a_place() {
+        return partial(transport, &bounds, first).await;
+    }
+    if options.compat_v007 {
+        return migrate(options, open, identity, transport, (digest, first)).await;
+    }
+    Err(Error::config(
+        "--replication-policy",
+        "by_start_… beside a file without a position is for a database of v0.0.7: add --compat v0.0.7",
+    ))
 }
 
 /// A file with a position: it goes on there if the log does, or the log can be made to.
@@ -77,6 +124,14 @@ async fn with_position(
     let other_log = bounds.lineage != position.lineage;
     if position.seq == Seq::ZERO {
         return Ok(resume(record, bounds));
+    }
+    let path = options.path.clone();
+    let partial = blocking(move || partial_since(&path)).await?;
+    if let Some(first) = partial.filter(|_| other_log) {
+        return Err(Error::config(
+            options.path.display().to_string(),
+            policy::why_read_only(first),
+        ));
     }
     if other_log && bounds.last == Seq::ZERO && (options.own_stream || options.new_lineage) {
         tracing::warn!(
@@ -102,7 +157,7 @@ async fn with_position(
         }
         _ if options.new_lineage => Err(begun_already(bounds)),
         Healing::Sound => {
-            Ok(Start { end: transport.bounds().await?.last, ..resume(record, bounds) })
+            Ok(Start { end: transport.bounds().await?.last, partial, ..resume(record, bounds) })
         }
         Healing::Reseed(reseed) => {
             Ok(Start { problem: Some(Problem::Reseed(reseed)), ..resume(record, bounds) })
@@ -155,13 +210,14 @@ async fn accepted(
         has_state: false,
         problem: None,
         entry: Some(first.payload),
+        partial: None,
     })
 }
 
 fn empty(bounds: &Bounds) -> Start {
     let record = Record::empty(bounds.lineage);
     let problem = Reseed::across_gap(&record.position, bounds).map(Problem::Reseed);
-    Start { record, end: bounds.last, has_state: false, problem, entry: None }
+    Start { record, end: bounds.last, has_state: false, problem, entry: None, partial: None }
 }
 
 fn resume(record: Record, bounds: &Bounds) -> Start {
@@ -170,7 +226,7 @@ fn resume(record: Record, bounds: &Bounds) -> Start {
         record.position.lineage = bounds.lineage;
     }
     let has_state = record.position.seq > Seq::ZERO;
-    Start { record, end: bounds.last, has_state, problem: None, entry: None }
+    Start { record, end: bounds.last, has_state, problem: None, entry: None, partial: None }
 }
 
 fn from_here(lineage: Lineage) -> Start {
@@ -180,11 +236,18 @@ fn from_here(lineage: Lineage) -> Start {
         has_state: true,
         problem: None,
         entry: None,
+        partial: None,
     }
 }
 
 /// Makes the file and our tables if they are missing, and records the position.
-fn prepare(path: &Path, open: &OpenOptions, record: Record, entry: Option<&[u8]>) -> Result<()> {
+fn prepare(
+    path: &Path,
+    open: &OpenOptions,
+    record: Record,
+    entry: Option<&[u8]>,
+    partial: Option<Seq>,
+) -> Result<()> {
     let conn = ha_sqlite::open(path, Role::Apply, open).map_err(|failure| {
         Error::Corrupt(format!("open the database {}: {}", path.display(), error(failure)))
     })?;
@@ -196,6 +259,7 @@ fn prepare(path: &Path, open: &OpenOptions, record: Record, entry: Option<&[u8]>
     conn.execute_batch("BEGIN IMMEDIATE")
         .and_then(|()| store::forget(&conn))
         .and_then(|()| store::write_record(&conn, &record, entry))
+        .and_then(|()| partial.map_or(Ok(()), |first| store::mark_partial(&conn, first)))
         .and_then(|()| conn.execute_batch("COMMIT"))
         .map_err(error)
 }

@@ -11,6 +11,7 @@ mod begin;
 mod heal;
 mod node;
 mod options;
+mod outcome;
 mod readers;
 mod session;
 mod shared;
@@ -19,7 +20,8 @@ mod snapshots;
 mod store;
 mod writer;
 
-pub use begin::{Found, inspect};
+pub use begin::{BeginAt, Found, inspect};
 pub use heal::lost_entries;
 pub use node::Node;
 pub use options::NodeOptions;
+pub use snapshots::{Retention, SnapshotOptions};

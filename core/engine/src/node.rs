@@ -6,22 +6,23 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use ha_core::{
-    AttemptName, ChangeTransport, Engine, Error, Outcome, Readiness, Result, Seq, Session,
-    SessionOptions, Snapshot, Status, Token,
+    AttemptName, ChangeTransport, Engine, Error, Outcome, Readiness, Result, Session,
+    SessionOptions, Snapshot, Status,
 };
 use ha_sqlite::{Durability, OpenOptions};
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
 
-use crate::begin::{self, Start, begin};
+use crate::begin::{self, Start, begin, why_read_only};
 use crate::machine::{Event, Identity, Reseed};
 use crate::options::NodeOptions;
 use crate::readers::Readers;
 use crate::session::{NodeSession, Surroundings};
 use crate::shared::Shared;
-use crate::snapshots::Room;
+use crate::snapshot;
+use crate::snapshots::{Growth, Keeper, Room};
 use crate::writer::{Link, Message, Setup, Writer};
-use crate::{snapshot, store};
 
 /// A running node.
 #[derive(Debug)]
@@ -30,8 +31,10 @@ pub struct Node {
     pub(crate) readers: Arc<Readers>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) inbox: Sender<Message>,
-    transport: Arc<dyn ChangeTransport>,
+    pub(crate) transport: Arc<dyn ChangeTransport>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// Takes snapshots.
+    keeper: Option<AbortHandle>,
     /// Dropped last: closing a file gives up all locks the process has on it.
     _lock: File,
 }
@@ -67,21 +70,37 @@ impl Node {
         let lock = lock(&options).await?;
         let room = Room::of(&options.path, open.clone(), options.scratch);
         room.sweep();
+        let mut options = options;
         let start = begin(&options, &open, &identity, &transport).await?;
+        if let Some(first) = start.partial {
+            options.read_only = Some(why_read_only(first));
+            options.snapshots = None;
+        }
+        if let Some(reason) = &options.read_only {
+            tracing::warn!(reason, "the node takes no writes");
+        }
         let (inbox, outbox) = mpsc::channel();
-        let shared =
-            Arc::new(Shared::new(options.name.clone(), start.record, start.end, start.has_state));
+        let growth = Growth::new(options.snapshots.and_then(|snapshots| snapshots.bytes));
+        let shared = Arc::new(Shared::new(
+            options.name.clone(),
+            start.record,
+            start.end,
+            start.has_state,
+            growth,
+        ));
         let link = Link::new(Arc::clone(&transport), Handle::current(), inbox.clone());
         let setup = Setup {
             link,
             inbox: outbox,
             shared: Arc::clone(&shared),
-            room,
+            room: room.clone(),
             identity,
             idle_timeout: options.idle_timeout,
             patience: options.replication_timeout,
+            max_transaction_bytes: options.max_transaction_bytes,
             compat_v007: options.compat_v007,
             end: start.end,
+            partial: start.partial.is_some(),
             problem: start.problem.clone(),
             lost: options.lost.clone(),
         };
@@ -91,12 +110,24 @@ impl Node {
             confirm(&shared, &inbox);
         }
         let thread = Mutex::new(Some(thread));
-        Ok(Arc::new(Self { options, readers, shared, inbox, transport, thread, _lock: lock }))
+        let keeper = keeper(&options, &transport, &readers, &shared, room);
+        let keeper = keeper.map(|keeper| tokio::spawn(keeper.run()).abort_handle());
+        Ok(Arc::new(Self {
+            options,
+            readers,
+            shared,
+            inbox,
+            transport,
+            thread,
+            keeper,
+            _lock: lock,
+        }))
     }
 
     /// Finishes what was accepted, then ends the writer thread. Later calls fail with
     /// [`Error::Closed`].
     pub async fn stop(&self) {
+        self.end_keeper();
         let _ = self.inbox.send(Message::Stop);
         let Some(thread) = self.thread.lock().take() else { return };
         let joined = tokio::task::spawn_blocking(move || thread.join()).await;
@@ -109,14 +140,21 @@ impl Node {
     /// after it. Its clients are told as they are when the log is out of reach. Returns at once;
     /// [`Engine::status`] tells how far it is, and gives the reason.
     pub fn reseed(&self, reason: &str) {
+        self.shared.doubt(true);
         let advice = "Start with an empty database file to follow the stream from its beginning";
         let reseed = Reseed::newest(reason, advice);
         // The thread is gone only when the node is.
         let _ = self.inbox.send(Message::Event(Event::Reseed(reseed)));
     }
 
+    fn end_keeper(&self) {
+        if let Some(keeper) = &self.keeper {
+            keeper.abort();
+        }
+    }
+
     /// Reads something of our own from the newest state.
-    async fn read<T: Send + 'static>(
+    pub(crate) async fn read<T: Send + 'static>(
         &self,
         run: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
@@ -125,19 +163,12 @@ impl Node {
             .await
             .map_err(|_| Error::Closed)?
     }
-
-    async fn entry_after(&self, base: Seq) -> Result<Option<Vec<u8>>, Error> {
-        let seq = base.next();
-        if let Some(kept) = self.read(move |conn| store::entry(conn, seq)).await? {
-            return Ok(Some(kept));
-        }
-        Ok(self.transport.read(seq).await?.map(|stored| stored.payload.to_vec()))
-    }
 }
 
 /// A node that is dropped stops as [`Node::stop`] does, but nobody waits for it.
 impl Drop for Node {
     fn drop(&mut self) {
+        self.end_keeper();
         // The thread is gone if it was stopped before.
         let _ = self.inbox.send(Message::Stop);
     }
@@ -166,33 +197,20 @@ impl Engine for Node {
         if name.lineage != self.shared.token().lineage {
             return Ok(Outcome::Forgotten);
         }
-        let payload = match self.entry_after(name.base).await {
-            Ok(payload) => payload,
-            Err(Error::Truncated { .. }) => return Ok(Outcome::Forgotten),
-            Err(error) => return Err(error),
-        };
-        Ok(payload.map_or(Outcome::Unknown, |payload| judge(name, &payload)))
+        match self.judge(name).await {
+            Err(Error::Truncated { .. }) => Ok(Outcome::Forgotten),
+            outcome => outcome,
+        }
     }
 
     fn status(&self) -> Status {
-        let status = self.shared.status();
+        let status = Status { read_only: self.options.read_only.clone(), ..self.shared.status() };
         let warnings = self.transport.warnings();
         if status.readiness != Readiness::Ready || warnings.is_empty() {
             return status;
         }
         Status { readiness: Readiness::Waiting(warnings.join("; ")), ..status }
     }
-}
-
-/// What the entry after the attempt's base says of the attempt.
-fn judge(name: &AttemptName, payload: &[u8]) -> Outcome {
-    let Ok(entry) = ha_changes::decode(payload) else { return Outcome::NotCommitted };
-    let is_it = entry.meta.as_ref().is_some_and(|meta| meta.id == name.attempt);
-    if !is_it {
-        return Outcome::NotCommitted;
-    }
-    let n = store::transactions(&entry);
-    Outcome::Committed(Token { lineage: name.lineage, seq: name.base.next(), n })
 }
 
 /// Keeps the node from being called ready until the log has shown by a strong read that
@@ -224,6 +242,28 @@ fn open_options(options: &NodeOptions, transport: &Arc<dyn ChangeTransport>) -> 
         cache_size: options.cache_size,
         extensions: options.extensions.clone(),
     }
+}
+
+/// What takes snapshots, if they can be stored.
+fn keeper(
+    options: &NodeOptions,
+    transport: &Arc<dyn ChangeTransport>,
+    readers: &Arc<Readers>,
+    shared: &Arc<Shared>,
+    room: Room,
+) -> Option<Keeper> {
+    let capabilities = transport.capabilities();
+    let snapshots =
+        options.snapshots.filter(|_| capabilities.snapshots && capabilities.readable)?;
+    let ours = capabilities.trim && !options.compat_v007;
+    Some(Keeper {
+        transport: Arc::clone(transport),
+        readers: Arc::clone(readers),
+        shared: Arc::clone(shared),
+        room,
+        options: snapshots,
+        retention: ours.then_some(options.retention),
+    })
 }
 
 /// Starts the writer thread; returns once it has opened the database.

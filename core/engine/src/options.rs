@@ -1,6 +1,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::begin::BeginAt;
+use crate::snapshots::{Retention, SnapshotOptions};
+
 /// How a node is to be.
 #[derive(Debug, Clone)]
 pub struct NodeOptions {
@@ -20,6 +23,8 @@ pub struct NodeOptions {
     pub readers: usize,
     /// Within this a write is answered, execution not counted.
     pub replication_timeout: Duration,
+    /// How large the changes of a transaction may be in the log, in bytes.
+    pub max_transaction_bytes: usize,
     /// How long a transaction that wrote may be without a statement.
     pub idle_timeout: Duration,
     /// Begin a new log from this database, on an empty stream.
@@ -30,6 +35,12 @@ pub struct NodeOptions {
     /// Nodes of v0.0.7 follow the same log: rows that they would not apply exactly are written
     /// in a form that they do.
     pub compat_v007: bool,
+    /// Where in the log a node without a position begins.
+    pub begin_at: BeginAt,
+    /// When the node takes snapshots; `None` for never.
+    pub snapshots: Option<SnapshotOptions>,
+    /// How much of the log is kept. Nobody trims it with [`Self::compat_v007`].
+    pub retention: Retention,
     /// Where entries are saved that this node has applied and the log will never have again: the
     /// beginning of the path. The database's own, unless that is gone at the end.
     pub lost: PathBuf,
@@ -51,10 +62,14 @@ impl NodeOptions {
             extensions: Vec::new(),
             readers: 50,
             replication_timeout: Duration::from_secs(5),
+            max_transaction_bytes: 512 << 20,
             idle_timeout: Duration::from_secs(5),
             new_lineage: false,
             own_stream: false,
             compat_v007: false,
+            begin_at: BeginAt::default(),
+            snapshots: Some(SnapshotOptions::default()),
+            retention: Retention::default(),
             read_only: None,
         }
     }

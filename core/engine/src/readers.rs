@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::store::{self, Binder, Budget};
+use crate::store::{self, Binder, Budget, Record};
 
 /// How long a read waits for a connection.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -196,13 +196,18 @@ impl Reader {
 
     /// The state of the open snapshot.
     pub(crate) fn position(&self) -> Result<Token> {
-        let record = self.guard.trusted(|| store::read_record(&self.conn))?;
-        let record = record.ok_or_else(|| Error::Corrupt("the file has no position".to_owned()))?;
+        let record = self.record()?;
         Ok(Token {
             lineage: record.position.lineage,
             seq: record.position.seq,
             n: record.transactions,
         })
+    }
+
+    /// The same with the running hash.
+    pub(crate) fn record(&self) -> Result<Record> {
+        let record = self.guard.trusted(|| store::read_record(&self.conn))?;
+        record.ok_or_else(|| Error::Corrupt("the file has no position".to_owned()))
     }
 
     /// Our own reads.

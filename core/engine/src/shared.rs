@@ -1,9 +1,11 @@
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ha_core::{Error, Readiness, Result, Seq, Status, Token};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use crate::snapshots::Growth;
 use crate::store::Record;
 
 /// A node that is behind for less than this is not called so: under load every node is, most
@@ -18,6 +20,10 @@ pub(crate) struct Shared {
     condition: Mutex<Condition>,
     /// The node has been caught up once, so that its state is worth reading.
     serving: watch::Sender<bool>,
+    /// What no snapshot covers.
+    pub(crate) growth: Growth,
+    /// Other nodes have another state at the same place.
+    in_doubt: AtomicBool,
 }
 
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -33,12 +39,20 @@ struct Condition {
 }
 
 impl Shared {
-    pub(crate) fn new(node: String, record: Record, end: Seq, serving: bool) -> Self {
+    pub(crate) fn new(
+        node: String,
+        record: Record,
+        end: Seq,
+        serving: bool,
+        growth: Growth,
+    ) -> Self {
         Self {
             node,
             record: watch::Sender::new(record),
             condition: Mutex::new(Condition { end, ..Condition::default() }),
             serving: watch::Sender::new(serving),
+            growth,
+            in_doubt: AtomicBool::new(false),
         }
     }
 
@@ -63,6 +77,15 @@ impl Shared {
         condition.end = condition.end.max(seq);
     }
 
+    /// Says whether the state is in doubt; of such a one no snapshot is taken.
+    pub(crate) fn doubt(&self, in_doubt: bool) {
+        self.in_doubt.store(in_doubt, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.in_doubt.load(Ordering::Relaxed)
+    }
+
     /// The same state has another place now, in a log that ends at `end`.
     pub(crate) fn moved(&self, end: Seq) {
         *self.condition.lock() = Condition { end, ..Condition::default() };
@@ -71,6 +94,7 @@ impl Shared {
     /// The state becomes another one of a log that ends at `end`. Readers wait until the node
     /// is there, so that nobody sees time go back.
     pub(crate) fn begin_again(&self, end: Seq) {
+        self.doubt(false);
         self.serving.send_replace(false);
         self.moved(end);
     }
@@ -147,7 +171,8 @@ impl Shared {
             }
             Condition { .. } => Readiness::Ready,
         };
-        Status { node: self.node.clone(), position, end: Some(condition.end), readiness }
+        let (node, end) = (self.node.clone(), Some(condition.end));
+        Status { node, position, end, readiness, read_only: None }
     }
 
     fn is_behind(&self, behind: Option<Instant>) -> bool {

@@ -255,7 +255,11 @@ async fn temporary_objects_are_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_transaction_that_is_too_large_fails_alone() {
-    let log = MemoryLog::with(MemoryOptions { max_part_bytes: 4_000, ..MemoryOptions::default() });
+    let log = MemoryLog::with(MemoryOptions {
+        max_part_bytes: 4_000,
+        max_parts: 1,
+        ..MemoryOptions::default()
+    });
     let (a, b) = (start("a", &log).await, start("b", &log).await);
     a.run("CREATE TABLE t(v)").await;
     let blob = "INSERT INTO t VALUES(randomblob(3000))";

@@ -84,6 +84,7 @@ async fn an_empty_and_a_lagging_node_restore_a_snapshot_and_follow() {
     for node in [&lagging, &empty] {
         equal(&a, node).await;
         node.run("INSERT INTO t(v) VALUES('its own')").await;
+        a.reach(node).await;
         assert_eq!(node.value("PRAGMA integrity_check").await, Value::from("ok"));
         assert_eq!(leftovers(node.dir.path()), [""; 0]);
     }

@@ -51,11 +51,26 @@ pub struct Capture {
     events: Box<RefCell<Recording>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Recording {
     events: Vec<Event>,
     table: Option<Rc<str>>,
     wrote_sequences: bool,
+    /// Bytes that may still be recorded.
+    left: usize,
+    is_exceeded: bool,
+}
+
+impl Default for Recording {
+    fn default() -> Self {
+        Self {
+            events: Vec::new(),
+            table: None,
+            wrote_sequences: false,
+            left: usize::MAX,
+            is_exceeded: false,
+        }
+    }
 }
 
 impl Capture {
@@ -80,6 +95,18 @@ impl Capture {
     /// this was last asked.
     pub fn wrote_sequences(&self) -> bool {
         std::mem::take(&mut self.events.borrow_mut().wrote_sequences)
+    }
+
+    /// From now on at most about `bytes` of changes are recorded, as they travel; rather more.
+    /// The statement that exceeds them is interrupted, and with it its transaction.
+    pub fn allow(&self, bytes: usize) {
+        let mut recording = self.events.borrow_mut();
+        (recording.left, recording.is_exceeded) = (bytes, false);
+    }
+
+    /// Whether more has changed than [`Self::allow`] said. What was recorded is then not all.
+    pub fn is_exceeded(&self) -> bool {
+        self.events.borrow().is_exceeded
     }
 
     /// Forgets what was recorded since the last [`Self::take`].
@@ -131,10 +158,39 @@ unsafe extern "C" fn on_change(
         EventOp::Delete | EventOp::Overwrite => Vec::new(),
         EventOp::Insert | EventOp::Update => row(db, ffi::sqlite3_preupdate_new),
     };
-    recording.borrow_mut().push(table, |table| Event { table, op, old_rowid, new_rowid, old, new });
+    let mut recording = recording.borrow_mut();
+    if recording.has_room_for(least_bytes(&old) + least_bytes(&new)) {
+        recording.push(table, |table| Event { table, op, old_rowid, new_rowid, old, new });
+    } else {
+        // SAFETY: `db` is open inside its own callback.
+        unsafe { ffi::sqlite3_interrupt(db) };
+    }
 }
 
+/// How many bytes the values take at least when they travel.
+fn least_bytes(row: &[Option<Value>]) -> usize {
+    row.iter()
+        .flatten()
+        .map(|value| match value {
+            Value::Null | Value::Integer(_) | Value::Real(_) => 2,
+            Value::Text(text) => text.len(),
+            Value::RawText(bytes) | Value::Blob(bytes) => bytes.len() / 3 * 4,
+        })
+        .sum()
+}
+
+/// A change takes so many bytes besides its values.
+const LEAST_CHANGE: usize = 100;
+
 impl Recording {
+    fn has_room_for(&mut self, bytes: usize) -> bool {
+        match self.left.checked_sub(bytes + LEAST_CHANGE) {
+            Some(left) if !self.is_exceeded => self.left = left,
+            _ => self.is_exceeded = true,
+        }
+        !self.is_exceeded
+    }
+
     fn push(&mut self, table: &[u8], event: impl FnOnce(Rc<str>) -> Event) {
         let name = match &self.table {
             Some(name) if name.as_bytes() == table => Rc::clone(name),
@@ -243,6 +299,23 @@ mod tests {
             assert!(capture.wrote_sequences(), "{sql}");
             assert!(!capture.wrote_sequences(), "{sql}");
         }
+    }
+
+    #[test]
+    fn a_statement_that_changes_more_than_allowed_is_interrupted() {
+        let (conn, capture) = capture("CREATE TABLE t(a)");
+        capture.allow(10_000);
+        conn.execute_batch("INSERT INTO t VALUES(1),(2)").unwrap();
+        assert!(!capture.is_exceeded());
+        let endless = "INSERT INTO t WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n) \
+                       SELECT i FROM n";
+        let error = conn.execute_batch(endless).unwrap_err();
+        assert_eq!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::OperationInterrupted));
+        assert!(capture.is_exceeded());
+        assert!(capture.take().len() <= 100);
+        capture.allow(10_000);
+        conn.execute_batch("INSERT INTO t VALUES(3)").unwrap();
+        assert_eq!((capture.take().len(), capture.is_exceeded()), (1, false));
     }
 
     #[test]

@@ -85,6 +85,7 @@ async fn ready(State(app): State<Arc<App>>) -> Response {
         "node": status.node,
         "position": status.position.to_string(),
         "end": status.end.map(|seq| seq.0),
+        "read_only": status.read_only,
     });
     let mut response = query::json(format!("{body}\n").into_bytes());
     if reason.is_some() {

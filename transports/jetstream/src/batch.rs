@@ -11,7 +11,7 @@
 //! several replicas a batch is applied as a whole.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_nats::Client;
 use async_nats::header::{
@@ -30,6 +30,9 @@ const MAX_PARTS: u32 = 1000;
 /// How much is sent before the server must have staged what was sent before. It drops
 /// messages when 128 MiB wait to be staged, of all senders together.
 const WINDOW: usize = 4 << 20;
+
+/// How often it is logged how far a large entry is.
+const PROGRESS: Duration = Duration::from_secs(2);
 
 /// How many bytes a second a server stages and stores at least; it writes them twice.
 const BYTES_PER_SECOND: usize = 4 << 20;
@@ -76,7 +79,12 @@ impl Appender {
         let parts = batch.draft.parts.split_last();
         let (last, parts) = parts.ok_or_else(|| not_sent("an entry has at least one part"))?;
         let mut waiting = WINDOW;
+        let mut told = Instant::now();
         for (number, part) in (1..).zip(parts) {
+            if told.elapsed() >= PROGRESS {
+                told = Instant::now();
+                tracing::info!(sent = number, of = parts.len() + 1, "an entry of several parts");
+            }
             waiting += part.len();
             let headers = batch.headers(number);
             if waiting < WINDOW {

@@ -15,6 +15,8 @@ use crate::stream::{Stream, failed};
 /// memory.
 const REQUEST: Duration = Duration::from_secs(30);
 const MESSAGES_PER_REQUEST: usize = 128;
+/// Or several times the largest message: one that is larger than a request never comes.
+const BYTES_PER_REQUEST: usize = 4 << 20;
 /// The server says that often that it is alive when it has nothing to send.
 const HEARTBEAT: Duration = Duration::from_secs(2);
 /// The server forgets a consumer that nobody has asked for this long.
@@ -160,7 +162,9 @@ impl Follower {
         let make = || context.create_consumer_on_stream(config.clone(), name.as_str());
         let made = self.stream.ask(make).await;
         let consumer = made.map_err(|error| failed(name, error))?;
+        let bytes = BYTES_PER_REQUEST.max(4 * self.stream.link.client.max_payload());
         let requests = consumer.stream().max_messages_per_batch(MESSAGES_PER_REQUEST);
+        let requests = requests.max_bytes_per_batch(bytes);
         let messages = requests.expires(REQUEST).heartbeat(HEARTBEAT).messages().await;
         let inner = messages.map_err(|error| failed(name, error))?;
         let consumer = consumer.cached_info().name.clone();

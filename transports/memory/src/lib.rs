@@ -10,7 +10,7 @@ mod log;
 mod memory;
 mod subscription;
 
-pub use fault::Fault;
+pub use fault::{Fault, Spoil};
 pub use local::Local;
 pub use log::{MemoryLog, MemoryOptions};
 pub use memory::Memory;

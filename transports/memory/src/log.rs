@@ -10,7 +10,7 @@ use ha_core::{
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
-use crate::{Fault, Memory};
+use crate::{Fault, Memory, Spoil};
 
 /// A log that the nodes of one process share. Clones are handles of the same log.
 ///
@@ -102,6 +102,17 @@ impl MemoryLog {
         self.0.change(|state| {
             state.truncate(last);
             state.interrupt_all();
+        });
+    }
+
+    /// Damages a stored snapshot, as a disk may; its description stays.
+    pub fn spoil(&self, meta: &SnapshotMeta, how: Spoil) {
+        self.0.change(|state| {
+            for (kept, body) in &mut state.snapshots {
+                if kept.digest == meta.digest {
+                    *body = how.apply(body);
+                }
+            }
         });
     }
 
@@ -241,6 +252,15 @@ impl State {
         let appended = Appended { first: last.next(), last: self.last() };
         self.attempts.insert(draft.attempt, appended);
         Ok(appended)
+    }
+
+    /// Stores the first parts of a draft, if its condition holds.
+    pub(crate) fn tear(&mut self, draft: &Draft, parts: usize) {
+        if draft.parts.len() <= parts {
+            let _ = self.store(draft);
+        } else if draft.expect.is_none_or(|expect| expect == self.last()) {
+            self.entries.extend(draft.parts[..parts].iter().cloned());
+        }
     }
 
     pub(crate) fn delay(&mut self, draft: Draft) {

@@ -56,6 +56,7 @@ impl Memory {
             match state.faults.pop_front() {
                 None => return state.store(&draft),
                 Some(Fault::SendLost) => {}
+                Some(Fault::Torn { parts }) => state.tear(&draft, parts),
                 Some(Fault::Delayed) => state.delay(draft),
                 Some(Fault::AckLost) => {
                     let _ = state.store(&draft);
@@ -146,7 +147,10 @@ impl ChangeTransport for Memory {
         let found = state.snapshots.iter().find(|(kept, _)| kept.digest == meta.digest);
         let (_, body) =
             found.ok_or_else(|| Error::transport("memory", "there is no such snapshot"))?;
-        Ok(stream::iter([Ok(body.clone())]).boxed())
+        let torn = (body.len() as u64) < meta.bytes;
+        let torn = torn.then(|| Err(Error::transport("memory", "the snapshot breaks off")));
+        let body = std::iter::once(Ok(body.clone()));
+        Ok(stream::iter(body.chain(torn).collect::<Vec<_>>()).boxed())
     }
 
     async fn remove_snapshot(&self, meta: &SnapshotMeta) -> Result<()> {

@@ -1,9 +1,12 @@
 //! The faults that a memory log can be told to have.
 
 use bytes::Bytes;
-use futures::{FutureExt, StreamExt};
-use ha_core::{AppendError, AttemptId, ChangeTransport, Delivery, Draft, Error, Seq};
-use ha_memory::{Fault, MemoryLog};
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use ha_core::{
+    AppendError, AttemptId, ChangeTransport, Delivery, Draft, Error, RunningHash, Seq, SnapshotMeta,
+};
+use ha_memory::{Fault, MemoryLog, Spoil};
+use sha2::{Digest, Sha256};
 
 fn draft(expect: u64, counter: u64) -> Draft {
     let attempt = AttemptId { boot: 1, counter };
@@ -116,4 +119,29 @@ async fn a_subscription_that_lags_behind_a_trim_fails() {
     let truncated = Error::Truncated { from: Seq(1), first: Seq(3) };
     assert_eq!(subscription.next().await.unwrap().unwrap_err(), truncated);
     assert!(subscription.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_spoilt_snapshot_is_listed_and_reads_otherwise_than_it_was_stored() {
+    let log = MemoryLog::new();
+    let node = log.open();
+    let body = Bytes::from_static(b"a snapshot");
+    let meta = SnapshotMeta {
+        digest: Sha256::digest(&body).into(),
+        bytes: body.len() as u64,
+        lineage: node.bounds().await.unwrap().lineage,
+        seq: Seq(1),
+        hash: RunningHash::default(),
+    };
+    let chunks = stream::iter([Ok(body.clone())]).boxed();
+    node.put_snapshot(meta.clone(), chunks).await.unwrap();
+    let read = async || -> Result<Vec<Bytes>, Error> {
+        node.get_snapshot(&meta).await?.try_collect().await
+    };
+    log.spoil(&meta, Spoil::Flipped);
+    let flipped = read().await.unwrap().concat();
+    assert_eq!((flipped.len(), flipped != body[..]), (body.len(), true));
+    log.spoil(&meta, Spoil::Torn);
+    assert!(read().await.is_err());
+    assert_eq!(node.snapshots().await.unwrap(), [meta]);
 }

@@ -19,7 +19,7 @@ use crate::{Change, Entry, Error, FORMAT_VERSION};
 /// [`Error::Malformed`], or [`Error::NewerFormat`] if the version says that a newer reader
 /// would understand.
 pub fn decode(payload: &[u8]) -> Result<Entry, Error> {
-    decode_part(payload).map(Part::into_whole_changes)
+    decode_part(payload).map(Part::into_entry)
 }
 
 /// As [`decode`], with the pieces of changes that are larger than a part, for

@@ -11,6 +11,7 @@ use crate::names::spell;
 use crate::{Change, Form, RowChange, RowOp, Table, exact};
 
 /// Changes as JSON objects, with commas between them.
+#[derive(Debug)]
 pub(super) struct Encoder<'a> {
     json: Writer,
     /// Where the first change stands.
@@ -18,7 +19,7 @@ pub(super) struct Encoder<'a> {
     /// What v0.0.7 needs, if it is to be exact.
     v007: Option<Rules<'a>>,
     /// The table of the last row, and where its fields stand: the next row's are a copy.
-    last_table: Option<(&'a Arc<Table>, Range<usize>)>,
+    last_table: Option<(Arc<Table>, Range<usize>)>,
 }
 
 impl<'a> Encoder<'a> {
@@ -31,7 +32,7 @@ impl<'a> Encoder<'a> {
         Self { start: json.bytes.len(), json, v007, last_table: None }
     }
 
-    pub(super) fn push(&mut self, change: &'a Change) {
+    pub(super) fn push(&mut self, change: &Change) {
         self.json.raw(if self.is_empty() { "{" } else { ",{" });
         match change {
             Change::Row(row) => self.row(row),
@@ -80,19 +81,19 @@ impl<'a> Encoder<'a> {
         self.json.bytes
     }
 
-    fn row(&mut self, row: &'a RowChange) {
+    fn row(&mut self, row: &RowChange) {
         match self.v007.as_mut().and_then(|rules| rules.sql(row)) {
             Some(sql) => self.row_as_sql(&sql, row),
             None => self.plain_row(row),
         }
     }
 
-    fn plain_row(&mut self, row: &'a RowChange) {
+    fn plain_row(&mut self, row: &RowChange) {
         self.table(&row.table);
         self.op(&row.op);
     }
 
-    fn row_as_sql(&mut self, sql: &RowSql<'_>, row: &'a RowChange) {
+    fn row_as_sql(&mut self, sql: &RowSql<'_>, row: &RowChange) {
         self.sql(&sql.text, &sql.args);
         self.name("row");
         self.json.raw("{");
@@ -113,7 +114,7 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    fn table(&mut self, table: &'a Arc<Table>) {
+    fn table(&mut self, table: &Arc<Table>) {
         if let Some((last, range)) = &self.last_table
             && Arc::ptr_eq(last, table)
         {
@@ -130,7 +131,7 @@ impl<'a> Encoder<'a> {
             self.json.raw(",\"pk_columns\":");
             self.json.list(key, |out, index| out.string(&spell(&table.columns[index].name)));
         }
-        self.last_table = Some((table, start..self.json.bytes.len()));
+        self.last_table = Some((Arc::clone(table), start..self.json.bytes.len()));
     }
 
     /// Both rowids are always sent, as v0.0.7 does.

@@ -1,14 +1,17 @@
 mod change;
 mod ddl;
+mod encoded;
 mod json;
 mod meta;
 mod parts;
+mod pieces;
 mod v007;
 
 use crate::encode::change::Encoder;
 use crate::{Change, Entry, Error, Form, Meta};
+pub use encoded::Encoded;
 pub(crate) use json::Writer;
-pub use parts::{MAX_PARTS, encode_parts, encode_parts_for};
+pub use parts::{MAX_PARTS, PartLimits, PartWriter, encode_parts, encode_parts_for};
 
 /// The bytes of an entry: the JSON object of v0.0.7 with its fields in its order, and our own
 /// in `ha`, before the changes. Values arrive exactly, whatever v0.0.7 makes of them. A NaN,

@@ -1,11 +1,12 @@
-//! Cutting entries into parts. A change that is larger than a part is cut too: its JSON stands,
-//! as strings, in changes of the operation `CONTINUE`, which v0.0.7 does not know and skips:
-//! `{"operation":"CONTINUE","json":"{\"database\":…","more":true}`. The last piece of a change
-//! has no `more`; nothing stands between the pieces of one.
+//! Cutting entries into parts.
+
+use bytes::Bytes;
+use ha_core::{AttemptId, Lineage, RunningHash, Seq};
 
 use crate::encode::change::Encoder;
-use crate::encode::{Writer, check, tail, whole, write_head};
-use crate::{Change, Entry, Error, Form, Kind, Meta};
+use crate::encode::pieces::{MIN_PIECE_BYTES, PIECE_BYTES, fitting, piece_json};
+use crate::encode::{Writer, check, check_change, tail, whole, write_head};
+use crate::{Base, Change, Encoded, Entry, Error, Form, Kind, Meta};
 
 /// Into how many parts an entry may be cut: as many messages as a NATS server stores at once
 /// (ADR-50, `https://github.com/nats-io/nats-architecture-and-design/blob/main/adr/ADR-50.md`).
@@ -42,67 +43,94 @@ pub fn encode_parts_for(
         return Ok(vec![whole]);
     }
     match &entry.meta {
-        Some(meta) if meta.part == (1, 1) => Cutter::new(entry, meta, form, max_part_bytes)?.cut(),
+        Some(meta) if meta.part == (1, 1) => {
+            let limits = PartLimits { max_part_bytes, max_parts: MAX_PARTS };
+            let mut writer = PartWriter::with_room(head_of(entry), meta.clone(), form, limits)?;
+            entry.changes.iter().try_for_each(|change| writer.push(change))?;
+            writer.next_part()?;
+            Ok(writer.messages().map(|(bytes, _)| bytes).collect())
+        }
         _ => Err(Error::TooLarge { max_part_bytes }),
     }
 }
 
-/// What a piece of a change looks like: this, a string, and one of the ends.
-const PIECE: &str = "{\"operation\":\"CONTINUE\",\"json\":";
-const MORE: &str = ",\"more\":true}";
-const LAST: &str = "}";
-/// A comma before a piece, the piece around its string, and the string's quotes.
-const PIECE_BYTES: usize = 1 + PIECE.len() + 2 + MORE.len();
-/// Less of a change is not worth a piece; every part must have room for as much.
-const MIN_PIECE_BYTES: usize = 64;
-
-struct Cutter<'a> {
-    entry: &'a Entry,
-    meta: &'a Meta,
-    max_part_bytes: usize,
-    /// How many bytes of changes the first part and the later ones may have.
-    room: [usize; 2],
-    /// The changes of the parts before this one.
-    done: Vec<Vec<u8>>,
-    /// The changes of this one.
-    changes: Encoder<'a>,
+/// What the messages of an entry may be.
+#[derive(Debug, Clone, Copy)]
+pub struct PartLimits {
+    /// Bytes of each.
+    pub max_part_bytes: usize,
+    /// How many there may be; never more than [`MAX_PARTS`].
+    pub max_parts: u32,
 }
 
-impl<'a> Cutter<'a> {
-    fn new(
-        entry: &'a Entry,
-        meta: &'a Meta,
-        form: Form<'a>,
-        max_part_bytes: usize,
+/// Makes the messages of an entry while its changes come, so that none of them need be kept.
+///
+/// Beside the messages, memory holds the JSON of one change.
+#[derive(Debug)]
+pub struct PartWriter<'f> {
+    /// The entry without changes.
+    head: Entry,
+    meta: Meta,
+    limits: PartLimits,
+    /// How many bytes of changes the first part and the later ones may have.
+    room: [usize; 2],
+    pushed: usize,
+    /// The changes of the parts before this one, and how many bytes they are.
+    done: Vec<Vec<u8>>,
+    done_bytes: usize,
+    /// The changes of this one.
+    changes: Encoder<'f>,
+}
+
+impl<'f> PartWriter<'f> {
+    /// Begins an entry with this head: an [`Entry`] of ours without changes, whose marks tell
+    /// how many will come. There is room for any attempt and base in [`Encoded::rebase`].
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] if not even the head fits; [`Error::Inconsistent`] for an entry of
+    /// v0.0.7.
+    pub fn new(head: Entry, form: Form<'f>, limits: PartLimits) -> Result<Self, Error> {
+        let no_meta = || Error::Inconsistent("an entry of v0.0.7".to_owned());
+        let meta = head.meta.clone().ok_or_else(no_meta)?;
+        Self::with_room(head, meta, form, limits).map(|writer| {
+            let wider = writer.width(&widest(&writer.meta)) - writer.width(&writer.meta);
+            let room = writer.room.map(|room| room.saturating_sub(wider));
+            Self { room, ..writer }
+        })
+    }
+
+    fn with_room(
+        head: Entry,
+        meta: Meta,
+        form: Form<'f>,
+        limits: PartLimits,
     ) -> Result<Self, Error> {
+        let PartLimits { max_part_bytes, .. } = limits;
         let room = |part| {
-            let around = part_head(entry, meta, (part, MAX_PARTS)).len() + tail(entry).len();
+            let around = part_head(&head, &meta, (part, MAX_PARTS)).len() + tail(&head).len();
             let room = max_part_bytes.checked_sub(around);
             room.filter(|&room| room >= PIECE_BYTES + MIN_PIECE_BYTES)
         };
         let room = room(1).zip(room(MAX_PARTS)).ok_or(Error::TooLarge { max_part_bytes })?;
         let changes = Encoder::new(Writer::default(), form);
-        Ok(Self { entry, meta, max_part_bytes, room: room.into(), done: Vec::new(), changes })
+        let (done, room) = (Vec::new(), room.into());
+        Ok(Self { head, meta, limits, room, pushed: 0, done, done_bytes: 0, changes })
     }
 
-    fn cut(mut self) -> Result<Vec<Vec<u8>>, Error> {
-        for change in &self.entry.changes {
-            self.push(change)?;
-        }
-        self.next_part()?;
-        let parts = u32::try_from(self.done.len()).unwrap_or(u32::MAX);
-        let tail = tail(self.entry);
-        let part = |(part, changes): (u32, Vec<u8>)| {
-            let mut bytes = part_head(self.entry, self.meta, (part, parts));
-            bytes.reserve_exact(changes.len() + tail.len());
-            bytes.extend_from_slice(&changes);
-            bytes.extend_from_slice(&tail);
-            bytes
-        };
-        Ok((1..).zip(self.done).map(part).collect())
+    /// The bytes of all changes so far.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.done_bytes + self.changes.len()
     }
 
-    fn push(&mut self, change: &'a Change) -> Result<(), Error> {
+    /// Adds the next change.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`]; [`Error::Inconsistent`] if a row does not fit its table, and
+    /// [`Error::Unsupported`] if the table's columns hide its rowid.
+    pub fn push(&mut self, change: &Change) -> Result<(), Error> {
+        check_change(change)?;
+        self.pushed += 1;
         let before = self.changes.len();
         self.changes.push(change);
         if self.changes.len() <= self.room() {
@@ -115,6 +143,32 @@ impl<'a> Cutter<'a> {
         self.next_part()?;
         self.changes.push_json(&json);
         Ok(())
+    }
+
+    /// The messages.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`]; [`Error::Inconsistent`] if the marks claim other changes than came.
+    pub fn finish(mut self) -> Result<Encoded, Error> {
+        self.meta.check(self.pushed).map_err(Error::Inconsistent)?;
+        self.next_part()?;
+        let head = self.head.clone();
+        Ok(Encoded::new(head, self.messages().map(|(bytes, head)| (Bytes::from(bytes), head))))
+    }
+
+    /// What was written, and how long the head of each message is.
+    fn messages(self) -> impl Iterator<Item = (Vec<u8>, usize)> {
+        let parts = u32::try_from(self.done.len()).unwrap_or(u32::MAX);
+        let Self { head, meta, done, .. } = self;
+        let tail = tail(&head);
+        (1..).zip(done).map(move |(part, changes): (u32, Vec<u8>)| {
+            let mut bytes = part_head(&head, &meta, (part, parts));
+            let start = bytes.len();
+            bytes.reserve_exact(changes.len() + tail.len());
+            bytes.extend_from_slice(&changes);
+            bytes.extend_from_slice(&tail);
+            (bytes, start)
+        })
     }
 
     fn push_pieces(&mut self, mut json: &str) -> Result<(), Error> {
@@ -135,9 +189,10 @@ impl<'a> Cutter<'a> {
     }
 
     fn next_part(&mut self) -> Result<(), Error> {
-        if self.done.len() == MAX_PARTS as usize {
-            return Err(Error::TooLarge { max_part_bytes: self.max_part_bytes });
+        if self.done.len() >= self.limits.max_parts.min(MAX_PARTS) as usize {
+            return Err(Error::TooLarge { max_part_bytes: self.limits.max_part_bytes });
         }
+        self.done_bytes += self.changes.len();
         self.done.push(self.changes.take());
         Ok(())
     }
@@ -145,11 +200,28 @@ impl<'a> Cutter<'a> {
     fn room(&self) -> usize {
         self.room[usize::from(!self.done.is_empty())]
     }
+
+    fn width(&self, meta: &Meta) -> usize {
+        part_head(&self.head, meta, (1, MAX_PARTS)).len()
+    }
+}
+
+/// The longest that the head of another try can be.
+fn widest(meta: &Meta) -> Meta {
+    let id = AttemptId { boot: u64::MAX, counter: u64::MAX };
+    let base = Base { lineage: Lineage([0; 8]), seq: Seq(u64::MAX), hash: RunningHash::default() };
+    Meta { id, base, ..meta.clone() }
+}
+
+fn head_of(entry: &Entry) -> Entry {
+    let Entry { node, process_id, timestamp_ns, meta, .. } = entry;
+    let (node, meta) = (node.clone(), meta.clone());
+    Entry { node, process_id: *process_id, timestamp_ns: *timestamp_ns, meta, changes: Vec::new() }
 }
 
 /// What a part says before its changes. The later ones say no more of the entry than they
 /// must.
-fn part_head(entry: &Entry, meta: &Meta, part: (u32, u32)) -> Vec<u8> {
+pub(super) fn part_head(entry: &Entry, meta: &Meta, part: (u32, u32)) -> Vec<u8> {
     let mut json = Writer::default();
     let meta = if part.0 == 1 {
         Meta { part, ..meta.clone() }
@@ -167,24 +239,4 @@ fn part_head(entry: &Entry, meta: &Meta, part: (u32, u32)) -> Vec<u8> {
     };
     write_head(&mut json, entry, Some(&meta));
     json.bytes
-}
-
-fn piece_json(piece: &str, is_last: bool) -> String {
-    let mut json = Writer::default();
-    json.raw(PIECE);
-    json.string(piece);
-    json.raw(if is_last { LAST } else { MORE });
-    String::from_utf8(json.bytes).expect("a piece is written from strings")
-}
-
-/// How much of a change fits into `room` bytes of a string, at a border of characters. A
-/// change is JSON, in which only quotes and backslashes need another byte.
-fn fitting(json: &str, room: usize) -> usize {
-    let mut used = 0;
-    let fits = |byte: &u8| {
-        used += if matches!(byte, b'"' | b'\\') { 2 } else { 1 };
-        used <= room
-    };
-    let bytes = json.bytes().take_while(fits).count();
-    json.floor_char_boundary(bytes)
 }

@@ -17,10 +17,11 @@ use crate::statements::{Shape, text};
 use crate::{RowChange, RowOp, Table, Triggers, quote_identifier, sequence_sql};
 
 /// What v0.0.7 needs to know of the tables.
+#[derive(Debug)]
 pub(super) struct Rules<'a> {
     triggers: &'a dyn Triggers,
-    /// By the table's address, which stays its own while the entry is borrowed.
-    tables: HashMap<usize, Rule>,
+    /// By the table's address, which stays its own as long as its `Arc` is held here.
+    tables: HashMap<usize, (Arc<Table>, Rule)>,
 }
 
 /// SQL that changes a row, its parameters in order.
@@ -30,6 +31,7 @@ pub(super) struct RowSql<'v> {
 }
 
 /// What concerns all rows of a table.
+#[derive(Debug)]
 struct Rule {
     always_sql: bool,
     /// Before the row's statement, its semicolon included.
@@ -47,7 +49,10 @@ impl<'a> Rules<'a> {
     pub(super) fn sql<'v>(&mut self, row: &'v RowChange) -> Option<RowSql<'v>> {
         let address = Arc::as_ptr(&row.table).addr();
         let triggers = self.triggers;
-        let rule = self.tables.entry(address).or_insert_with(|| Rule::of(&row.table, triggers));
+        let (_, rule) = self
+            .tables
+            .entry(address)
+            .or_insert_with(|| (Arc::clone(&row.table), Rule::of(&row.table, triggers)));
         if !rule.always_sql && is_exact(row) {
             return None;
         }

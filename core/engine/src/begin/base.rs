@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ha_changes::{Base, BaseSnapshot, Entry, FORMAT_VERSION, Kind, Meta};
 use ha_core::{
     AppendError, AttemptId, Bounds, ChangeTransport, Draft, Error, Result, RunningHash, Seq,
-    SnapshotMeta,
+    SnapshotMeta, Stored,
 };
 use rusqlite::Connection;
 use tempfile::NamedTempFile;
@@ -30,8 +30,16 @@ pub(super) enum Source {
     Log(Position),
 }
 
-/// Stores the file's state as a snapshot and begins the empty log with an entry that names
-/// it and what it was made from, by which others know whether they have the same.
+/// What came of offering a base.
+#[derive(Debug)]
+pub(super) enum Made {
+    /// It is this entry.
+    Stored(Box<BaseSnapshot>, Stored),
+    /// Another entry has its place.
+    Late,
+}
+
+/// Begins the empty log with the file's state.
 pub(super) async fn make(
     options: &NodeOptions,
     identity: &Identity,
@@ -39,23 +47,44 @@ pub(super) async fn make(
     bounds: &Bounds,
     source: Source,
 ) -> Result<Start> {
-    let path = options.path.clone();
+    let made = offer(&options.path, identity, transport, bounds, source).await?;
+    let Made::Stored(base, Stored { seq, payload }) = made else {
+        return Err(begun_by_another(bounds.last.next()));
+    };
+    let hash = base.hash.extend(seq, &payload);
+    let position = Position { lineage: bounds.lineage, seq, hash };
+    tracing::info!(database = %options.path.display(), "the database is the base of the log");
+    let record = Record { position, transactions: 0 };
+    let entry = Some(payload);
+    Ok(Start { record, end: seq, has_state: true, problem: None, entry, partial: None })
+}
+
+/// Stores the file's state as a snapshot, and appends an entry to the log that names it and
+/// what it was made from, by which others know whether they have the same.
+pub(super) async fn offer(
+    path: &Path,
+    identity: &Identity,
+    transport: &Arc<dyn ChangeTransport>,
+    bounds: &Bounds,
+    source: Source,
+) -> Result<Made> {
+    let path = path.to_owned();
     let (file, digest, bytes) = blocking(move || image(&path)).await?;
     let seq = bounds.last;
     let hash = RunningHash::default().extend(seq, &digest);
     let meta = SnapshotMeta { digest, bytes, lineage: bounds.lineage, seq, hash };
-    transport.put_snapshot(meta, snapshot::body(file)?).await?;
+    transport.put_snapshot(meta.clone(), snapshot::body(file)?).await?;
     let (source, from) = match source {
         Source::File(digest) => (Some(digest), None),
         Source::Log(Position { lineage, seq, hash }) => (None, Some(Base { lineage, seq, hash })),
     };
     let base = BaseSnapshot { source, digest, bytes, seq, hash, from };
-    let payload = append(identity, transport, bounds, base).await?;
-    let at = seq.next();
-    let position = Position { lineage: bounds.lineage, seq: at, hash: hash.extend(at, &payload) };
-    tracing::info!(database = %options.path.display(), bytes, "the database is the base of the log");
-    let record = Record { position, transactions: 0 };
-    Ok(Start { record, end: at, has_state: true, problem: None, entry: Some(payload.into()) })
+    if let Some(entry) = append(identity, transport, bounds, base).await? {
+        return Ok(Made::Stored(Box::new(base), entry));
+    }
+    // It is nobody's; what is left of it harms nobody.
+    let _ = transport.remove_snapshot(&meta).await;
+    Ok(Made::Late)
 }
 
 /// Whether the base is the state of the file at `path`, which may have other bytes than it was
@@ -87,6 +116,7 @@ fn strip(copy: &Connection, target: &Path) -> rusqlite::Result<()> {
     copy.execute_batch(
         "DROP TABLE IF EXISTS _ha_position; DROP TABLE IF EXISTS _ha_entries;
          DROP TABLE IF EXISTS _ha_keys; DROP TABLE IF EXISTS _ha_skipped;
+         DROP TABLE IF EXISTS _ha_partial;
          PRAGMA page_size = 4096;",
     )?;
     copy.execute("VACUUM INTO ?1", [target.to_string_lossy()]).map(drop)
@@ -109,18 +139,18 @@ fn refuse_encoding(source: &Connection) -> Result<()> {
     ))
 }
 
-/// Appends the base entry; its bytes.
+/// Appends the base entry; `None` if another one has its place.
 async fn append(
     identity: &Identity,
     transport: &Arc<dyn ChangeTransport>,
     bounds: &Bounds,
     base: BaseSnapshot,
-) -> Result<Vec<u8>> {
+) -> Result<Option<Stored>> {
     let attempt = AttemptId { boot: identity.boot, counter: 0 };
     let entry = Entry {
         node: identity.node.clone(),
         process_id: identity.process_id,
-        timestamp_ns: 0,
+        timestamp_ns: identity.process_id,
         meta: Some(Meta {
             version: FORMAT_VERSION,
             id: attempt,
@@ -134,19 +164,16 @@ async fn append(
         changes: Vec::new(),
     };
     let payload = ha_changes::encode(&entry).map_err(|error| Error::Corrupt(error.to_string()))?;
-    let draft = Draft { expect: Some(bounds.last), attempt, parts: vec![payload.clone().into()] };
+    let stored = Stored { seq: bounds.last.next(), payload: payload.into() };
+    let draft = Draft { expect: Some(bounds.last), attempt, parts: vec![stored.payload.clone()] };
     for _ in 0..TRIES {
         match transport.append(draft.clone()).await {
-            Ok(appended) if appended.last == bounds.last.next() => return Ok(payload),
+            Ok(appended) if appended.last == stored.seq => return Ok(Some(stored)),
             Err(AppendError::NotSent { reason }) => return Err(Error::NotSent(reason)),
             // Refused or unknown: what stands at the place tells.
             Ok(_) | Err(_) => {
-                if let Some(stored) = transport.read(bounds.last.next()).await? {
-                    return if stored.payload == payload {
-                        Ok(payload)
-                    } else {
-                        Err(begun_by_another(bounds.last.next()))
-                    };
+                if let Some(found) = transport.read(stored.seq).await? {
+                    return Ok((found == stored).then_some(stored));
                 }
             }
         }

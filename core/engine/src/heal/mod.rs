@@ -88,14 +88,15 @@ impl Healer {
 
     /// Compares the log's entry at the position with the one applied here.
     pub(crate) async fn compare(&self) -> Result<Comparison> {
-        let kept = Kept::read_one(self.database.clone(), self.position.seq).await?;
+        let (kept, has_hash) = Kept::read_one(self.database.clone(), self.position.seq).await?;
         let here = match self.log.read(self.position.seq).await {
             Ok(Some(stored)) => Here::Entry(stored.payload),
             Ok(None) => Here::Ends,
             Err(Error::Truncated { .. }) => Here::Trimmed,
             Err(error) => return Err(error),
         };
-        let wants_next = here != Here::Ends && (here == Here::Trimmed || kept.is_none());
+        let wants_next =
+            has_hash && here != Here::Ends && (here == Here::Trimmed || kept.is_none());
         let next = if wants_next { self.at(self.position.seq.next()).await? } else { None };
         let comparison = compare(&self.position, kept.as_deref(), &here, next.as_deref());
         if comparison == Comparison::Silent {

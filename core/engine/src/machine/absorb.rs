@@ -3,11 +3,12 @@
 use ha_changes::{Error as FormatError, Kind, Meta};
 use ha_core::Stored;
 
+use super::runs::not_whole;
 use super::{Action, How, Machine, Phase, Settling, WaitReason, Waiting};
 
 impl Machine {
     pub(super) fn delivered(&mut self, stored: Stored) -> Vec<Action> {
-        let next = self.position.seq.next();
+        let next = self.next_seq();
         if stored.seq < next || self.is_mending() || self.stopped().is_some() {
             return Vec::new();
         }
@@ -18,11 +19,13 @@ impl Machine {
             Phase::Reseeding(_) => Vec::new(),
             _ if stored.seq > next => vec![Action::Resubscribe(next)],
             Phase::Appending(attempt) | Phase::Settling(Settling { attempt, open: true, .. }) => {
-                if attempt.payload == stored.payload {
-                    return self.commit(&attempt);
+                if attempt.parts.get(attempt.seen) == Some(&stored.payload) {
+                    return self.found_own(attempt);
                 }
+                self.fold_torn(&attempt);
                 self.taken(attempt.deadline, None, stored)
             }
+            Phase::Receiving(run) => self.received(&run, stored),
             Phase::Blocked(blocked) => self.taken(blocked.deadline, blocked.target, stored),
             Phase::Idle
             | Phase::Settling(_)
@@ -34,33 +37,37 @@ impl Machine {
 
     /// Folds the next entry into the state. Nothing is open.
     pub(super) fn absorb(&mut self, stored: Stored) -> Vec<Action> {
-        if self.is_contradicted_by(&stored) {
-            return self.misfit(contradiction(&stored));
-        }
         let hash = self.position.hash.extend(stored.seq, &stored.payload);
         let how = match self.meaning(&stored) {
             Ok(how) => how,
             Err(reason) => return self.stop(reason),
         };
+        if matches!(how, How::Nothing(_)) && self.is_contradicted_by(&stored) {
+            return self.misfit(contradiction(&stored));
+        }
         let Stored { seq, payload } = stored;
+        if let How::Part(part) = &how
+            && let Some(meta) = part.meta()
+        {
+            self.receive(meta, seq, hash);
+        }
         vec![Action::Apply { seq, hash, payload, how }]
     }
 
     pub(super) fn meaning(&self, stored: &Stored) -> Result<How, String> {
-        let entry = match ha_changes::decode(&stored.payload) {
-            Ok(entry) => entry,
+        let part = match ha_changes::decode_part(&stored.payload) {
+            Ok(part) => part,
             // v0.0.7 skips what it cannot read, and so must every node.
             Err(FormatError::Malformed(reason)) => {
                 return Ok(How::Nothing(Some(format!("not a change message: {reason}"))));
             }
             Err(other) => return Err(format!("entry {}: {other}", stored.seq)),
         };
-        let Some(meta) = &entry.meta else { return Ok(How::Foreign(Box::new(entry))) };
+        let Some(meta) = part.meta() else { return Ok(How::Foreign(Box::new(part.into_entry()))) };
         if meta.part != (1, 1) {
-            return Err(format!(
-                "entry {} is one of several parts, which this version does not read; update this node",
-                stored.seq
-            ));
+            let begins = self.begins_run(meta, stored.seq);
+            let reason = not_whole(meta.part);
+            return Ok(if begins { How::Part(Box::new(part)) } else { How::Nothing(Some(reason)) });
         }
         if let Kind::Base(base) = &meta.kind {
             return Ok(How::Base(*base));
@@ -72,26 +79,29 @@ impl Machine {
         if !self.follows(meta) {
             return Ok(How::Nothing(Some("it was made on another state".to_owned())));
         }
-        Ok(How::Ours(Box::new(entry)))
+        Ok(How::Ours(Box::new(part.into_entry())))
     }
 
     /// Whether somebody stood at this very place with another history. One of the two is not what
     /// the log holds: it may have lost entries, and got others in their places, while a write was
     /// on its way. Asked once for a position: who is right then is.
     pub(super) fn is_contradicted_by(&self, stored: &Stored) -> bool {
+        if self.partial || self.vouched == self.position.seq {
+            return false;
+        }
         let Ok(part) = ha_changes::decode_part(&stored.payload) else { return false };
         let Some(Meta { base, kind, .. }) = part.meta() else { return false };
         let is_here = base.seq == self.position.seq && base.lineage == self.position.lineage;
         let chained = !matches!(kind, Kind::Base(_));
-        chained && is_here && base.hash != self.position.hash && self.vouched != base.seq
+        chained && is_here && base.hash != self.position.hash
     }
 
     /// Whether the entry names exactly this position as its base. Otherwise it is void, on
     /// every node.
-    fn follows(&self, meta: &Meta) -> bool {
+    pub(super) fn follows(&self, meta: &Meta) -> bool {
         let Meta { base, .. } = meta;
         base.seq == self.position.seq
-            && base.hash == self.position.hash
+            && (base.hash == self.position.hash || self.partial)
             && base.lineage == self.position.lineage
     }
 }

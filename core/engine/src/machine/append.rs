@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use ha_core::{AppendError, Appended, AttemptId, AttemptName, Draft, Error};
+use ha_core::{AppendError, Appended, AttemptId, AttemptName, Draft, Error, RunningHash};
 
 use super::phase::{Attempt, Phase, Settling, WaitReason};
-use super::{Action, Fate, Machine};
+use super::{Action, Fate, Machine, Position};
 
 impl Machine {
     pub(super) fn executed(
         &mut self,
         id: AttemptId,
-        payload: Bytes,
+        parts: Vec<Bytes>,
         deadline: Duration,
     ) -> Vec<Action> {
         debug_assert!(self.can_execute(), "execution only starts when the machine allows it");
@@ -21,7 +21,7 @@ impl Machine {
             self.block(deadline, None);
             return Vec::new();
         }
-        let attempt = Attempt { id, payload, deadline };
+        let attempt = Attempt::new(id, parts, deadline);
         let draft = self.draft(&attempt);
         self.reads.seat();
         self.phase = Phase::Appending(attempt);
@@ -33,7 +33,8 @@ impl Machine {
         id: AttemptId,
         result: Result<Appended, AppendError>,
     ) -> Vec<Action> {
-        if let Some(actions) = self.barrier_answered(id, &result) {
+        let aside = self.barrier_answered(id, &result).or_else(|| self.plug_answered(id, &result));
+        if let Some(actions) = aside {
             return actions;
         }
         match &self.phase {
@@ -55,9 +56,10 @@ impl Machine {
         attempt: Attempt,
         result: Result<Appended, AppendError>,
     ) -> Vec<Action> {
-        let next = self.position.seq.next();
         match result {
-            Ok(appended) if appended.last == next => self.commit(&attempt),
+            Ok(appended) if appended == self.places(&attempt) => self.commit(&attempt),
+            // Some of it stands in the log, whatever the answer says.
+            Err(_) if attempt.seen > 0 => self.settle(attempt),
             Err(AppendError::Refused { last }) => {
                 let target = last.filter(|last| *last > self.position.seq);
                 self.block(attempt.deadline, target);
@@ -81,49 +83,61 @@ impl Machine {
     }
 
     pub(super) fn commit(&mut self, attempt: &Attempt) -> Vec<Action> {
-        let seq = self.position.seq.next();
-        let hash = self.position.hash.extend(seq, &attempt.payload);
+        let seq = self.places(attempt).last;
+        let hash = attempt.hash.unwrap_or_else(|| self.hash_after(attempt));
         self.reads.land(seq);
-        vec![Action::Commit {
-            folded: self.folded.clone(),
-            seq,
-            hash,
-            payload: attempt.payload.clone(),
-        }]
+        let (folded, parts) = (self.folded.clone(), attempt.parts.clone());
+        vec![Action::Commit { folded, seq, hash, parts }]
     }
 
-    pub(super) fn commit_failed(&mut self, stored: ha_core::Stored, reason: &str) -> Vec<Action> {
+    /// Where the node will stand once the log has taken the group that is on its way to it.
+    pub fn landing(&mut self) -> Option<Position> {
+        let Phase::Appending(attempt) = &self.phase else { return None };
+        let (seq, hash) = (self.places(attempt).last, self.hash_after(attempt));
+        if let Phase::Appending(attempt) = &mut self.phase {
+            attempt.hash = Some(hash);
+        }
+        Some(Position { seq, hash, ..self.position })
+    }
+
+    fn hash_after(&self, attempt: &Attempt) -> RunningHash {
+        let parts = (1..).zip(&attempt.parts);
+        parts.fold(self.position.hash, |hash, (number, part)| hash.extend(self.place(number), part))
+    }
+
+    /// Where the log has the attempt if it has taken it.
+    pub(super) fn places(&self, attempt: &Attempt) -> Appended {
+        Appended { first: self.place(1), last: self.place(attempt.parts.len()) }
+    }
+
+    pub(super) fn commit_failed(&mut self, reason: &str) -> Vec<Action> {
         // The log has the entry, so it is committed whatever the disk says: the execution is
         // dropped and the entry is applied like anybody's.
-        let fate = match &self.phase {
-            _ if !self.readable => Fate::Failed(Error::NotSent(reason.to_owned())),
-            Phase::Appending(Attempt { id, .. })
-            | Phase::Settling(Settling { attempt: Attempt { id, .. }, .. }) => {
-                Fate::Applying(self.name(*id))
-            }
+        let attempt = match &self.phase {
+            Phase::Appending(attempt) | Phase::Settling(Settling { attempt, .. }) => attempt,
             Phase::Idle
             | Phase::Blocked(_)
+            | Phase::Receiving(_)
             | Phase::Reseeding(_)
             | Phase::Waiting(_)
             | Phase::Mending(_)
             | Phase::Stopped(_) => return Vec::new(),
         };
+        let stored = self.stored_parts(attempt, attempt.parts.len());
+        let name = self.name(attempt.id);
         self.phase = Phase::Idle;
-        let mut actions = self.roll_back(fate);
         if !self.readable {
-            return actions;
+            return self.roll_back(Fate::Failed(Error::NotSent(reason.to_owned())));
         }
-        tracing::warn!(seq = %stored.seq, reason, "the local commit failed; applying from the log");
+        tracing::warn!(after = %self.position.seq, reason, "the local commit failed; applying from the log");
+        let mut actions = self.roll_back(Fate::Applying(name));
         actions.extend(self.then(stored));
         actions
     }
 
     pub(super) fn draft(&self, attempt: &Attempt) -> Draft {
-        Draft {
-            expect: Some(self.position.seq),
-            attempt: attempt.id,
-            parts: vec![attempt.payload.clone()],
-        }
+        let parts = attempt.parts.clone();
+        Draft { expect: Some(self.position.seq), attempt: attempt.id, parts }
     }
 
     pub(super) fn name(&self, attempt: AttemptId) -> AttemptName {

@@ -148,7 +148,7 @@ impl Machine {
     /// While a group is on its way it decides whether a barrier is needed.
     fn may_send_barrier(&self) -> bool {
         let useful = match &self.phase {
-            Phase::Idle | Phase::Blocked(_) | Phase::Settling(_) => true,
+            Phase::Idle | Phase::Blocked(_) | Phase::Settling(_) | Phase::Receiving(_) => true,
             Phase::Waiting(Waiting { reason, .. }) => matches!(reason, WaitReason::Behind),
             Phase::Appending(_) | Phase::Mending(_) | Phase::Reseeding(_) | Phase::Stopped(_) => {
                 false
@@ -165,7 +165,7 @@ impl Machine {
         let (id, serves) = (barrier.id, self.reads.arrived);
         let (at, after) = (self.now, self.position.seq);
         self.reads.sent = Some(Sent { id, serves, at, after });
-        vec![Action::Append(Draft { expect: None, attempt: id, parts: vec![barrier.payload] })]
+        vec![Action::Append(Draft { expect: None, attempt: id, parts: barrier.parts })]
     }
 
     /// Barriers one after the other without a pause would leave other nodes' writes no moment in

@@ -5,7 +5,8 @@
 use ha_core::{Seq, Stored};
 
 use super::absorb::contradiction;
-use super::phase::Blocked;
+use super::phase::{Attempt, Blocked};
+use super::runs::not_whole;
 use super::{Action, Fate, Folded, How, Machine, Phase, Position, RETRY, WaitReason};
 
 impl Machine {
@@ -22,19 +23,28 @@ impl Machine {
         target: Option<Seq>,
         stored: Stored,
     ) -> Vec<Action> {
-        if self.is_contradicted_by(&stored) {
-            self.block(deadline, target);
-            return self.misfit(contradiction(&stored));
-        }
         if let Ok(How::Nothing(reason)) = self.meaning(&stored) {
+            if self.is_contradicted_by(&stored) {
+                self.block(deadline, target);
+                return self.misfit(contradiction(&stored));
+            }
             self.fold(stored, reason);
             self.block(deadline, target.or(Some(self.position.seq)));
             return self.serve();
         }
         self.phase = Phase::Idle;
         let mut actions = self.roll_back(Fate::Again);
-        actions.extend(self.then(stored));
+        actions.extend(self.then([stored]));
         actions
+    }
+
+    /// The parts of the attempt that stand in the log and are no entry, because another one
+    /// has the place after them.
+    pub(super) fn fold_torn(&mut self, attempt: &Attempt) {
+        let of = u32::try_from(attempt.parts.len()).unwrap_or(u32::MAX);
+        for (number, stored) in (1..).zip(self.seen(attempt)) {
+            self.fold(stored, Some(not_whole((number, of))));
+        }
     }
 
     /// Whether nothing is in the way of the blocked group any more.
@@ -68,21 +78,24 @@ impl Machine {
         actions
     }
 
-    /// Folds the next entry once the database stands at the position.
-    pub(super) fn then(&mut self, stored: Stored) -> Vec<Action> {
-        if self.ground == self.position {
-            return self.absorb(stored);
+    /// Folds what is known to follow, once the database stands at the position.
+    pub(super) fn then(&mut self, stored: impl IntoIterator<Item = Stored>) -> Vec<Action> {
+        self.next.extend(stored);
+        self.proceed()
+    }
+
+    /// Goes on with the next of what is known to follow.
+    pub(super) fn proceed(&mut self) -> Vec<Action> {
+        if self.ground != self.position {
+            return Vec::new();
         }
-        self.next = Some(stored);
-        Vec::new()
+        self.next.pop_front().map(|stored| self.delivered(stored)).unwrap_or_default()
     }
 
     pub(super) fn recorded(&mut self) -> Vec<Action> {
         self.stand_at(self.position);
         let mut actions = self.serve();
-        if let Some(next) = self.next.take() {
-            actions.extend(self.absorb(next));
-        }
+        actions.extend(self.proceed());
         actions
     }
 

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use ha_changes::{BaseSnapshot, Entry};
+use ha_changes::{BaseSnapshot, Entry, Part};
 use ha_core::{
     AppendError, Appended, AttemptId, AttemptName, Bounds, Draft, Error, RunningHash, Seq, Stored,
 };
@@ -16,8 +16,8 @@ pub enum Event {
     Executed {
         /// The attempt that [`super::Machine::next_meta`] named.
         id: AttemptId,
-        /// The entry.
-        payload: Bytes,
+        /// The entry's messages: one, or several parts.
+        parts: Vec<Bytes>,
         /// When its first client must be answered.
         deadline: Duration,
     },
@@ -44,6 +44,11 @@ pub enum Event {
         /// The hash after it.
         hash: RunningHash,
     },
+    /// A part that is not the last of its entry was applied, in a transaction that stays open.
+    Staged,
+    /// The parts that came contradict each other, on every node; what was applied of them is
+    /// taken back.
+    Torn,
     /// The database is to become another state, whatever the node is doing.
     Reseed(Reseed),
     /// So many bytes of the snapshot of [`Action::Fetch`] have arrived.
@@ -71,8 +76,6 @@ pub enum Event {
     NoSeed(NoSeed),
     /// The commit that [`Action::Commit`] asked for failed on this node.
     CommitFailed {
-        /// The entry, which the log has.
-        stored: Stored,
         /// What SQLite said.
         reason: String,
     },
@@ -126,12 +129,12 @@ pub enum Action {
     Commit {
         /// The entries between the database's position and this one.
         folded: Vec<Folded>,
-        /// The entry's place.
+        /// The place of the entry's last part.
         seq: Seq,
         /// The hash after it.
         hash: RunningHash,
-        /// Its bytes.
-        payload: Bytes,
+        /// The parts' bytes.
+        parts: Vec<Bytes>,
     },
     /// Encode the open group for the position and tell [`Event::Executed`].
     Offer,
@@ -148,7 +151,9 @@ pub enum Action {
     /// Strong reads up to this number may open their snapshots.
     Serve(u64),
     /// Apply an entry and tell [`Event::Moved`], [`Event::Stuck`] or [`Event::Failed`]; for
-    /// [`How::Base`] only tell [`Event::Reseed`].
+    /// [`How::Base`] only tell [`Event::Reseed`]. Of a part that is not its entry's last tell
+    /// [`Event::Staged`] instead of [`Event::Moved`], of one that contradicts those before it
+    /// [`Event::Torn`].
     Apply {
         /// Its place.
         seq: Seq,
@@ -159,6 +164,8 @@ pub enum Action {
         /// What it means.
         how: How,
     },
+    /// Take back what was applied of an entry of which not all parts have come.
+    Unstage,
     /// Follow the log no longer, find the state that the database is to become, restore it, and
     /// tell [`Event::Adopted`] or [`Event::NoSeed`]. Nothing is open.
     Fetch(Target),
@@ -187,6 +194,9 @@ pub enum Fate {
 pub enum How {
     /// One of ours: it must apply.
     Ours(Box<Entry>),
+    /// A part of one of ours. The first opens a transaction that the last one commits, with
+    /// the position.
+    Part(Box<Part>),
     /// One of v0.0.7: it may fail, the same way on each node.
     Foreign(Box<Entry>),
     /// A base: the database becomes its snapshot.

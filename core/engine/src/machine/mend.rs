@@ -18,6 +18,7 @@ impl Machine {
     /// What the log holds does not go with the position. A write that was handed over is
     /// "unknown" to its clients.
     pub(super) fn misfit(&mut self, reason: String) -> Vec<Action> {
+        let staged = matches!(self.phase, Phase::Receiving(_)).then_some(Action::Unstage);
         let fate = match &self.phase {
             Phase::Stopped(_) | Phase::Reseeding(_) => return Vec::new(),
             Phase::Mending(Mending { look_at: None, .. }) => return Vec::new(),
@@ -26,13 +27,14 @@ impl Machine {
                 Some(Fate::Failed(Error::OutcomeUnknown(self.name(attempt.id))))
             }
             Phase::Blocked(_) => Some(Fate::Again),
-            Phase::Idle | Phase::Settling(_) | Phase::Waiting(_) => None,
+            Phase::Idle | Phase::Settling(_) | Phase::Receiving(_) | Phase::Waiting(_) => None,
         };
         tracing::warn!(reason, position = %self.position.seq, "the log does not fit");
         self.phase = Phase::Mending(Mending { reason, hopeless: false, look_at: None });
         self.reads.forget();
-        self.next = None;
+        self.next.clear();
         let mut actions = fate.map_or_else(Vec::new, |fate| self.roll_back(fate));
+        actions.extend(staged);
         actions.push(Action::Mend);
         actions
     }
@@ -83,6 +85,7 @@ impl Machine {
             Phase::Blocked(blocked) => blocked.target = target,
             Phase::Appending(_)
             | Phase::Settling(_)
+            | Phase::Receiving(_)
             | Phase::Mending(_)
             | Phase::Reseeding(_)
             | Phase::Stopped(_) => {}

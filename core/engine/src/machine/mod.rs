@@ -13,8 +13,10 @@ mod event;
 mod mend;
 mod phase;
 mod reseed;
+mod runs;
 mod settle;
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use ha_changes::{Base, Entry, Kind, Meta};
@@ -65,8 +67,8 @@ pub struct Machine {
     ground: Position,
     /// What the open group stands on and the database has not.
     folded: Vec<Folded>,
-    /// Applied once the database stands at the position.
-    next: Option<Stored>,
+    /// Known to follow; applied once the database stands at the position.
+    next: VecDeque<Stored>,
     phase: Phase,
     reads: Reads,
     /// Where the log ended when it was longest.
@@ -75,10 +77,16 @@ pub struct Machine {
     vouched: Seq,
     /// Until when an end that the log has lost is waited for.
     lost_end: Option<Duration>,
+    /// Up to there the parts of this attempt are no entry.
+    torn: Option<(AttemptId, Seq)>,
+    /// A no-op on its way that may cut the parts that end there.
+    plug: Option<(AttemptId, Seq)>,
     attempts: u64,
     now: Duration,
     /// What is appended can be read back; otherwise this database is the only copy.
     readable: bool,
+    /// The database has not the whole log.
+    partial: bool,
 }
 
 impl Machine {
@@ -99,15 +107,18 @@ impl Machine {
             position,
             ground: position,
             folded: Vec::new(),
-            next: None,
+            next: VecDeque::new(),
             phase,
             reads: Reads::default(),
             heard: end,
             vouched: Seq::ZERO,
             lost_end: None,
+            torn: None,
+            plug: None,
             attempts: 0,
             now: Duration::ZERO,
             readable: true,
+            partial: false,
         }
     }
 
@@ -115,6 +126,19 @@ impl Machine {
     #[must_use]
     pub fn with_readable_log(self, readable: bool) -> Self {
         Self { readable, ..self }
+    }
+
+    /// Tells whether the database has only a part of the log, so that entries are applied to it
+    /// as far as they can be.
+    #[must_use]
+    pub fn with_part_of_the_log(self, partial: bool) -> Self {
+        Self { partial, ..self }
+    }
+
+    /// Whether the database has only a part of the log.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        self.partial
     }
 
     /// Where the node stands. While a group is open this may be further than the database, by
@@ -165,11 +189,13 @@ impl Machine {
     pub fn on(&mut self, now: Duration, event: Event) -> Vec<Action> {
         self.now = now;
         match event {
-            Event::Executed { id, payload, deadline } => self.executed(id, payload, deadline),
+            Event::Executed { id, parts, deadline } => self.executed(id, parts, deadline),
             Event::Acked { id, result } => self.acked(id, result),
             Event::ReadBack { seq, result } => self.read_back(seq, result),
             Event::Delivered(stored) => self.delivered(stored),
             Event::Moved { seq, hash } => self.moved(seq, hash),
+            Event::Staged => self.proceed(),
+            Event::Torn => self.tear(),
             Event::Reseed(reseed) => self.reseed(reseed),
             Event::Fetching { done, total } => {
                 self.fetching(done, total);
@@ -180,7 +206,7 @@ impl Machine {
             Event::Misfit(reason) => self.misfit(reason),
             Event::Mended => self.mended(),
             Event::NotMended { reason, hopeless } => self.not_mended(reason, hopeless),
-            Event::CommitFailed { stored, reason } => self.commit_failed(stored, &reason),
+            Event::CommitFailed { reason } => self.commit_failed(&reason),
             Event::Bounds(bounds) => self.bounds(bounds),
             Event::Unreachable(reason) => self.unreachable(reason),
             Event::Stuck(reason) => self.stuck(reason),
@@ -195,15 +221,20 @@ impl Machine {
     fn moved(&mut self, seq: Seq, hash: RunningHash) -> Vec<Action> {
         self.stand_at(Position { seq, hash, ..self.position });
         self.go_on();
-        self.serve()
+        let mut actions = self.serve();
+        actions.extend(self.proceed());
+        actions
     }
 
     /// After the position moved: what was waited for may have come.
     fn go_on(&mut self) {
+        let position = self.position.seq;
         match &self.phase {
-            Phase::Waiting(Waiting { target: Some(target), .. }) if *target > self.position.seq => {
-            }
+            Phase::Waiting(Waiting { target: Some(target), .. }) if *target > position => {}
             Phase::Mending(_) | Phase::Stopped(_) => {}
+            Phase::Receiving(run) => {
+                self.phase = run.clone().then_waits(position).map_or(Phase::Idle, Phase::Waiting);
+            }
             Phase::Idle
             | Phase::Appending(_)
             | Phase::Blocked(_)
@@ -221,7 +252,7 @@ impl Machine {
         }
         tracing::warn!(reason, "waiting");
         // What was folded and could not be recorded comes again.
-        self.next = None;
+        self.next.clear();
         self.stand_at(self.ground);
         self.phase = Phase::Waiting(Waiting {
             target: Some(self.position.seq.next()),
@@ -257,6 +288,7 @@ impl Machine {
             Phase::Appending(_) => Vec::new(),
             Phase::Blocked(blocked) => self.blocked_tick(&blocked),
             Phase::Settling(settling) => self.settling_tick(settling),
+            Phase::Receiving(run) => self.receiving_tick(*run),
             Phase::Reseeding(reseeding) => self.reseeding_tick(reseeding),
             Phase::Waiting(waiting) if waiting.retry_at <= self.now => self.waited(&waiting),
             Phase::Waiting(_) => Vec::new(),
@@ -283,6 +315,7 @@ impl Machine {
 
     /// Stops for good. A write that was handed over is "unknown" to its clients.
     fn stop(&mut self, reason: String) -> Vec<Action> {
+        let staged = matches!(self.phase, Phase::Receiving(_)).then_some(Action::Unstage);
         let fate = match &self.phase {
             Phase::Stopped(_) => return Vec::new(),
             Phase::Appending(attempt) | Phase::Settling(Settling { attempt, open: true, .. }) => {
@@ -291,13 +324,20 @@ impl Machine {
             Phase::Blocked(_) => Some(Fate::Again),
             Phase::Idle
             | Phase::Settling(_)
+            | Phase::Receiving(_)
             | Phase::Waiting(_)
             | Phase::Mending(_)
             | Phase::Reseeding(_) => None,
         };
         self.phase = Phase::Stopped(reason.clone());
-        self.next = None;
-        fate.map(Action::Rollback).into_iter().chain([Action::Stop(reason)]).collect()
+        self.next.clear();
+        fate.map(Action::Rollback).into_iter().chain(staged).chain([Action::Stop(reason)]).collect()
+    }
+
+    /// About what a clock shows, for those who look how old the entry is.
+    fn wall_clock(&self) -> i64 {
+        let since = i64::try_from(self.now.as_nanos()).unwrap_or(0);
+        self.identity.process_id.saturating_add(since)
     }
 
     fn noop(&mut self) -> Result<Attempt, ha_changes::Error> {
@@ -306,12 +346,12 @@ impl Machine {
         let entry = Entry {
             node: self.identity.node.clone(),
             process_id: self.identity.process_id,
-            timestamp_ns: 0,
+            timestamp_ns: self.wall_clock(),
             meta: Some(meta),
             changes: Vec::new(),
         };
-        let payload = ha_changes::encode(&entry)?.into();
-        Ok(Attempt { id, payload, deadline: Duration::MAX })
+        let parts = vec![ha_changes::encode(&entry)?.into()];
+        Ok(Attempt::new(id, parts, Duration::MAX))
     }
 }
 

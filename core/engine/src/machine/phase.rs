@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use ha_core::{AttemptId, Error, Seq};
+use ha_core::{AttemptId, Error, RunningHash, Seq};
 
 use super::Machine;
 use super::reseed::Reseeding;
+use super::runs::Receiving;
 
 #[derive(Debug, Clone)]
 pub(super) enum Phase {
@@ -19,6 +20,8 @@ pub(super) enum Phase {
     Blocked(Blocked),
     /// Nobody knows whether the entry after the position is the attempt's.
     Settling(Settling),
+    /// The first parts of an entry are applied in a transaction that is open.
+    Receiving(Box<Receiving>),
     /// Writes wait: for entries that others appended, or for the log to be reachable.
     Waiting(Waiting),
     /// The log is not the one that was applied.
@@ -41,8 +44,20 @@ pub(super) struct Mending {
 #[derive(Debug, Clone)]
 pub(super) struct Attempt {
     pub(super) id: AttemptId,
-    pub(super) payload: Bytes,
+    pub(super) parts: Vec<Bytes>,
     pub(super) deadline: Duration,
+    /// So many of the parts were found at their places in the log.
+    pub(super) seen: usize,
+    /// When the last of them was.
+    pub(super) seen_at: Duration,
+    /// The hash after it, once it was computed.
+    pub(super) hash: Option<RunningHash>,
+}
+
+impl Attempt {
+    pub(super) fn new(id: AttemptId, parts: Vec<Bytes>, deadline: Duration) -> Self {
+        Self { id, parts, deadline, seen: 0, seen_at: Duration::ZERO, hash: None }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -98,9 +113,11 @@ impl Machine {
             Phase::Waiting(Waiting { reason: WaitReason::Stuck(reason), .. }) => {
                 Error::NotReady(reason.clone())
             }
-            Phase::Idle | Phase::Appending(_) | Phase::Blocked(_) | Phase::Waiting(_) => {
-                Error::Conflict
-            }
+            Phase::Idle
+            | Phase::Appending(_)
+            | Phase::Blocked(_)
+            | Phase::Receiving(_)
+            | Phase::Waiting(_) => Error::Conflict,
         }
     }
 
@@ -111,6 +128,7 @@ impl Machine {
             Phase::Idle
             | Phase::Appending(_)
             | Phase::Blocked(_)
+            | Phase::Receiving(_)
             | Phase::Stopped(_)
             | Phase::Mending(Mending { hopeless: true, .. })
             | Phase::Waiting(Waiting { reason: WaitReason::Behind, .. }) => None,
@@ -139,6 +157,7 @@ impl Machine {
                 Some(retry_at.map_or(attempt.deadline, |at| at.min(attempt.deadline)))
             }
             Phase::Settling(settling) => settling.retry_at,
+            Phase::Receiving(run) => Some(run.plug_at),
             Phase::Reseeding(reseeding) => reseeding.retry_at,
             Phase::Waiting(waiting) => Some(waiting.retry_at),
             Phase::Mending(mending) => mending.look_at,

@@ -110,6 +110,7 @@ impl Machine {
     /// Gives up what is open, and has the new state fetched. Writes that may be in the log are
     /// "unknown" to their clients.
     pub(super) fn reseed(&mut self, reseed: Reseed) -> Vec<Action> {
+        let staged = matches!(self.phase, Phase::Receiving(_)).then_some(Action::Unstage);
         let fate = match &self.phase {
             Phase::Stopped(_) | Phase::Reseeding(_) => return Vec::new(),
             Phase::Appending(Attempt { id, .. })
@@ -117,16 +118,24 @@ impl Machine {
                 Some(Fate::Unknown(self.name(*id)))
             }
             Phase::Blocked(_) => Some(Fate::Again),
-            Phase::Idle | Phase::Settling(_) | Phase::Waiting(_) | Phase::Mending(_) => None,
+            Phase::Idle
+            | Phase::Settling(_)
+            | Phase::Receiving(_)
+            | Phase::Waiting(_)
+            | Phase::Mending(_) => None,
         };
         tracing::warn!(position = %self.ground.seq, reason = reseed.reason, "restoring another state");
         self.reads.forget();
-        self.next = None;
+        self.next.clear();
         self.stand_at(self.ground);
         let target = reseed.target.clone();
         let progress = "looking for it".to_owned();
         self.phase = Phase::Reseeding(Reseeding { reseed, tries: 0, retry_at: None, progress });
-        fate.map(Action::Rollback).into_iter().chain([Action::Fetch(target)]).collect()
+        fate.map(Action::Rollback)
+            .into_iter()
+            .chain(staged)
+            .chain([Action::Fetch(target)])
+            .collect()
     }
 
     pub(super) fn fetching(&mut self, done: u64, total: u64) {

@@ -9,7 +9,7 @@ impl Machine {
     /// The attempt may or may not be stored.
     pub(super) fn settle(&mut self, attempt: Attempt) -> Vec<Action> {
         self.phase = Phase::Settling(Settling { attempt, open: true, retry_at: None });
-        vec![Action::Read(self.position.seq.next())]
+        vec![Action::Read(self.next_seq())]
     }
 
     pub(super) fn later_answer(
@@ -17,9 +17,8 @@ impl Machine {
         settling: Settling,
         result: &Result<Appended, AppendError>,
     ) -> Vec<Action> {
-        let next = self.position.seq.next();
-        if matches!(result, Ok(appended) if appended.last == next) {
-            return self.stored(settling);
+        if matches!(result, Ok(appended) if *appended == self.places(&settling.attempt)) {
+            return self.stored(&settling);
         }
         // After an earlier send even a refusal proves nothing: the entry in the way may be
         // this one.
@@ -33,11 +32,12 @@ impl Machine {
         result: Result<Option<Stored>, Error>,
     ) -> Vec<Action> {
         let Phase::Settling(settling) = self.phase.clone() else { return Vec::new() };
-        if seq != self.position.seq.next() {
+        if seq != self.next_seq() {
             return Vec::new();
         }
         match result {
             Ok(Some(stored)) => self.delivered(stored),
+            Ok(None) if settling.attempt.seen > 0 => self.ends_inside(settling),
             Ok(None) => {
                 let draft = self.draft(&settling.attempt);
                 self.phase = Phase::Settling(Settling { retry_at: None, ..settling });
@@ -58,7 +58,7 @@ impl Machine {
             return Vec::new();
         }
         self.phase = Phase::Settling(Settling { retry_at: None, ..settling });
-        vec![Action::Read(self.position.seq.next())]
+        vec![Action::Read(self.next_seq())]
     }
 
     /// The clients have waited long enough. Their place in the log is taken by a no-op,
@@ -72,22 +72,29 @@ impl Machine {
             Ok(noop) => noop,
             Err(error) => return self.stop(error.to_string()),
         };
-        let unknown = self.roll_back(Fate::Unknown(self.name(attempt.id)));
+        let seen = self.seen(attempt);
+        let mut unknown = self.roll_back(Fate::Unknown(self.name(attempt.id)));
+        if !seen.is_empty() {
+            // The place is taken: what becomes of the parts is for the log to say.
+            self.phase = Phase::Idle;
+            unknown.extend(self.then(seen));
+            return unknown;
+        }
         let retry_at = Some(retry_at.unwrap_or(self.now));
         self.phase = Phase::Settling(Settling { attempt: noop, open: false, retry_at });
         unknown
     }
 
     /// The settling attempt stands at the next place.
-    fn stored(&mut self, settling: Settling) -> Vec<Action> {
+    fn stored(&mut self, settling: &Settling) -> Vec<Action> {
         if settling.open {
             return self.commit(&settling.attempt);
         }
-        let stored = Stored { seq: self.position.seq.next(), payload: settling.attempt.payload };
-        self.absorb(stored)
+        let noop = self.stored_parts(&settling.attempt, 1);
+        noop.into_iter().flat_map(|stored| self.absorb(stored)).collect()
     }
 
-    fn look_again(&mut self, settling: Settling) {
+    pub(super) fn look_again(&mut self, settling: Settling) {
         let retry_at = Some(self.now + RETRY);
         self.phase = Phase::Settling(Settling { retry_at, ..settling });
     }

@@ -5,6 +5,7 @@ mod blocked;
 mod folding;
 mod mending;
 mod reseeding;
+mod runs;
 mod settling;
 mod simulation;
 mod strong;
@@ -12,7 +13,7 @@ mod strong;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ha_changes::{Change, Entry, Kind, Meta, TransactionMark};
+use ha_changes::{Change, Entry, Form, Kind, Meta, PartLimits, PartWriter, TransactionMark};
 use ha_core::{
     AppendError, Appended, AttemptId, AttemptName, Bounds, Draft, Error, Lineage, RunningHash, Seq,
     Stored,
@@ -50,6 +51,28 @@ fn entry(machine: &mut Machine, sql: &str) -> (AttemptId, Bytes) {
     (id, bytes(Some(meta), changes))
 }
 
+/// An entry with one transaction of as many more parts as there are fillers.
+fn run(machine: &mut Machine, sql: &str, fillers: u64) -> (AttemptId, Vec<Bytes>) {
+    let changes = 1 + usize::try_from(fillers).unwrap();
+    let meta = machine.next_meta(Kind::Transactions(vec![TransactionMark { changes, id: None }]));
+    let id = meta.id;
+    let head = Entry {
+        node: "n".to_owned(),
+        process_id: 1,
+        timestamp_ns: 0,
+        meta: Some(meta),
+        changes: Vec::new(),
+    };
+    let limits = PartLimits { max_part_bytes: 1_100, max_parts: 10 };
+    let mut writer = PartWriter::new(head, Form::Own, limits).unwrap();
+    writer.push(&Change::Sql(sql.to_owned())).unwrap();
+    let filler = Change::Sql(format!("-- {}", "x".repeat(350)));
+    (0..fillers).for_each(|_| writer.push(&filler).unwrap());
+    let parts = writer.finish().unwrap().parts();
+    assert_eq!(parts.len() as u64, 1 + fillers, "a part for each filler");
+    (id, parts)
+}
+
 fn bytes(meta: Option<Meta>, changes: Vec<Change>) -> Bytes {
     let entry = Entry { node: "n".to_owned(), process_id: 1, timestamp_ns: 0, meta, changes };
     ha_changes::encode(&entry).unwrap().into()
@@ -64,7 +87,7 @@ fn of_another(position: Position) -> Bytes {
 fn appending() -> (Machine, AttemptId, Bytes) {
     let mut machine = idle();
     let (id, payload) = entry(&mut machine, "mine");
-    let event = Event::Executed { id, payload: payload.clone(), deadline: DEADLINE };
+    let event = Event::Executed { id, parts: vec![payload.clone()], deadline: DEADLINE };
     let actions = machine.on(Duration::ZERO, event);
     assert_eq!(drafts(&actions).len(), 1, "{actions:?}");
     (machine, id, payload)

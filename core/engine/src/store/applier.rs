@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ha_changes::{ApplyError, Database, DatabaseError, Entry, Kind, Table};
+use ha_changes::{ApplyError, Database, DatabaseError, Entry, Kind, Meta, Table};
 use ha_core::{Error, Result, Value};
 use ha_sqlite::{SqlValue, error};
 use rusqlite::backup::Backup;
@@ -37,18 +37,15 @@ impl Store {
             let schema = target.schema;
             match outcome {
                 Ok(_) => {
-                    keys::write(&store.apply, record.position.seq, entry).map_err(error)?;
+                    let meta = entry.meta.as_ref();
+                    keys::write(&store.apply, record.position.seq, meta).map_err(error)?;
                     store.move_to(record, Some(payload))?;
                     Ok((Verdict::Applied, schema))
                 }
                 Err(ApplyError::Skip { code, message }) => {
                     Err(Failure::Skip(format!("{message} (SQLite code {code})")))
                 }
-                // The code tells whether it may pass, as a full disk does.
-                Err(ApplyError::Stop { code, message }) => {
-                    Err(Failure::Stop(Error::Sql { code, message, offset: None }))
-                }
-                Err(other) => Err(Failure::Stop(Error::Corrupt(other.to_string()))),
+                Err(other) => Err(Failure::Stop(stop(other))),
             }
         })
         .or_else(|failure| match failure {
@@ -171,9 +168,17 @@ fn set_page_size(conn: &Connection, size: u32) -> rusqlite::Result<()> {
     conn.pragma_update(None, "page_size", size)
 }
 
+/// An entry that cannot be applied. The code tells whether that may pass, as a full disk does.
+pub(super) fn stop(error: ApplyError) -> Error {
+    match error {
+        ApplyError::Stop { code, message } => Error::Sql { code, message, offset: None },
+        other => Error::Corrupt(other.to_string()),
+    }
+}
+
 /// How many client transactions an entry holds.
-pub(crate) fn transactions(entry: &Entry) -> u32 {
-    match entry.meta.as_ref().map(|meta| &meta.kind) {
+pub(crate) fn transactions(meta: Option<&Meta>) -> u32 {
+    match meta.map(|meta| &meta.kind) {
         Some(Kind::Transactions(marks)) => u32::try_from(marks.len()).unwrap_or(u32::MAX),
         Some(Kind::Noop | Kind::Base(_)) => 0,
         None => 1,
@@ -200,10 +205,12 @@ impl From<Error> for Failure {
     }
 }
 
-struct Target<'a> {
-    conn: &'a Connection,
-    tables: &'a mut Tables,
-    schema: bool,
+/// The applying connection, for `ha-changes`.
+pub(super) struct Target<'a> {
+    pub(super) conn: &'a Connection,
+    pub(super) tables: &'a mut Tables,
+    /// The schema has changed.
+    pub(super) schema: bool,
 }
 
 impl Database for Target<'_> {

@@ -1,7 +1,8 @@
 //! Executing clients' transactions: each a savepoint of one SQLite transaction, with the
 //! changes that travel in the log.
 
-use ha_changes::{Change, Entry, Keyed};
+use bytes::Bytes;
+use ha_changes::{Change, Keyed, Meta};
 use ha_core::{Batch, Description, Error, Result, ResultSet, Statement};
 use ha_sqlite::{Interrupt, Savepoint, SavepointOp, StopReason, deferred_foreign_keys, error};
 
@@ -75,6 +76,7 @@ impl Store {
     pub(crate) fn begin_transaction(&mut self) -> Result<Transaction> {
         self.control("SAVEPOINT _ha_tx")?;
         self.capture.wrote_sequences();
+        self.capture.allow(self.limit.bytes);
         // changes() is reset by a statement that changes nothing.
         self.control("DELETE FROM _ha_keys WHERE 0")?;
         self.counters.reset(&self.exec);
@@ -173,8 +175,8 @@ impl Store {
         &mut self,
         folded: &[Folded],
         record: &Record,
-        entry: &Entry,
-        payload: &[u8],
+        meta: Option<&Meta>,
+        parts: &[Bytes],
     ) -> Result<()> {
         if self.is_lost() {
             // Outside the group's transaction the place would be written without the rows.
@@ -182,14 +184,15 @@ impl Store {
         }
         let write = || {
             record::write_folded(&self.exec, folded)?;
-            keys::write(&self.exec, record.position.seq, entry)?;
-            record::write(&self.exec, record, Some(payload))
+            keys::write(&self.exec, record.position.seq, meta)?;
+            record::write(&self.exec, record, None)?;
+            record::keep_parts(&self.exec, record.position.seq, parts)
         };
-        self.guard.trusted(write).map_err(error)?;
-        if record::prune_is_due(self.kept_bytes, payload.len()) {
+        let kept = self.guard.trusted(write).map_err(error)?;
+        if record::prune_is_due(self.kept_bytes, kept) {
             self.kept_bytes = self.guard.trusted(|| record::prune(&self.exec)).map_err(error)?;
         } else {
-            self.kept_bytes += i64::try_from(payload.len()).unwrap_or(i64::MAX);
+            self.kept_bytes += i64::try_from(kept).unwrap_or(i64::MAX);
         }
         Ok(())
     }
@@ -297,7 +300,9 @@ impl Store {
     }
 
     pub(super) fn record_rows(&mut self, transaction: &mut Transaction) -> Result<()> {
-        for event in self.capture.take() {
+        let events = self.capture.take();
+        transaction.changes.reserve(events.len());
+        for event in events {
             let change =
                 self.guard.trusted(|| self.tables.change(&self.exec, event)).map_err(error)?;
             transaction.changes.extend(change.map(Change::Row));
@@ -306,6 +311,9 @@ impl Store {
     }
 
     fn complete(&mut self, transaction: &mut Transaction) -> Result<()> {
+        if self.capture.is_exceeded() {
+            return Err(self.limit.exceeded.clone());
+        }
         if deferred_foreign_keys(&self.exec) {
             return Err(Error::Sql {
                 code: FOREIGN_KEY,
@@ -319,6 +327,9 @@ impl Store {
 
     fn explain(&self, failure: Error) -> Error {
         match failure {
+            Error::Sql { code, .. } if code & 0xff == INTERRUPT && self.capture.is_exceeded() => {
+                self.limit.exceeded.clone()
+            }
             Error::Sql { code, .. } if code & 0xff == INTERRUPT => match self.clock.reason() {
                 StopReason::TimeOver(limit) => Error::Timeout(limit),
                 StopReason::Requested => Error::Interrupted,

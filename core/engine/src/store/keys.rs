@@ -2,7 +2,7 @@
 //! by whoever commits or applies it, and dropped by its place in the log, so that they are the
 //! same on every node.
 
-use ha_changes::{Entry, Keyed, Kind};
+use ha_changes::{Keyed, Kind, Meta};
 use ha_core::{Batch, Error, Params, Result, ResultSet, Seq, Value};
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
@@ -86,9 +86,9 @@ impl Store {
     }
 }
 
-/// Writes the keys of an entry that stands at `seq`.
-pub(super) fn write(conn: &Connection, seq: Seq, entry: &Entry) -> rusqlite::Result<()> {
-    let Some(Kind::Transactions(marks)) = entry.meta.as_ref().map(|meta| &meta.kind) else {
+/// Writes the keys of an entry whose last part stands at `seq`.
+pub(super) fn write(conn: &Connection, seq: Seq, meta: Option<&Meta>) -> rusqlite::Result<()> {
+    let Some(Kind::Transactions(marks)) = meta.map(|meta| &meta.kind) else {
         return Ok(());
     };
     for (n, mark) in (1_u32..).zip(marks) {

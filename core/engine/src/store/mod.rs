@@ -9,6 +9,7 @@ mod record;
 mod rows;
 mod schema;
 mod sequences;
+mod staging;
 mod tables;
 
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ use rusqlite::Connection;
 
 use plan::Plans;
 use sequences::Sequence;
+use staging::Staging;
 use tables::Tables;
 
 pub(crate) use applier::{Verdict, transactions};
@@ -28,9 +30,11 @@ pub(crate) use execution::{Execution, Shipped, Transaction};
 pub(crate) use keys::{Answered, Request};
 pub(crate) use plan::{check, describe, no_transaction_control};
 pub(crate) use record::{
-    Record, create, entries, entry, forget, is_empty, read as read_record, write as write_record,
+    Record, create, entries, entry, forget, is_empty, mark_partial, partial_since,
+    read as read_record, write as write_record,
 };
 pub(crate) use rows::{Binder, Budget, collect};
+pub(crate) use staging::Staged;
 
 /// The writer thread's connections. Not `Send`: it is opened on the thread that uses it.
 #[derive(Debug)]
@@ -52,11 +56,34 @@ pub(crate) struct Store {
     schema_touched: bool,
     kept_bytes: i64,
     record: Record,
+    staging: Option<Staging>,
+    limit: TransactionLimit,
+}
+
+/// How large a transaction may be.
+#[derive(Debug, Clone)]
+pub(crate) struct TransactionLimit {
+    /// Bytes of its changes in the log.
+    pub(crate) bytes: usize,
+    /// What the client is told.
+    pub(crate) exceeded: Error,
+}
+
+impl TransactionLimit {
+    /// For a store that nobody writes to but by applying.
+    pub(crate) fn none() -> Self {
+        Self { bytes: usize::MAX, exceeded: Error::Closed }
+    }
 }
 
 impl Store {
     /// Opens the database, which must have our tables.
-    pub(crate) fn open(path: &Path, options: &OpenOptions, record: Record) -> Result<Self> {
+    pub(crate) fn open(
+        path: &Path,
+        options: &OpenOptions,
+        record: Record,
+        limit: TransactionLimit,
+    ) -> Result<Self> {
         let mut exec = ha_sqlite::open(path, Role::Execute, options).map_err(error)?;
         let guard = Guard::install(&mut exec).map_err(error)?;
         let clock = Clock::install(&mut exec).map_err(error)?;
@@ -81,6 +108,8 @@ impl Store {
             schema_touched: false,
             kept_bytes,
             record,
+            staging: None,
+            limit,
         };
         store.schema_changed()?;
         Ok(store)

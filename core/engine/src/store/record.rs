@@ -88,10 +88,53 @@ pub(crate) fn write(
     )?;
     keys::prune(conn, position.seq)?;
     let Some(payload) = payload else { return Ok(()) };
-    keep(conn, position.seq, payload)?;
+    keep_parts(conn, position.seq, &[payload]).map(drop)
+}
+
+/// Keeps the parts of an entry, the last of which stands at `last`: the newest, as far as they
+/// are kept at all. Returns their bytes.
+pub(super) fn keep_parts(
+    conn: &Connection,
+    last: Seq,
+    parts: &[impl AsRef<[u8]>],
+) -> rusqlite::Result<usize> {
+    let mut bytes = 0;
+    let newest_first = (0..).map(|age| Seq(last.0 - age)).zip(parts.iter().rev());
+    for (seq, part) in newest_first {
+        let part = part.as_ref();
+        if bytes + part.len() > KEPT_BYTES.unsigned_abs() as usize {
+            conn.prepare_cached("DELETE FROM _ha_entries WHERE seq <= ?1")?.execute([sql(seq)])?;
+            break;
+        }
+        keep(conn, seq, part)?;
+        bytes += part.len();
+    }
+    forget_old(conn, last)?;
+    Ok(bytes)
+}
+
+/// Keeps a part of an entry of which `more` parts follow; whether it is kept. If not, nothing
+/// before it is either.
+pub(super) fn keep_part(
+    conn: &Connection,
+    seq: Seq,
+    part: &[u8],
+    more: u32,
+) -> rusqlite::Result<bool> {
+    let follows = part.len().saturating_mul(more as usize);
+    if follows > KEPT_BYTES.unsigned_abs() as usize {
+        conn.prepare_cached("DELETE FROM _ha_entries")?.execute([])?;
+        return Ok(false);
+    }
+    keep(conn, seq, part)?;
+    forget_old(conn, seq)?;
+    Ok(true)
+}
+
+fn forget_old(conn: &Connection, last: Seq) -> rusqlite::Result<()> {
     conn.prepare_cached("DELETE FROM _ha_entries WHERE seq <= ?1")?
-        .execute([sql(position.seq).saturating_sub(KEPT_ENTRIES)])?;
-    Ok(())
+        .execute([sql(last).saturating_sub(KEPT_ENTRIES)])
+        .map(drop)
 }
 
 /// Keeps the entry at `seq`.
@@ -141,6 +184,25 @@ pub(crate) fn entries(conn: &Connection) -> rusqlite::Result<Vec<(Seq, Vec<u8>)>
 /// decides nothing in another.
 pub(crate) fn forget(conn: &Connection) -> rusqlite::Result<()> {
     conn.execute_batch("DELETE FROM _ha_entries; DELETE FROM _ha_keys; DELETE FROM _ha_skipped")
+}
+
+/// Notes that the database has the log from `first` on only.
+pub(crate) fn mark_partial(conn: &Connection, first: Seq) -> rusqlite::Result<()> {
+    conn.execute_batch(&format!(
+        "DROP TABLE IF EXISTS _ha_partial; CREATE TABLE _ha_partial(first INTEGER NOT NULL);
+         INSERT INTO _ha_partial VALUES({})",
+        sql(first)
+    ))
+}
+
+/// From which entry on the database has the log, if it has not all of it.
+pub(crate) fn partial_since(conn: &Connection) -> rusqlite::Result<Option<Seq>> {
+    let marked = "SELECT 1 FROM sqlite_schema WHERE name = '_ha_partial'";
+    if !conn.prepare_cached(marked)?.exists([])? {
+        return Ok(None);
+    }
+    let first = conn.query_row("SELECT first FROM _ha_partial", [], |row| row.get::<_, i64>(0));
+    first.optional().map(|first| first.map(|first| Seq(first.unsigned_abs())))
 }
 
 /// Keeps entries that change nothing, in the open transaction.

@@ -1,17 +1,16 @@
 //! Executing waiting transactions as one entry of the log.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use ha_changes::Entry;
-use ha_core::{Error, Result, ResultSet, RunningHash, Seq};
+use ha_changes::Encoded;
+use ha_core::{Error, Result, ResultSet};
 use ha_sqlite::Interrupt;
 
 use super::encoding::estimate;
 use super::job::ReadOf;
 use super::touched::Touches;
 use super::{Job, Step, Work, Writer};
-use crate::machine::{Event, Folded, Position};
-use crate::store::{Answered, Execution, Record, Transaction, transactions};
+use crate::store::{Answered, Execution, Record, Transaction};
 
 /// How many transactions one entry may hold.
 const GROUP: usize = 512;
@@ -20,9 +19,8 @@ const GROUP: usize = 512;
 #[derive(Debug)]
 pub(super) struct Group {
     pub(super) jobs: Vec<Job>,
-    /// Without the base that it is encoded with.
-    entry: Entry,
-    staged: Option<Record>,
+    pub(super) encoded: Encoded,
+    pub(super) staged: Option<Record>,
     pub(super) touches: Touches,
 }
 
@@ -44,96 +42,6 @@ impl Writer {
                 jobs.into_iter().for_each(|job| job.fail(error.clone()));
             }
         }
-    }
-
-    /// Offers an executed group to the log. One that ships nothing is confirmed by it too: what
-    /// was not found, or was in the way, may be so on this node only, because it lags.
-    pub(super) fn offer(&mut self, execution: Execution, mut jobs: Vec<Job>) {
-        let needs_log = self.is_replicated && jobs.iter().any(Job::depends_on_state);
-        if execution.shipped.is_empty() && !needs_log {
-            let rolled_back = self.store.roll_back();
-            let token = self.token();
-            for mut job in jobs {
-                if job.done_at.is_none() {
-                    job.n = token.n;
-                }
-                job.finish(token);
-            }
-            if let Err(error) = rolled_back {
-                self.tell(Event::Failed(error.to_string()));
-            }
-            return;
-        }
-        let begun = Instant::now();
-        let mut entry = self.entry(execution);
-        let (id, payload) = match self.encode(&mut entry) {
-            Ok(encoded) => encoded,
-            Err(error) => {
-                let _ = self.store.roll_back();
-                jobs.drain(..).for_each(|job| job.fail(error.clone()));
-                return;
-            }
-        };
-        if payload.len() > self.max_entry {
-            return self.too_large(payload.len(), jobs);
-        }
-        let touches = Touches::of(&entry.changes);
-        let group = Group { jobs, entry, staged: None, touches };
-        let deadline = self.deadline(&group);
-        self.stages.offered(begun.elapsed());
-        self.open = Some(group);
-        self.tell(Event::Executed { id, payload: payload.clone().into(), deadline });
-        self.stage_early(&payload);
-    }
-
-    /// The open group as an entry on the position, which entries without changes have moved.
-    pub(super) fn offer_again(&mut self) -> Event {
-        let Some(mut group) = self.open.take() else {
-            return Event::Failed("there is no group to offer".to_owned());
-        };
-        let deadline = self.deadline(&group);
-        let encoded = self.encode(&mut group.entry);
-        self.open = Some(group);
-        match encoded {
-            Ok((id, payload)) => Event::Executed { id, payload: payload.into(), deadline },
-            Err(error) => Event::Failed(error.to_string()),
-        }
-    }
-
-    /// When the first of the group's clients must be answered.
-    fn deadline(&self, group: &Group) -> Duration {
-        let deadline = group.jobs.iter().map(|job| job.deadline).min();
-        deadline.unwrap_or_else(Instant::now).saturating_duration_since(self.started)
-    }
-
-    /// Writes the place that the open group will have if the log takes it. Done while the log
-    /// is asked; a failure shows again at the commit.
-    fn stage_early(&mut self, payload: &[u8]) {
-        let Some(mut group) = self.open.take() else { return };
-        let Position { seq, hash, .. } = self.machine.position();
-        let next = seq.next();
-        if let Err(error) = self.stage(&mut group, &[], next, hash.extend(next, payload), payload) {
-            tracing::warn!(%error, "the group's place could not be written");
-        }
-        self.open = Some(group);
-    }
-
-    pub(super) fn stage(
-        &mut self,
-        group: &mut Group,
-        folded: &[Folded],
-        seq: Seq,
-        hash: RunningHash,
-        payload: &[u8],
-    ) -> Result<Record> {
-        let lineage = self.machine.position().lineage;
-        let position = Position { lineage, seq, hash };
-        let record = Record { position, transactions: transactions(&group.entry) };
-        if group.staged != Some(record) {
-            self.store.stage(folded, &record, &group.entry, payload)?;
-            group.staged = Some(record);
-        }
-        Ok(record)
     }
 
     fn take_jobs(&mut self) -> Vec<Job> {
@@ -180,7 +88,7 @@ impl Writer {
     ) -> Result<Option<(usize, Error)>> {
         let mut size = 0;
         let mut index = 0;
-        while index < jobs.len() && size < self.max_entry / 2 {
+        while index < jobs.len() && size < self.limits.enough() {
             let shipped = execution.shipped.len();
             let outcome = self.execute_job(execution, &mut jobs[index]);
             if self.store.is_lost() {
@@ -256,26 +164,5 @@ impl Writer {
 
     fn is_fresh(&self, read: &ReadOf) -> bool {
         read.at == self.token() || self.touched.is_fresh(read)
-    }
-
-    /// A single transaction that is too large is refused; of several, each is tried alone.
-    fn too_large(&mut self, size: usize, mut jobs: Vec<Job>) {
-        if let Err(error) = self.store.roll_back() {
-            return self.tell(Event::Failed(error.to_string()));
-        }
-        if jobs.len() == 1 {
-            let limit = self.max_entry as u64;
-            jobs.remove(0).fail(Error::TooLarge {
-                what: format!("the transaction takes {size} bytes in the log, which"),
-                limit,
-                hint: "write less in one transaction".to_owned(),
-            });
-            return;
-        }
-        let jobs_again = jobs.len();
-        for job in jobs.into_iter().rev() {
-            self.queue.push_front(Work::Job(job));
-        }
-        self.alone = jobs_again;
     }
 }

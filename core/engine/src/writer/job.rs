@@ -33,6 +33,8 @@ pub(crate) struct Job {
     pub(crate) request: Option<Request>,
     /// It was executed before, in this entry.
     pub(crate) done_at: Option<Seq>,
+    /// Its deadline has the time for a large entry in it.
+    pub(crate) has_more_time: bool,
 }
 
 /// A part of a transaction that was or is to be executed.
@@ -115,6 +117,7 @@ impl Job {
             n: 0,
             request: None,
             done_at: None,
+            has_more_time: false,
         }
     }
 

@@ -16,8 +16,10 @@ use crate::heal::{Comparison, Healer};
 use crate::machine::{Event, Target};
 use crate::snapshots::{self, Room};
 
-/// Entries that may wait for the writer thread.
-const AHEAD: usize = 256;
+/// Entries that may wait for the writer thread; large ones count for several.
+const AHEAD: u32 = 256;
+/// So many bytes of an entry count for one more.
+const BYTES_AHEAD: usize = 64 << 10;
 /// How soon a subscription that failed is tried again.
 const RETRY: Duration = Duration::from_millis(200);
 
@@ -138,7 +140,7 @@ impl Link {
     pub(crate) fn subscribe(&mut self, from: Seq) {
         self.subscription = None;
         let (transport, inbox) = self.ends();
-        let permits = Arc::new(Semaphore::new(AHEAD));
+        let permits = Arc::new(Semaphore::new(AHEAD as usize));
         let task = self.runtime.spawn(follow(transport, inbox, Arc::clone(&permits), from));
         self.subscription = Some(Subscription { task, permits });
     }
@@ -188,6 +190,10 @@ async fn compare_surely(healer: &Healer) -> Option<Comparison> {
     }
 }
 
+fn weight(stored: &Stored) -> u32 {
+    u32::try_from(stored.payload.len() / BYTES_AHEAD).map_or(AHEAD, |more| more.min(AHEAD - 1) + 1)
+}
+
 async fn follow(
     transport: Arc<dyn ChangeTransport>,
     inbox: Sender<Message>,
@@ -226,7 +232,7 @@ async fn pass_on(
         let news = match delivery? {
             Delivery::Entry(stored) => {
                 *next = stored.seq.next();
-                let permit = Arc::clone(permits).acquire_owned().await;
+                let permit = Arc::clone(permits).acquire_many_owned(weight(&stored)).await;
                 News::Entry(stored, permit.map_err(|_| Error::Closed)?)
             }
             Delivery::Reconnected(bounds) => News::Reconnected(bounds),

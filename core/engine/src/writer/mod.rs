@@ -6,7 +6,9 @@ mod job;
 mod lease;
 mod link;
 mod mend;
+mod offer;
 mod perform;
+mod progress;
 mod reseed;
 mod stages;
 mod strong;
@@ -29,16 +31,21 @@ use crate::shared::Shared;
 use crate::snapshots::{Room, Seed};
 use crate::store::{Record, Store};
 
+use encoding::EntryLimits;
 use group::Group;
 pub(crate) use job::{Command, Job, Lease, LeaseId, Ran, ReadOf, Step};
 use lease::Leased;
 pub(crate) use link::{Link, News};
+use progress::Progress;
 use stages::Stages;
 use touched::Touched;
 use watch::PROBE;
 
 /// How many messages are taken before it is looked whether somebody has waited too long.
 const TURN: usize = 1_024;
+
+/// How long messages are taken at most; one of several parts takes long to apply.
+const LONGEST_TURN: Duration = Duration::from_millis(50);
 
 /// What the writer thread is told.
 #[derive(Debug)]
@@ -93,7 +100,9 @@ pub(crate) struct Writer {
     lost: PathBuf,
     /// Counts the healings.
     healings: u32,
-    max_entry: usize,
+    limits: EntryLimits,
+    /// Until then the log may be taken up with a large entry.
+    busy_until: Instant,
     compat_v007: bool,
     /// Other nodes may have written what this one has not applied.
     is_replicated: bool,
@@ -102,6 +111,8 @@ pub(crate) struct Writer {
     open: Option<Group>,
     /// The session's transaction that is open.
     lease: Option<Leased>,
+    /// How far an entry of several parts is that is applied.
+    receiving: Option<Progress>,
     /// Transactions that the log has under that name and this database has not.
     applying: Vec<(AttemptName, Job)>,
     strong: strong::Waiting,
@@ -132,10 +143,13 @@ pub(crate) struct Setup {
     pub(crate) identity: Identity,
     pub(crate) idle_timeout: Duration,
     pub(crate) patience: Duration,
+    pub(crate) max_transaction_bytes: usize,
     /// Nodes of v0.0.7 apply what is written.
     pub(crate) compat_v007: bool,
     /// Where the log ended at the start.
     pub(crate) end: Seq,
+    /// The database has not the whole log: what cannot be applied to it is left out.
+    pub(crate) partial: bool,
     /// What is wrong with the file and the log, if something is.
     pub(crate) problem: Option<Problem>,
     /// Where entries are saved that the log will never have again: the beginning of a path.
@@ -159,10 +173,13 @@ impl Writer {
         record: Record,
         setup: Setup,
     ) -> Result<Self> {
-        let store = Store::open(path, options, record)?;
         let capabilities = setup.link.transport().capabilities();
+        let limits =
+            EntryLimits::new(&capabilities, setup.max_transaction_bytes, setup.compat_v007);
+        let store = Store::open(path, options, record, limits.limit())?;
         let machine = Machine::new(setup.identity.clone(), record.position, setup.end)
-            .with_readable_log(capabilities.readable);
+            .with_readable_log(capabilities.readable)
+            .with_part_of_the_log(setup.partial);
         let mut writer = Self {
             store,
             machine,
@@ -175,12 +192,14 @@ impl Writer {
             patience: setup.patience,
             lost: setup.lost,
             healings: 0,
-            max_entry: capabilities.max_part_bytes,
+            limits,
+            busy_until: Instant::now(),
             compat_v007: setup.compat_v007,
             is_replicated: capabilities.replicated,
             queue: VecDeque::new(),
             open: None,
             lease: None,
+            receiving: None,
             applying: Vec::new(),
             strong: strong::Waiting::default(),
             verifying: false,
@@ -244,7 +263,11 @@ impl Writer {
 
     /// Takes what is there, but not for ever: a long backlog must not keep clients waiting.
     fn take_more(&mut self) {
+        let begun = Instant::now();
         for _ in 0..TURN {
+            if begun.elapsed() > LONGEST_TURN {
+                return;
+            }
             let Ok(message) = self.inbox.try_recv() else { return };
             self.take(message);
         }
@@ -264,11 +287,11 @@ impl Writer {
             }
             // Their time begins only now: until now the writer executed for others.
             Message::Job(mut job) => {
-                job.deadline = Instant::now() + self.patience;
+                job.deadline = self.deadline_of_new();
                 self.queue.push_back(Work::Job(job));
             }
             Message::Lease(mut lease) => {
-                lease.deadline = Instant::now() + self.patience;
+                lease.deadline = self.deadline_of_new();
                 self.queue.push_back(Work::Lease(lease));
             }
             Message::Command(id, command) => self.command(id, command),
@@ -345,6 +368,13 @@ impl Writer {
                 Work::Lease(lease) => lease.deadline += spent,
             }
         }
+    }
+
+    /// Who comes now is not charged for the time that a large entry takes.
+    fn deadline_of_new(&self) -> Instant {
+        let now = Instant::now();
+        let from = if self.open.is_some() { self.busy_until.max(now) } else { now };
+        from + self.patience
     }
 
     fn first_deadline(&self) -> Option<Instant> {

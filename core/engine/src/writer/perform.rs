@@ -3,12 +3,14 @@
 use std::time::Instant;
 
 use bytes::Bytes;
+use ha_changes::Part;
 use ha_core::{Error, RunningHash, Seq, Stored};
 
+use super::progress::Progress;
 use super::touched::Touches;
 use super::{Work, Writer};
 use crate::machine::{Action, Event, Fate, Folded, How, Position, Reseed};
-use crate::store::{self, Record, Verdict, transactions};
+use crate::store::{self, Record, Staged, Verdict, transactions};
 
 impl Writer {
     /// Carries an action out; what came of it, if that is known at once.
@@ -21,8 +23,8 @@ impl Writer {
             Action::AskBounds => self.ask_bounds(),
             Action::Resubscribe(from) => self.link.subscribe(from),
             Action::Fetch(target) => self.fetch(target),
-            Action::Commit { folded, seq, hash, payload } => {
-                return Some(self.commit(&folded, seq, hash, payload));
+            Action::Commit { folded, seq, hash, parts } => {
+                return Some(self.commit(&folded, seq, hash, &parts));
             }
             Action::Offer => return Some(self.offer_again()),
             Action::Record { folded, position } => return Some(self.record(&folded, position)),
@@ -31,6 +33,10 @@ impl Writer {
             Action::Apply { seq, hash, payload, how } => {
                 return Some(self.apply(seq, hash, &payload, how));
             }
+            Action::Unstage => {
+                self.receiving = None;
+                return self.store.unstage().err().map(|error| Event::Failed(error.to_string()));
+            }
             Action::Stop(reason) => {
                 tracing::error!(position = %self.token(), reason, "the node stops applying and writing");
             }
@@ -38,19 +44,20 @@ impl Writer {
         None
     }
 
-    fn commit(&mut self, folded: &[Folded], seq: Seq, hash: RunningHash, payload: Bytes) -> Event {
+    fn commit(&mut self, folded: &[Folded], seq: Seq, hash: RunningHash, parts: &[Bytes]) -> Event {
         let Some(mut group) = self.open.take() else {
             return Event::Failed("there is no group to commit".to_owned());
         };
         self.stages.acknowledged();
         let begun = Instant::now();
         let committed = self
-            .stage(&mut group, folded, seq, hash, &payload)
+            .stage(&mut group, folded, seq, hash, parts)
             .and_then(|record| self.store.commit(record));
         match committed {
             Ok(()) => {
                 self.stages.committed(group.jobs.len(), begun.elapsed());
                 self.shared.heard_of(seq);
+                self.shared.growth.note(parts.iter().map(Bytes::len).sum(), true);
                 self.touched.note(group.touches, seq);
                 // Readers on this node see it before its clients are told.
                 self.publish();
@@ -60,7 +67,7 @@ impl Writer {
             }
             Err(error) => {
                 self.open = Some(group);
-                Event::CommitFailed { stored: Stored { seq, payload }, reason: error.to_string() }
+                Event::CommitFailed { reason: error.to_string() }
             }
         }
     }
@@ -107,9 +114,19 @@ impl Writer {
         let outcome = match how {
             How::Ours(entry) | How::Foreign(entry) => {
                 self.touched.note(Touches::of(&entry.changes), seq);
-                self.store.apply(&entry, record(transactions(&entry)), payload)
+                let record = record(transactions(entry.meta.as_ref()));
+                match self.store.apply(&entry, record, payload) {
+                    Err(error) if self.machine.is_partial() && !store::is_passing(&error) => {
+                        let reason = format!("this database is not the whole one: {error}");
+                        self.store.skip(record, payload, Some(reason))
+                    }
+                    applied => applied,
+                }
             }
             How::Nothing(reason) => self.store.skip(record(0), payload, reason),
+            How::Part(part) => {
+                return self.apply_part(*part, Position { lineage, seq, hash }, payload);
+            }
             How::Base(base) => {
                 let entry = Stored { seq, payload: payload.clone() };
                 return Event::Reseed(Reseed::base(lineage, base, entry));
@@ -118,10 +135,39 @@ impl Writer {
         match outcome {
             Ok(verdict) => {
                 if let Verdict::Skipped(reason) = verdict {
-                    tracing::warn!(%seq, reason, "an entry changes nothing on any node");
+                    tracing::warn!(%seq, reason, "an entry changes nothing");
                 }
+                self.shared.growth.note(payload.len(), false);
                 self.applied();
                 Event::Moved { seq, hash }
+            }
+            Err(error) => self.cannot_apply(seq, &error),
+        }
+    }
+
+    fn apply_part(&mut self, part: Part, position: Position, payload: &Bytes) -> Event {
+        let ((number, of), seq) = (part.place(), position.seq);
+        let progress = self.receiving.get_or_insert_with(|| Progress::new("parts applied"));
+        progress.done(number as usize, of as usize);
+        self.shared.growth.note(payload.len(), false);
+        let outcome = self.store.apply_part(part, position, payload);
+        if !matches!(outcome, Ok(Staged::More)) {
+            self.receiving = None;
+        }
+        match outcome {
+            Ok(Staged::More) => Event::Staged,
+            Ok(Staged::Torn(reason)) => {
+                tracing::warn!(%seq, reason, "an entry of several parts changes nothing on any node");
+                Event::Torn
+            }
+            Ok(Staged::Complete) => {
+                self.touched.note(Touches::everything(), seq);
+                self.applied();
+                Event::Moved { seq, hash: position.hash }
+            }
+            Err(error) if self.machine.is_partial() && !store::is_passing(&error) => {
+                tracing::warn!(%seq, %error, "an entry needs what is not in this database");
+                Event::Torn
             }
             Err(error) => self.cannot_apply(seq, &error),
         }

@@ -19,6 +19,8 @@ pub(super) struct Touched {
 #[derive(Debug, Default)]
 pub(super) struct Touches {
     tables: HashSet<String>,
+    /// The table of the last row.
+    last: Option<Arc<Table>>,
     /// It has SQL, which may change anything.
     everything: bool,
 }
@@ -26,18 +28,21 @@ pub(super) struct Touches {
 impl Touches {
     pub(super) fn of<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Self {
         let mut touches = Self::default();
-        let mut last: Option<&Arc<Table>> = None;
-        for change in changes {
-            match change {
-                Change::Row(row) if last.is_some_and(|last| Arc::ptr_eq(last, &row.table)) => {}
-                Change::Row(row) => {
-                    last = Some(&row.table);
-                    touches.tables.insert(row.table.name.to_ascii_lowercase());
-                }
-                Change::Sql(_) | Change::SqlWith(..) => touches.everything = true,
-            }
-        }
+        changes.into_iter().for_each(|change| touches.add(change));
         touches
+    }
+
+    /// Notes what one more change does.
+    pub(super) fn add(&mut self, change: &Change) {
+        match change {
+            Change::Row(row)
+                if self.last.as_ref().is_some_and(|last| Arc::ptr_eq(last, &row.table)) => {}
+            Change::Row(row) => {
+                self.last = Some(Arc::clone(&row.table));
+                self.tables.insert(row.table.name.to_ascii_lowercase());
+            }
+            Change::Sql(_) | Change::SqlWith(..) => self.everything = true,
+        }
     }
 
     /// What replaces the database.

@@ -73,6 +73,11 @@ pub struct LimitArgs {
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size::parse)]
     pub max_result_bytes: usize,
 
+    /// Largest transaction: the bytes of its changes as they travel in the
+    /// log
+    #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = size::parse_positive)]
+    pub max_transaction_bytes: usize,
+
     /// How long a statement may run; 0 for no limit
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration::parse)]
     pub statement_timeout: Duration,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::config::Policy;
 use crate::duration;
 use crate::secret::Secret;
+use crate::size;
 use crate::values::{self, Compat, Name, NatsSync, Optional, Port, Servers, TransportKind};
 
 /// How changes get to the other nodes.
@@ -40,12 +41,27 @@ pub struct ReplicationArgs {
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration::parse_positive)]
     pub replication_timeout: Duration,
 
-    /// How long the log keeps changes; 0 means for ever
+    /// How long the log keeps changes that snapshots cover; 0 means for ever
     #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = duration::parse)]
     pub replication_max_age: Duration,
 
+    /// How much the log keeps of what snapshots cover; 0 means no limit
+    #[arg(long, value_name = "SIZE", default_value = "0", value_parser = size::parse)]
+    pub replication_max_bytes: usize,
+
+    /// How old a change may be that no snapshot of the database covers; 0 means
+    /// that age is no reason for one
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = duration::parse)]
+    pub snapshot_interval: Duration,
+
+    /// How much of the log need not be covered by a snapshot; 0 means that
+    /// size is no reason for one
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = size::parse)]
+    pub snapshot_bytes: usize,
+
     /// Where a node without a position starts: all, last, new,
-    /// by_start_sequence=N or by_start_time=YYYY-MM-DD HH:MM:SS (UTC)
+    /// by_start_sequence=N or by_start_time=YYYY-MM-DD HH:MM:SS (UTC); with
+    /// others than all it takes no writes, or needs a file and --compat
     /// [default: all]
     #[arg(long, value_name = "POLICY", default_value = "", hide_default_value = true)]
     pub replication_policy: Optional<Policy>,

@@ -40,6 +40,8 @@ pub struct Config {
     pub pg: Option<Pg>,
     /// What one call of a client may use.
     pub limits: ha_core::Limits,
+    /// How large the changes of a transaction may be in the log, in bytes.
+    pub max_transaction_bytes: usize,
     /// How long a transaction may hold the writer without doing anything.
     pub transaction_idle_timeout: Duration,
     /// Logging.
@@ -83,6 +85,12 @@ pub struct Replication {
     pub timeout: Duration,
     /// How long the log keeps changes; `None` means for ever.
     pub max_age: Option<Duration>,
+    /// How many bytes the log keeps; `None` means no limit.
+    pub max_bytes: Option<u64>,
+    /// How old a change may be that no snapshot covers; `None` means any age.
+    pub snapshot_interval: Option<Duration>,
+    /// How many bytes of log need not be covered by a snapshot; `None` means any number.
+    pub snapshot_bytes: Option<u64>,
     /// Where a node without a position starts.
     pub policy: StartPolicy,
     /// A database that was part of another log may begin a new one.
@@ -129,6 +137,7 @@ impl Config {
             http,
             pg,
             limits: limits(&args.limits),
+            max_transaction_bytes: args.limits.max_transaction_bytes,
             transaction_idle_timeout: args.limits.transaction_idle_timeout,
             logging: logging(args.log),
             insecure: args.node.insecure,
@@ -172,7 +181,10 @@ fn replication(args: &ReplicationArgs, storage: &Storage) -> Result<Replication>
         stream: args.replication_stream.as_str().to_owned(),
         replicas: args.replicas,
         timeout: args.replication_timeout,
-        max_age: Some(args.replication_max_age).filter(|age| !age.is_zero()),
+        max_age: unless_zero(args.replication_max_age),
+        max_bytes: positive(args.replication_max_bytes).map(|bytes| bytes as u64),
+        snapshot_interval: unless_zero(args.snapshot_interval),
+        snapshot_bytes: positive(args.snapshot_bytes).map(|bytes| bytes as u64),
         policy: StartPolicy::choose(args.replication_policy.0, loaded),
         new_lineage: args.new_lineage,
         compat: args.compat,
@@ -188,10 +200,17 @@ fn number(port: Port) -> Option<u16> {
     }
 }
 
+fn positive(limit: usize) -> Option<usize> {
+    Some(limit).filter(|&limit| limit > 0)
+}
+
+fn unless_zero(time: Duration) -> Option<Duration> {
+    Some(time).filter(|time| !time.is_zero())
+}
+
 fn limits(args: &LimitArgs) -> ha_core::Limits {
-    let positive = |limit: usize| Some(limit).filter(|&limit| limit > 0);
     ha_core::Limits {
-        time: Some(args.statement_timeout).filter(|time| !time.is_zero()),
+        time: unless_zero(args.statement_timeout),
         rows: positive(args.max_rows),
         bytes: positive(args.max_result_bytes),
     }

@@ -31,6 +31,9 @@ fn the_defaults_are_those_of_v0_0_7_on_loopback() {
             replicas: 1,
             timeout: Duration::from_secs(5),
             max_age: Some(Duration::from_secs(24 * 60 * 60)),
+            max_bytes: None,
+            snapshot_interval: Some(Duration::from_secs(60 * 60)),
+            snapshot_bytes: Some(256 << 20),
             policy: StartPolicy::Default,
             new_lineage: false,
             compat: None,
@@ -223,9 +226,13 @@ fn zero_is_no_limit_where_the_help_says_so() {
         "--max-result-bytes=0",
         "--statement-timeout=0",
         "--replication-max-age=0",
+        "--snapshot-interval=0",
+        "--snapshot-bytes=0",
     ]);
     assert_eq!(config.limits, ha_core::Limits::default());
-    assert_eq!(config.replication.max_age, None);
+    let Replication { max_age, max_bytes, snapshot_interval, snapshot_bytes, .. } =
+        config.replication;
+    assert_eq!((max_age, max_bytes, snapshot_interval, snapshot_bytes), (None, None, None, None));
 }
 
 #[test]

@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use ha_core::{Engine, Error, Frontend, Readiness, Shutdown};
-use ha_engine::{Node, NodeOptions};
+use ha_engine::{BeginAt, Found, Node, NodeOptions, Retention, SnapshotOptions};
 use ha_http::Http;
 use ha_pg::Pg;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
-use crate::config::{Config, Policy, StartPolicy};
+use crate::config::{Config, Policy, Replication, StartPolicy};
 use storage::Place;
 
 /// Runs a node until SIGTERM or SIGINT, then finishes what is in flight.
@@ -149,8 +149,8 @@ async fn bind_pg(pg: &crate::config::Pg, config: &Config) -> Result<Arc<Pg>> {
     Ok(Pg::bind(options).await?)
 }
 
-fn node_options(config: &Config, place: &Place, found: ha_engine::Found) -> Result<NodeOptions> {
-    check_policy(&config.replication.policy, found)?;
+fn node_options(config: &Config, place: &Place, found: Found) -> Result<NodeOptions> {
+    let begin_at = begin_at(&config.replication, found)?;
     let open = &config.database.open;
     Ok(NodeOptions {
         scratch: place.is_scratch(),
@@ -160,32 +160,58 @@ fn node_options(config: &Config, place: &Place, found: ha_engine::Found) -> Resu
         extensions: config.database.extensions.clone(),
         readers: config.database.concurrent_queries.get(),
         replication_timeout: config.replication.timeout,
+        max_transaction_bytes: config.max_transaction_bytes,
         idle_timeout: config.transaction_idle_timeout,
         new_lineage: config.replication.new_lineage,
         compat_v007: config.replication.compat.is_some(),
+        begin_at,
+        snapshots: snapshots(&config.replication),
+        retention: Retention {
+            max_age: config.replication.max_age,
+            max_bytes: config.replication.max_bytes,
+        },
         read_only: open.read_only.then(|| "the database was opened with mode=ro".to_owned()),
         ..NodeOptions::new(config.node.clone(), place.path())
     })
 }
 
-/// A position in the file says where the node goes on. Without one it begins at the log's
-/// beginning; the other ways are not there yet.
-fn check_policy(policy: &StartPolicy, found: ha_engine::Found) -> Result<(), Error> {
-    use ha_engine::Found::{Foreign, Nothing, Position};
-    match (policy, found) {
+/// Beside nodes of v0.0.7 the server drops what is old by itself, so that it has to be covered
+/// in time.
+fn snapshots(replication: &Replication) -> Option<SnapshotOptions> {
+    let Replication { snapshot_interval, snapshot_bytes, .. } = *replication;
+    let dropped_at = replication.max_age.filter(|_| replication.compat.is_some());
+    let some = snapshot_interval.is_some() || snapshot_bytes.is_some() || dropped_at.is_some();
+    let every = SnapshotOptions::every(snapshot_interval, snapshot_bytes);
+    some.then_some(SnapshotOptions { dropped_at, ..every })
+}
+
+/// Where a node begins whose file has no position. One in the file says where it goes on, and wins
+/// over its name; a policy beside it is a mistake.
+fn begin_at(replication: &Replication, found: Found) -> Result<BeginAt, Error> {
+    match (replication.policy, found) {
         (StartPolicy::Default | StartPolicy::Given(Policy::All), _)
-        | (StartPolicy::FileName(_), Position(_)) => Ok(()),
-        (StartPolicy::Given(_), Position(token)) => Err(Error::config(
+        | (StartPolicy::FileName(_), Found::Position(_)) => Ok(BeginAt::Beginning),
+        (StartPolicy::Given(_), Found::Position(token)) => Err(Error::config(
             "--replication-policy",
             format!(
                 "the database file has a position ({token}) and goes on there; leave the flag out"
             ),
         )),
-        (StartPolicy::FileName(_), Foreign(_) | Nothing) => Ok(()),
-        (StartPolicy::Given(_), Foreign(_) | Nothing) => Err(Error::Unsupported(
-            "--replication-policy other than all: a node begins at the log's beginning, or at the \
-             position in its file"
-                .to_owned(),
-        )),
+        (StartPolicy::Given(policy), Found::Foreign(_) | Found::Nothing) => Ok(place(policy)),
+        // A backup of v0.0.7, which told the time by its name.
+        (StartPolicy::FileName(policy), Found::Foreign(_)) if replication.compat.is_some() => {
+            Ok(place(policy))
+        }
+        (StartPolicy::FileName(_), Found::Foreign(_) | Found::Nothing) => Ok(BeginAt::Beginning),
+    }
+}
+
+fn place(policy: Policy) -> BeginAt {
+    match policy {
+        Policy::All => BeginAt::Beginning,
+        Policy::Last => BeginAt::Last,
+        Policy::New => BeginAt::New,
+        Policy::BySequence(seq) => BeginAt::Sequence(seq),
+        Policy::ByTime(moment) => BeginAt::Time(moment.into()),
     }
 }

@@ -72,7 +72,8 @@ impl Engine for Memory {
 
     fn status(&self) -> Status {
         let readiness = self.readiness.lock().clone();
-        Status { node: "one".to_owned(), position: self.position(), end: Some(Seq(9)), readiness }
+        let (node, position) = ("one".to_owned(), self.position());
+        Status { node, position, end: Some(Seq(9)), readiness, read_only: None }
     }
 }
 

@@ -46,7 +46,8 @@ impl Engine for TestEngine {
 
     fn status(&self) -> Status {
         let position = token();
-        Status { node: "test".into(), position, end: None, readiness: Readiness::Ready }
+        let readiness = Readiness::Ready;
+        Status { node: "test".into(), position, end: None, readiness, read_only: None }
     }
 }
 

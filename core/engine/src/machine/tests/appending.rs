@@ -6,7 +6,7 @@ use super::*;
 fn an_entry_is_offered_on_the_condition_that_the_log_ends_at_the_position() {
     let mut machine = idle();
     let (id, payload) = entry(&mut machine, "mine");
-    let event = Event::Executed { id, payload: payload.clone(), deadline: DEADLINE };
+    let event = Event::Executed { id, parts: vec![payload.clone()], deadline: DEADLINE };
     let actions = machine.on(Duration::ZERO, event);
     let draft = drafts(&actions)[0];
     assert_eq!((draft.expect, draft.attempt), (Some(Seq(3)), id));
@@ -104,10 +104,9 @@ fn an_entry_that_can_never_be_stored_fails_its_clients_and_nothing_else() {
 
 #[test]
 fn a_commit_that_fails_after_the_acknowledgement_is_applied_from_the_log() {
-    let (mut machine, id, payload) = appending();
+    let (mut machine, id, _) = appending();
     machine.on(Duration::ZERO, acked(id, Ok(4)));
-    let stored = Stored { seq: Seq(4), payload: payload.clone() };
-    let failed = Event::CommitFailed { stored, reason: "disk".to_owned() };
+    let failed = Event::CommitFailed { reason: "disk".to_owned() };
     let actions = machine.on(Duration::ZERO, failed);
     assert!(matches!(fate(&actions), Some(Fate::Applying(told)) if *told == name(id)));
     assert!(matches!(how(&actions), Some(How::Ours(_))), "{actions:?}");
@@ -117,12 +116,12 @@ fn a_commit_that_fails_after_the_acknowledgement_is_applied_from_the_log() {
 fn a_commit_that_fails_without_a_log_to_read_is_the_clients_error() {
     let mut machine = idle().with_readable_log(false);
     let (id, payload) = entry(&mut machine, "mine");
-    machine
-        .on(Duration::ZERO, Event::Executed { id, payload: payload.clone(), deadline: DEADLINE });
+    machine.on(
+        Duration::ZERO,
+        Event::Executed { id, parts: vec![payload.clone()], deadline: DEADLINE },
+    );
     machine.on(Duration::ZERO, acked(id, Ok(4)));
-    let stored = Stored { seq: Seq(4), payload };
-    let actions =
-        machine.on(Duration::ZERO, Event::CommitFailed { stored, reason: "disk".to_owned() });
+    let actions = machine.on(Duration::ZERO, Event::CommitFailed { reason: "disk".to_owned() });
     assert!(matches!(fate(&actions), Some(Fate::Failed(_))));
     assert!(how(&actions).is_none());
     assert!(machine.can_execute());
@@ -158,7 +157,7 @@ fn a_late_answer_to_an_earlier_attempt_decides_nothing() {
     machine.on(Duration::ZERO, delivered(4, &other));
     machine.on(Duration::ZERO, moved(&machine, &other));
     let (id, payload) = entry(&mut machine, "mine again");
-    machine.on(Duration::ZERO, Event::Executed { id, payload, deadline: DEADLINE });
+    machine.on(Duration::ZERO, Event::Executed { id, parts: vec![payload], deadline: DEADLINE });
     assert!(machine.on(Duration::ZERO, acked(first, Ok(5))).is_empty());
     assert!(!machine.can_execute());
 }

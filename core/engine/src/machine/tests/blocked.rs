@@ -20,7 +20,7 @@ fn offer(machine: &mut Machine) -> (AttemptId, Bytes, Draft) {
     let actions = machine.on(Duration::ZERO, Event::Quiet);
     assert!(matches!(actions[..], [Action::Offer]), "{actions:?}");
     let (id, payload) = entry(machine, "mine");
-    let event = Event::Executed { id, payload: payload.clone(), deadline: DEADLINE };
+    let event = Event::Executed { id, parts: vec![payload.clone()], deadline: DEADLINE };
     let actions = machine.on(Duration::ZERO, event);
     (id, payload, drafts(&actions)[0].clone())
 }

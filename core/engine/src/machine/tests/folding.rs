@@ -36,12 +36,9 @@ fn the_hash_goes_over_every_payload_and_sequence() {
 }
 
 #[test]
-fn an_entry_of_ours_on_any_other_base_is_void() {
-    let elsewhere = [
-        Position { lineage: Lineage([8; 8]), ..at(3) },
-        Position { hash: RunningHash([9; 32]), ..at(3) },
-        Position { seq: Seq(2), ..at(3) },
-    ];
+fn an_entry_of_ours_on_another_place_is_void() {
+    let elsewhere =
+        [Position { lineage: Lineage([8; 8]), ..at(3) }, Position { seq: Seq(2), ..at(3) }];
     for base in elsewhere {
         let mut machine = idle();
         let actions = deliver(&mut machine, &of_another(base));
@@ -78,7 +75,7 @@ fn a_base_is_exempt_from_the_chain() {
 }
 
 #[test]
-fn a_newer_format_and_parts_stop_the_node() {
+fn a_newer_format_stops_the_node() {
     let payload = of_another(at(3));
     let version = format!("\"version\":{FORMAT_VERSION}");
     let newer = json(&payload, &version, "\"version\":99");
@@ -86,12 +83,6 @@ fn a_newer_format_and_parts_stop_the_node() {
     let actions = deliver(&mut machine, &newer);
     assert!(stops(&actions).is_some_and(|reason| reason.contains("update")), "{actions:?}");
     assert!(deliver(&mut machine, &payload).is_empty(), "nothing is applied any more");
-
-    let mut maker = super::machine(2, at(3));
-    let meta = maker.next_meta(Kind::Transactions(Vec::new()));
-    let meta = ha_changes::Meta { part: (1, 2), ..meta };
-    let actions = deliver(&mut idle(), &bytes(Some(meta), Vec::new()));
-    assert!(stops(&actions).is_some_and(|reason| reason.contains("parts")), "{actions:?}");
 }
 
 #[test]

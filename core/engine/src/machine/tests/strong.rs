@@ -69,7 +69,7 @@ fn a_group_that_starts_after_the_read_is_its_barrier() {
     let mut machine = idle();
     ask(&mut machine, 1);
     let (id, payload) = entry(&mut machine, "mine");
-    let event = Event::Executed { id, payload: payload.clone(), deadline: DEADLINE };
+    let event = Event::Executed { id, parts: vec![payload.clone()], deadline: DEADLINE };
     machine.on(Duration::ZERO, event);
     ask(&mut machine, 2);
     assert!(machine.on(Duration::ZERO, Event::Quiet).is_empty(), "a group is on its way");
@@ -84,7 +84,7 @@ fn a_read_whose_group_is_refused_gets_a_barrier() {
     let mut machine = idle();
     ask(&mut machine, 1);
     let (id, payload) = entry(&mut machine, "mine");
-    machine.on(Duration::ZERO, Event::Executed { id, payload, deadline: DEADLINE });
+    machine.on(Duration::ZERO, Event::Executed { id, parts: vec![payload], deadline: DEADLINE });
     let other = of_another(machine.position());
     machine.on(Duration::ZERO, delivered(4, &other));
     machine.on(Duration::ZERO, moved(&machine, &other));
@@ -97,7 +97,8 @@ fn a_group_does_not_race_the_own_barrier() {
     ask(&mut machine, 1);
     let barrier = barrier(&mut machine);
     let (id, payload) = entry(&mut machine, "mine");
-    let actions = machine.on(Duration::ZERO, Event::Executed { id, payload, deadline: DEADLINE });
+    let actions = machine
+        .on(Duration::ZERO, Event::Executed { id, parts: vec![payload], deadline: DEADLINE });
     assert!(actions.is_empty(), "{actions:?}");
     assert!(machine.on(Duration::ZERO, Event::Quiet).is_empty());
     machine.on(Duration::ZERO, acked(barrier.attempt, Ok(4)));

@@ -1,0 +1,92 @@
+//! What goes wrong, one after the other.
+
+use std::fmt;
+use std::sync::atomic::Ordering;
+
+use rand::Rng;
+
+use crate::Work;
+use crate::support::cluster::Cluster;
+use crate::support::{Node, until};
+
+/// How often each kind was injected.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    kills: u64,
+    pauses: u64,
+    cuts: u64,
+    /// Two of three are paused, so that there is no quorum.
+    halts: u64,
+    turn: u64,
+}
+
+impl Faults {
+    /// Whether there were enough of each kind that this machine allows.
+    pub(crate) fn reached(&self, count: u64, cluster: &Cluster) -> bool {
+        let cuts = if cluster.network.is_some() { self.cuts } else { count };
+        self.kills >= count && self.pauses >= count && cuts >= count && self.halts > 0
+    }
+
+    /// Breaks something, waits until the others go on, repairs it, and waits until all do.
+    pub(crate) fn next(&mut self, cluster: &mut Cluster, work: &Work) {
+        let member = rand::rng().random_range(0..3);
+        self.turn += 1;
+        match self.turn % 7 {
+            1 | 4 => self.kill(&mut cluster.members[member], work),
+            2 | 5 => self.pause(&cluster.members[member], work),
+            6 => self.halt(cluster, member),
+            _ => self.cut(cluster, member, work),
+        }
+        cluster.members.iter().for_each(Node::wait_ready);
+        progress(work, 30);
+    }
+
+    fn kill(&mut self, member: &mut Node, work: &Work) {
+        member.kill();
+        self.kills += 1;
+        progress(work, 20);
+        member.restart();
+    }
+
+    fn pause(&mut self, member: &Node, work: &Work) {
+        member.pause();
+        self.pauses += 1;
+        progress(work, 20);
+        member.resume();
+    }
+
+    fn cut(&mut self, cluster: &Cluster, member: usize, work: &Work) {
+        let Some(network) = &cluster.network else { return };
+        network.cut(member);
+        self.cuts += 1;
+        progress(work, 20);
+        network.heal(member);
+    }
+
+    /// Pauses two until the third says that it is alone, wakes them up the other way round.
+    fn halt(&mut self, cluster: &Cluster, alone: usize) {
+        let others = [(alone + 1) % 3, (alone + 2) % 3].map(|other| &cluster.members[other]);
+        others.iter().for_each(|member| member.pause());
+        self.halts += 1;
+        until("the third says that it is alone", || {
+            cluster.members[alone].readiness().filter(|answer| answer.status == 503)
+        });
+        others.iter().rev().for_each(|member| member.resume());
+    }
+}
+
+/// Waits until clients have done so many operations more.
+fn progress(work: &Work, count: usize) {
+    let goal = work.lists.ok() + count;
+    until(&format!("{count} operations succeed"), || {
+        assert!(!work.stop.load(Ordering::Relaxed));
+        (work.lists.ok() >= goal).then_some(())
+    });
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kills, pauses, cuts, halts, .. } = self;
+        write!(f, "kills={kills} pauses={pauses} cuts={cuts} halts={halts}")
+    }
+}

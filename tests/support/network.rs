@@ -1,0 +1,116 @@
+//! A network of its own for each member of a cluster, with two links: one for clients, and one
+//! for the other members, which can be cut.
+
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::say;
+
+/// Members of a cluster.
+const MEMBERS: usize = 3;
+
+/// Network namespaces, removed when it is dropped.
+#[derive(Debug)]
+pub struct Network {
+    /// Names everything; unique on this machine.
+    id: String,
+    /// The second part of all addresses.
+    subnet: u32,
+}
+
+impl Network {
+    /// `None`, with a line that says so, on a machine that does not allow it: that takes root
+    /// and the command `ip`.
+    pub fn new() -> Option<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = std::process::id() * 4 + NEXT.fetch_add(1, Ordering::Relaxed);
+        let network = Self { id: format!("ha{}", number % 1_000_000), subnet: 20 + number % 200 };
+        if network.build().is_some() {
+            return Some(network);
+        }
+        say("skipped: members are not cut off, network namespaces need root and `ip`");
+        None
+    }
+
+    /// The namespace of a member.
+    pub fn namespace(&self, member: usize) -> String {
+        format!("{}n{member}", self.id)
+    }
+
+    /// Where clients reach a member.
+    pub fn client_address(&self, member: usize) -> String {
+        format!("10.{}.1.{}", self.subnet, member + 1)
+    }
+
+    /// Where the other members reach a member.
+    pub fn peer_address(&self, member: usize) -> String {
+        format!("10.{}.2.{}", self.subnet, member + 1)
+    }
+
+    /// Cuts a member off from the others; clients still reach it. Packets vanish.
+    pub fn cut(&self, member: usize) {
+        ip(&format!("link set {} down", self.link('p', member))).expect("it can be cut");
+    }
+
+    /// Undoes [`Self::cut`].
+    pub fn heal(&self, member: usize) {
+        ip(&format!("link set {} up", self.link('p', member))).expect("it can be healed");
+    }
+
+    /// The outer end of a link.
+    fn link(&self, of: char, member: usize) -> String {
+        format!("{}{of}{member}", self.id)
+    }
+
+    fn bridge(&self, of: char) -> String {
+        format!("{}{of}", self.id)
+    }
+
+    fn build(&self) -> Option<()> {
+        for of in ['c', 'p'] {
+            let bridge = self.bridge(of);
+            ip(&format!("link add {bridge} type bridge"))?;
+            ip(&format!("link set {bridge} up"))?;
+        }
+        let (bridge, subnet) = (self.bridge('c'), self.subnet);
+        ip(&format!("addr add 10.{subnet}.1.254/24 dev {bridge}"))?;
+        for member in 0..MEMBERS {
+            let namespace = self.namespace(member);
+            ip(&format!("netns add {namespace}"))?;
+            ip(&format!("-n {namespace} link set lo up"))?;
+            self.connect('c', member, &self.client_address(member))?;
+            self.connect('p', member, &self.peer_address(member))?;
+        }
+        Some(())
+    }
+
+    fn connect(&self, of: char, member: usize, address: &str) -> Option<()> {
+        let (namespace, outer) = (self.namespace(member), self.link(of, member));
+        let inner = format!("eth-{of}");
+        ip(&format!("link add {outer} type veth peer name {inner} netns {namespace}"))?;
+        ip(&format!("link set {outer} master {} up", self.bridge(of)))?;
+        ip(&format!("-n {namespace} addr add {address}/24 dev {inner}"))?;
+        ip(&format!("-n {namespace} link set {inner} up"))
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        for of in ['c', 'p'] {
+            for member in 0..MEMBERS {
+                ip(&format!("link del {}", self.link(of, member)));
+            }
+            ip(&format!("link del {}", self.bridge(of)));
+        }
+        for member in 0..MEMBERS {
+            ip(&format!("netns del {}", self.namespace(member)));
+        }
+    }
+}
+
+/// Runs `ip`; whether it succeeded.
+fn ip(args: &str) -> Option<()> {
+    let mut command = Command::new("ip");
+    command.args(args.split(' ')).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().ok().filter(std::process::ExitStatus::success).map(drop)
+}
