@@ -27,9 +27,14 @@ impl Kept {
         Ok(Self::new(position, rows))
     }
 
-    /// Reads the one at `seq`.
-    pub(super) async fn read_one(path: PathBuf, seq: Seq) -> Result<Option<Vec<u8>>> {
-        on_file(path, move |conn| store::entry(conn, seq).map_err(error)).await
+    /// Reads the one at `seq`, and whether the database's running hash is the log's: one that
+    /// began in the middle of the log has a hash of its own.
+    pub(super) async fn read_one(path: PathBuf, seq: Seq) -> Result<(Option<Vec<u8>>, bool)> {
+        on_file(path, move |conn| {
+            let partial = store::partial_since(conn).map_err(error)?;
+            Ok((store::entry(conn, seq).map_err(error)?, partial.is_none()))
+        })
+        .await
     }
 
     fn new(position: Position, rows: impl IntoIterator<Item = (Seq, Vec<u8>)>) -> Self {

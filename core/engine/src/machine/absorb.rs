@@ -44,6 +44,9 @@ impl Machine {
             Ok(how) => how,
             Err(reason) => return self.stop(reason),
         };
+        if matches!(how, How::Nothing(_)) && self.is_contradicted_by(&stored) {
+            return self.misfit(contradiction(&stored));
+        }
         let forgets = planted(Bug::HashForgets) && matches!(how, How::Nothing(_));
         let hash = if forgets { self.position.hash } else { hash };
         let Stored { seq, payload } = stored;
@@ -92,6 +95,20 @@ impl Machine {
         Ok(How::Ours(Box::new(part.into_entry())))
     }
 
+    /// Whether somebody stood at this very place with another history. One of the two is not what
+    /// the log holds: it may have lost entries, and got others in their places, while a write was
+    /// on its way. Asked once for a position: who is right then is.
+    pub(super) fn is_contradicted_by(&self, stored: &Stored) -> bool {
+        if self.partial || self.vouched == self.position.seq {
+            return false;
+        }
+        let Ok(part) = ha_changes::decode_part(&stored.payload) else { return false };
+        let Some(Meta { base, kind, .. }) = part.meta() else { return false };
+        let is_here = base.seq == self.position.seq && base.lineage == self.position.lineage;
+        let chained = !matches!(kind, Kind::Base(_));
+        chained && is_here && base.hash != self.position.hash
+    }
+
     /// Whether the entry names exactly this position as its base. Otherwise it is void, on
     /// every node.
     pub(super) fn follows(&self, meta: &Meta) -> bool {
@@ -101,4 +118,8 @@ impl Machine {
                 && (base.hash == self.position.hash || self.partial)
                 && base.lineage == self.position.lineage
     }
+}
+
+pub(super) fn contradiction(stored: &Stored) -> String {
+    format!("entry {} was made on another history than this database has", stored.seq)
 }

@@ -29,6 +29,9 @@ impl Writer {
 
     /// Does to the database what makes it fit the log.
     pub(super) fn healed(&mut self, outcome: Result<Healing>) {
+        if !self.machine.is_mending() {
+            return;
+        }
         let event = match outcome {
             Ok(Healing::Sound) => Event::Mended,
             Ok(Healing::Stop(reason)) => Event::NotMended { reason, hopeless: true },

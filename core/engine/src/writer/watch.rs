@@ -46,6 +46,16 @@ impl Writer {
         }
     }
 
+    /// The log no longer has what this node needs next. Whether it is still the same log is not
+    /// told by that.
+    pub(super) fn truncated(&mut self, error: &Error) {
+        if self.machine.position().seq > Seq::ZERO {
+            return self.tell(Event::Misfit(error.to_string()));
+        }
+        let advice = "Start from a newer copy of the database (GET / of a node that is ready)";
+        self.tell(Event::Reseed(Reseed::newest(error.to_string(), advice)));
+    }
+
     pub(super) fn verify(&mut self) {
         self.verifying = true;
         let healer = self.healer();
