@@ -46,16 +46,6 @@ impl Writer {
         }
     }
 
-    /// The log no longer has what this node needs next. Whether it is still the same log is not
-    /// told by that.
-    pub(super) fn truncated(&mut self, error: &Error) {
-        if self.machine.position().seq > Seq::ZERO {
-            return self.tell(Event::Misfit(error.to_string()));
-        }
-        let advice = "Start from a newer copy of the database (GET / of a node that is ready)";
-        self.tell(Event::Reseed(Reseed::newest(error.to_string(), advice)));
-    }
-
     pub(super) fn verify(&mut self) {
         self.verifying = true;
         let healer = self.healer();
@@ -73,12 +63,14 @@ impl Writer {
         self.take_held();
     }
 
-    /// The log no longer has what the subscription was to give next.
+    /// The log no longer has what the subscription was to give next. Whether it is still the same
+    /// log is not told by that.
     pub(super) fn truncated(&mut self, error: &Error) {
         let next = self.machine.position().seq.next();
         match error {
             // It lagged behind what this node has appended itself.
             Error::Truncated { first, .. } if *first <= next => self.link.subscribe(next),
+            _ if next > Seq(1) => self.tell(Event::Misfit(error.to_string())),
             _ => {
                 let advice =
                     "Start from a newer copy of the database (GET / of a node that is ready)";
