@@ -22,20 +22,13 @@ const CLIENTS: usize = 4;
 
 #[test]
 fn a_node_alone_loses_nothing() {
-    lose_power(5, &["--nats-sync", "always"]);
+    lose_power(5);
 }
 
 #[test]
 #[ignore = "long"]
 fn a_node_alone_loses_nothing_in_60_losses() {
-    lose_power(60, &["--nats-sync", "always"]);
-}
-
-/// Then the database is synced instead, and gives the log back what that has lost.
-#[test]
-#[ignore = "long"]
-fn a_log_that_is_not_synced_loses_nothing_that_the_database_has() {
-    lose_power(20, &["--nats-sync", "2m"]);
+    lose_power(60);
 }
 
 /// Otherwise this file would prove nothing.
@@ -54,21 +47,19 @@ fn what_is_not_synced_is_lost() {
     assert_ne!(fs::read_to_string(&not).unwrap_or_default(), "lost");
 }
 
-fn lose_power(losses_of_power: usize, args: &[&str]) {
-    if let Some(verdict) = losses(losses_of_power, args) {
-        let test = format!("power, a node alone, {}", args.join(" "));
-        verdict.report(&test, &format!("losses={losses_of_power}"));
+fn lose_power(losses_of_power: usize) {
+    if let Some(verdict) = losses(losses_of_power) {
+        verdict.report("power, a node alone", &format!("losses={losses_of_power}"));
         assert!(verdict.acknowledged >= 10 * losses_of_power);
     }
 }
 
 /// Takes the power away again and again; `None` on a machine that does not allow it.
-fn losses(count: usize, args: &[&str]) -> Option<Verdict> {
+fn losses(count: usize) -> Option<Verdict> {
     let home = home();
     let mut disk = Disk::new(home.path())?;
     let database = disk.path().join("alone.db");
-    let args = [args, &[database.to_str().unwrap()]].concat();
-    let mut nodes = [Node::start(home.path(), &args)];
+    let mut nodes = [Node::start(home.path(), &[database.to_str().unwrap()])];
     let inserts = Inserts::start(&nodes[0], &[nodes[0].http], CLIENTS);
     for _ in 0..count {
         inserts.wait_acknowledged(rand::rng().random_range(10..100));
