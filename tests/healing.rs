@@ -173,6 +173,36 @@ fn a_node_elsewhere_gives_an_old_store_back_what_its_own_node_has_lost_too() {
     has(&a, "1,2,3,4,5,6");
 }
 
+/// The file in which the server stores messages of the log.
+fn block(home: &Path) -> std::path::PathBuf {
+    let log = "a.db.nats/jetstream/$G/streams/ha_replication/msgs/1.blk";
+    let path = home.join(log);
+    assert!(path.exists(), "{}", path.display());
+    path
+}
+
+#[test]
+fn a_store_with_a_flipped_bit_gets_back_what_the_server_drops_for_it() {
+    let home = home();
+    let mut a = with_rows(home.path());
+    let b = join(home.path(), &a, "b.db");
+    insert(&b, &[4, 5, 6]);
+    has(&a, "1,2,3,4,5,6");
+    a.kill();
+    let path = block(home.path());
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    a.again();
+    a.wait_log("appended again");
+    insert(&a, &[7]);
+    has(&b, "1,2,3,4,5,6,7");
+    let c = join(home.path(), &a, "c.db");
+    has(&c, "1,2,3,4,5,6,7");
+    assert!(lost(home.path()).is_empty());
+}
+
 #[test]
 fn a_purged_or_aged_out_stream_is_gone_on_with_by_who_has_its_end() {
     let home = home();

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use support::http::{self, Answer};
-use support::members::three;
+use support::members::{ports, start};
 use support::{Node, home, until};
 use tempfile::TempDir;
 
@@ -83,7 +83,7 @@ fn what_exceeds_the_limit_is_refused_with_the_flag_that_raises_it() {
 #[test]
 fn three_members_keep_a_large_transaction_whole_while_one_is_killed() {
     let home = home();
-    let mut members = three(home.path());
+    let mut members = start(home.path(), ports::<3>(), &[]);
     members[0].run(&["CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT, half REAL)"]);
     members[2].wait_rows("SELECT * FROM t", &json!([]));
     assert_eq!(members[1].query(&insert(20_000)).status, 200);

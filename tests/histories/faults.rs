@@ -15,6 +15,8 @@ pub(crate) struct Faults {
     kills: u64,
     pauses: u64,
     cuts: u64,
+    /// Planned ends of a process.
+    stops: u64,
     /// Two of three are paused, so that there is no quorum.
     halts: u64,
     turn: u64,
@@ -24,17 +26,22 @@ impl Faults {
     /// Whether there were enough of each kind that this machine allows.
     pub(crate) fn reached(&self, count: u64, cluster: &Cluster) -> bool {
         let cuts = if cluster.network.is_some() { self.cuts } else { count };
-        self.kills >= count && self.pauses >= count && cuts >= count && self.halts > 0
+        self.kills >= count
+            && self.pauses >= count
+            && cuts >= count
+            && self.stops > 0
+            && self.halts > 0
     }
 
     /// Breaks something, waits until the others go on, repairs it, and waits until all do.
     pub(crate) fn next(&mut self, cluster: &mut Cluster, work: &Work) {
         let member = rand::rng().random_range(0..3);
         self.turn += 1;
-        match self.turn % 7 {
-            1 | 4 => self.kill(&mut cluster.members[member], work),
-            2 | 5 => self.pause(&cluster.members[member], work),
-            6 => self.halt(cluster, member),
+        match self.turn % 8 {
+            1 | 6 => self.kill(&mut cluster.members[member], work),
+            2 | 7 => self.pause(&cluster.members[member], work),
+            4 => self.stop(&mut cluster.members[member], work),
+            5 => self.halt(cluster, member),
             _ => self.cut(cluster, member, work),
         }
         cluster.members.iter().for_each(Node::wait_ready);
@@ -44,6 +51,14 @@ impl Faults {
     fn kill(&mut self, member: &mut Node, work: &Work) {
         member.kill();
         self.kills += 1;
+        progress(work, 20);
+        member.restart();
+    }
+
+    fn stop(&mut self, member: &mut Node, work: &Work) {
+        let status = member.terminate();
+        assert!(status.success(), "{status}");
+        self.stops += 1;
         progress(work, 20);
         member.restart();
     }
@@ -86,7 +101,7 @@ fn progress(work: &Work, count: usize) {
 
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kills, pauses, cuts, halts, .. } = self;
-        write!(f, "kills={kills} pauses={pauses} cuts={cuts} halts={halts}")
+        let Self { kills, pauses, cuts, stops, halts, .. } = self;
+        write!(f, "kills={kills} pauses={pauses} cuts={cuts} stops={stops} halts={halts}")
     }
 }

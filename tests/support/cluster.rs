@@ -7,7 +7,7 @@ use std::thread;
 use tempfile::TempDir;
 
 use super::network::Network;
-use super::{Node, home};
+use super::{Node, home, say};
 
 /// Three nodes with three copies of the log, killed when it is dropped.
 #[derive(Debug)]
@@ -16,22 +16,23 @@ pub struct Cluster {
     /// How they reach each other, if that can be cut.
     pub network: Option<Network>,
     /// What its files are in, if it was made for it.
-    _home: Option<TempDir>,
+    home: Option<TempDir>,
 }
 
 impl Cluster {
     /// Starts the members with additional arguments and waits until they are ready.
     pub fn start(network: Option<Network>, args: &[&str]) -> Self {
         let home = home();
-        let cluster = Self::start_on(home.path(), network, args);
-        Self { _home: Some(home), ..cluster }
+        let mut cluster = Self::start_on(home.path(), network, args);
+        cluster.home = Some(home);
+        cluster
     }
 
     /// As [`Self::start`], with all files in a directory.
     pub fn start_on(home: &Path, network: Option<Network>, args: &[&str]) -> Self {
         let members = Self::launch(network.as_ref(), home, args);
         members.iter().for_each(Node::wait_ready);
-        Self { members, network, _home: None }
+        Self { members, network, home: None }
     }
 
     fn launch(network: Option<&Network>, home: &Path, args: &[&str]) -> Vec<Node> {
@@ -89,6 +90,16 @@ fn launch(
     all.extend(args);
     all.push(&file);
     Node::launch_in(network.map(|network| network.namespace(member)), home, &all)
+}
+
+impl Drop for Cluster {
+    /// What explains a failure stays.
+    fn drop(&mut self) {
+        if let Some(mut home) = self.home.take().filter(|_| thread::panicking()) {
+            home.disable_cleanup(true);
+            say(&format!("files and logs of the members are in {}", home.path().display()));
+        }
+    }
 }
 
 /// Addresses that were free a moment ago; the members have to know each other's beforehand.

@@ -129,7 +129,8 @@ pub struct Appended {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AppendError {
-    /// The log did not end at `expect`. `last` is where it ended, if the server told; entries
+    /// The log did not end at `expect`, for certain: a transport whose servers may disagree about
+    /// it has to say [`Self::Unknown`]. `last` is where it ended, if the server told; entries
     /// up to it need not exist for ever.
     #[error("the log no longer ends where the entry was made{}", last.map(|seq| format!(" (it ends at {seq})")).unwrap_or_default())]
     Refused {

@@ -14,6 +14,7 @@ use ha_core::{Bounds, ChangeTransport, Error, Lineage, Result, Seq};
 use ha_sqlite::{OpenOptions, Role, error};
 
 use crate::heal::{Attempts, Healer, Healing, lost_entries};
+use crate::host;
 use crate::machine::{Identity, Position, Reseed};
 use crate::options::NodeOptions;
 use crate::store::{self, Record};
@@ -276,5 +277,5 @@ fn remind_of_lost_entries(options: &NodeOptions) {
 async fn blocking<T: Send + 'static>(
     run: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    tokio::task::spawn_blocking(run).await.map_err(|_| Error::Closed)?
+    host::blocking(run).await?
 }

@@ -12,12 +12,16 @@ mod begin;
 mod examine;
 mod heal;
 mod health;
+mod host;
 mod node;
 mod options;
 mod outcome;
+mod planted;
 mod readers;
 mod session;
 mod shared;
+#[cfg(test)]
+mod simulation;
 mod snapshot;
 mod snapshots;
 mod store;

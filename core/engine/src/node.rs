@@ -2,9 +2,9 @@ use std::fs::File;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
+use futures::future::AbortHandle;
 use ha_core::{
     AttemptName, ChangeTransport, Engine, Error, Health, Outcome, Readiness, Result, Session,
     SessionOptions, Snapshot, Status,
@@ -12,9 +12,9 @@ use ha_core::{
 use ha_sqlite::{Durability, OpenOptions};
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
-use tokio::task::AbortHandle;
 
-use crate::begin::{self, Start, begin, why_read_only};
+use crate::begin::{self, begin, why_read_only};
+use crate::host;
 use crate::machine::{Event, Identity, Reseed};
 use crate::options::NodeOptions;
 use crate::readers::Readers;
@@ -105,14 +105,16 @@ impl Node {
             problem: start.problem.clone(),
             lost: options.lost.clone(),
         };
-        let thread = spawn(&options, &open, &start, setup).await?;
-        let readers = Arc::new(Readers::new(options.path.clone(), open, options.readers));
+        let readers = Arc::new(Readers::new(options.path.clone(), open.clone(), options.readers));
+        let path = options.path.clone();
+        let thread =
+            host::run_writer(move || Writer::open(&path, &open, start.record, setup)).await?;
         if !transport.capabilities().exact_bounds {
             confirm(&shared, &inbox);
         }
-        let thread = Mutex::new(Some(thread));
+        let thread = Mutex::new(thread);
         let keeper = keeper(&options, &transport, &readers, &shared, room);
-        let keeper = keeper.map(|keeper| tokio::spawn(keeper.run()).abort_handle());
+        let keeper = keeper.map(|keeper| host::spawn(&Handle::current(), keeper.run()));
         Ok(Arc::new(Self {
             options,
             readers,
@@ -160,9 +162,7 @@ impl Node {
         run: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
         let mut lent = self.readers.lend().await?;
-        tokio::task::spawn_blocking(move || lent.reader()?.trusted(run))
-            .await
-            .map_err(|_| Error::Closed)?
+        host::blocking(move || lent.reader()?.trusted(run)).await?
     }
 }
 
@@ -233,7 +233,7 @@ fn confirm(shared: &Arc<Shared>, inbox: &Sender<Message>) {
     // The thread answers, or is gone, and the node with it.
     let _ = inbox.send(Message::Strong(reader));
     let shared = Arc::clone(shared);
-    tokio::spawn(async move {
+    host::spawn(&Handle::current(), async move {
         if let Ok(Ok(())) = served.await {
             shared.confirmed();
         }
@@ -278,41 +278,15 @@ fn keeper(
     })
 }
 
-/// Starts the writer thread; returns once it has opened the database.
-async fn spawn(
-    options: &NodeOptions,
-    open: &OpenOptions,
-    start: &Start,
-    setup: Setup,
-) -> Result<JoinHandle<()>> {
-    let (opened, is_open) = tokio::sync::oneshot::channel();
-    let (path, open, record) = (options.path.clone(), open.clone(), start.record);
-    let thread = std::thread::Builder::new()
-        .name("ha-writer".to_owned())
-        .spawn(move || match Writer::open(&path, &open, record, setup) {
-            Ok(writer) => {
-                let _ = opened.send(Ok(()));
-                writer.run();
-            }
-            Err(error) => {
-                let _ = opened.send(Err(error));
-            }
-        })
-        .map_err(|error| Error::io("start the writer thread", &error))?;
-    is_open.await.map_err(|_| Error::Closed)??;
-    Ok(thread)
-}
-
 async fn lock(options: &NodeOptions) -> Result<File> {
     let path = options.path.clone();
-    tokio::task::spawn_blocking(move || begin::lock(&path)).await.map_err(|_| Error::Closed)?
+    host::blocking(move || begin::lock(&path)).await?
 }
 
 fn identity(options: &NodeOptions) -> Identity {
-    Identity { node: options.name.clone(), process_id: process_id(), boot: rand::random() }
+    Identity { node: options.name.clone(), process_id: process_id(), boot: host::chance() }
 }
 
 fn process_id() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+    i64::try_from(host::unix_time().as_nanos()).unwrap_or(i64::MAX)
 }

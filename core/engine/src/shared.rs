@@ -1,11 +1,13 @@
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use ha_core::{Error, Readiness, Result, Seq, Status, Token};
 use parking_lot::Mutex;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::audit::Judged;
+use crate::planted::{Bug, planted};
 use crate::snapshots::Growth;
 use crate::store::Record;
 
@@ -175,7 +177,7 @@ impl Shared {
         let mut record = self.record.subscribe();
         let there = |record: &Record| {
             let at = record.position;
-            at.lineage != wanted.lineage || at.seq >= wanted.seq
+            at.lineage != wanted.lineage || at.seq >= wanted.seq || planted(Bug::SessionDoesNotWait)
         };
         // What is waited for is a lock on the record, which must not be asked for twice.
         let waited = tokio::time::timeout(patience, record.wait_for(there)).await.map(drop);
@@ -190,8 +192,13 @@ impl Shared {
         }
     }
 
+    /// Where the node stands.
+    pub(crate) fn record(&self) -> Record {
+        *self.record.borrow()
+    }
+
     pub(crate) fn token(&self) -> Token {
-        let Record { position, transactions } = *self.record.borrow();
+        let Record { position, transactions } = self.record();
         Token { lineage: position.lineage, seq: position.seq, n: transactions }
     }
 

@@ -11,6 +11,7 @@ use rusqlite::backup::Backup;
 use tempfile::NamedTempFile;
 use tokio_util::io::ReaderStream;
 
+use crate::host;
 use crate::readers::Readers;
 
 /// Pages that are copied at a time.
@@ -20,7 +21,7 @@ const PAGES: i32 = 2_000;
 /// has the node's position.
 pub(crate) async fn stream(readers: &Arc<Readers>) -> Result<Snapshot> {
     let mut lent = readers.lend().await?;
-    let (position, file) = tokio::task::spawn_blocking(move || {
+    let (position, file) = host::blocking(move || {
         let file = temporary()?;
         let reader = lent.reader()?;
         reader.begin()?;
@@ -29,8 +30,7 @@ pub(crate) async fn stream(readers: &Arc<Readers>) -> Result<Snapshot> {
         reader.end()?;
         Ok((position, file))
     })
-    .await
-    .map_err(|_| Error::Closed)??;
+    .await??;
     Ok(Snapshot { position, body: body(file)? })
 }
 

@@ -4,16 +4,19 @@
 mod support;
 
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use ha_core::{
-    ChangeTransport, Engine, Error, Lineage, Readiness, RunningHash, Seq, SnapshotMeta, Value,
+    Batch, ChangeTransport, Engine, Error, IdempotencyKey, Lineage, Readiness, RunningHash, Seq,
+    SnapshotMeta, Value,
 };
 use ha_engine::NodeOptions;
 use ha_memory::{Fault, MemoryLog};
 use sha2::{Digest, Sha256};
-use support::{Running, equal, options, raw, start, start_with, until, until_stopped};
+use support::{Running, batch, equal, options, raw, start, start_with, until, until_stopped};
 use tempfile::TempDir;
 
 async fn start_in(name: &str, log: &MemoryLog, dir: TempDir) -> Running {
@@ -145,6 +148,67 @@ async fn a_lost_end_is_appended_again_while_nodes_run_and_only_once() {
     assert_eq!(rows(&nodes[0]).await, "1,2,3,4,5,6,7,8,9,10,11,12,13,14");
 }
 
+/// Nodes write while the log loses its end again and again: what was acknowledged is in every
+/// database, once, or in the files of those who could not give it back. A log that goes back
+/// under a write on its way takes back what had decided on it, so that the write may be executed
+/// again: the keys make it one.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_acknowledged_is_lost_or_doubled_while_the_log_loses_its_end_under_load() {
+    const REWINDS: u64 = 12;
+    let log = MemoryLog::new();
+    let first = start("a", &log).await;
+    first.run("CREATE TABLE t(v TEXT)").await;
+    let nodes = [first, start("b", &log).await, start("c", &log).await];
+    let (done, told) = (AtomicBool::new(false), Mutex::new(Vec::new()));
+    let writers = nodes.iter().zip(["a", "b", "c"]).map(async |(node, name)| {
+        for row in 0.. {
+            if done.load(Ordering::SeqCst) {
+                break;
+            }
+            let id = format!("{name}{row};");
+            let insert = batch(&format!("INSERT INTO t VALUES('{id}')"));
+            let insert = Batch { key: Some(IdempotencyKey::new(&id).unwrap()), ..insert };
+            if node.session().await.run(insert).await.is_ok() {
+                told.lock().unwrap().push(id);
+            }
+        }
+    });
+    let rewinding = async {
+        for round in 0..REWINDS {
+            let before = told.lock().unwrap().len();
+            until("some writes", || told.lock().unwrap().len() > before + 20).await;
+            for node in &nodes {
+                ready(node).await;
+            }
+            let last = log.open().bounds().await.unwrap().last;
+            log.rewind(Seq(last.0.saturating_sub(1 + round % 5)));
+        }
+        done.store(true, Ordering::SeqCst);
+    };
+    futures::join!(futures::future::join_all(writers), rewinding);
+    for node in &nodes {
+        ready(node).await;
+    }
+    nodes[1].eventually("INSERT INTO t VALUES('end')").await;
+    for node in &nodes {
+        equal(node, &nodes[1]).await;
+    }
+    let saved: String = nodes
+        .iter()
+        .flat_map(|node| lost(&node.dir).into_iter().map(|(name, _)| node.dir.path().join(name)))
+        .map(|path| std::fs::read_to_string(path).unwrap())
+        .collect();
+    let there = rows(&nodes[0]).await;
+    let told = told.into_inner().unwrap();
+    for id in &told {
+        let times = there.split(',').filter(|row| row == id).count();
+        assert!(times == 1 || times == 0 && saved.contains(id), "{id} is there {times} times");
+    }
+    let everybody = nodes[0].value("SELECT count(*) - count(DISTINCT v) FROM t").await;
+    assert_eq!(everybody, Value::Integer(0), "nothing is there twice");
+    assert!(told.len() > 200, "{} writes", told.len());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_that_are_lost_while_a_lost_end_is_appended_double_nothing() {
     for fault in [Fault::AckLost, Fault::SendLost, Fault::Delayed] {
@@ -229,6 +293,31 @@ async fn a_snapshot_of_what_the_log_has_lost_is_never_restored() {
     assert_eq!(lost(&a.dir).len(), 1);
     let empty = start("empty", &log).await;
     equal(&empty, &b).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_lands_behind_entries_of_others_is_found_out() {
+    let log = MemoryLog::new();
+    let a = with_rows("a", &log, 4).await;
+    let dir = a.stop().await;
+    // The log loses the entry that the last write was made on and gets another in its place, and
+    // the write is stored behind that.
+    let write = String::from_utf8(entries(&log).await.pop().unwrap()).unwrap();
+    log.rewind(Seq(3));
+    let b = start("b", &log).await;
+    insert(&b, [30]).await;
+    raw(&log, &write).await;
+
+    let a = start_in("a", &log, dir).await;
+    ready(&a).await;
+    assert_eq!(rows(&a).await, "1,2,3,4", "the last entry is the same");
+    b.eventually("INSERT INTO t VALUES(50)").await;
+    until("a follows", || a.node_seq() == b.node_seq()).await;
+    ready(&a).await;
+    equal(&a, &b).await;
+    assert_eq!(rows(&a).await, "1,2,30,50");
+    assert_eq!(lost(&a.dir).len(), 1);
+    assert!(lost(&b.dir).is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -370,6 +459,26 @@ async fn a_log_of_strangers_is_never_followed() {
     assert_eq!(rows(&a).await, "1,2,3");
     assert_eq!(rows(&base).await, "1");
     assert!(lost(&a.dir).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_of_strangers_is_not_followed_although_its_beginning_is_gone() {
+    let log = MemoryLog::new();
+    let a = with_rows("a", &log, 3).await;
+    log.disconnect(&a.transport);
+    log.recreate();
+    let strange = with_rows("strange", &log, 20).await;
+    store(&strange).await;
+    strange.transport.trim(Seq(15)).await.unwrap();
+    insert(&strange, [21]).await;
+    log.reconnect(&a.transport);
+    let reason = until_stopped(&a).await;
+    assert!(reason.contains("another cluster's"), "{reason}");
+    assert_eq!(rows(&a).await, "1,2,3");
+    let dir = a.stop().await;
+    let a = start_in("a", &log, dir).await;
+    until_stopped(&a).await;
+    assert_eq!(rows(&a).await, "1,2,3");
 }
 
 #[tokio::test(flavor = "multi_thread")]

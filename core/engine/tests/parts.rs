@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ha_core::{
     AttemptName, Batch, ChangeTransport, Engine, Error, IdempotencyKey, Outcome, ReadLevel, Reply,
-    Result, Statement, Value,
+    Result, Seq, Statement, Value,
 };
 use ha_memory::{Fault, MemoryLog, MemoryOptions};
 use support::{PATIENCE, Running, batch, equal, options, start, start_with, until};
@@ -221,6 +221,20 @@ async fn a_transaction_that_arrives_after_its_client_was_answered_is_told_as_com
         assert_eq!(count(node).await, Value::Integer(100));
     }
     same(&a, &b).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_loses_the_last_parts_gets_them_again() {
+    let (log, a, b) = two().await;
+    let before = a.node.status().position.seq;
+    a.run(&rows(1, 100)).await;
+    same(&a, &b).await;
+    log.rewind(Seq(before.0 + 3));
+    a.eventually("INSERT INTO t VALUES(-1, 'after')").await;
+    same(&a, &b).await;
+    let c = start("c", &log).await;
+    same(&a, &c).await;
+    assert_eq!(count(&c).await, Value::Integer(101));
 }
 
 #[tokio::test(flavor = "multi_thread")]

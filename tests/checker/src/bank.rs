@@ -17,6 +17,11 @@ pub fn check<'a>(
     reads.into_iter().filter_map(|read| judge(accounts, total, read)).collect()
 }
 
+/// Balances that the transfers do not explain. Name: `unexplained`.
+pub fn unexplained(balances: impl Into<String>) -> Anomaly {
+    Anomaly::new("unexplained", balances)
+}
+
 fn judge(accounts: usize, total: i64, read: &Balances) -> Option<Anomaly> {
     let name = if read.len() != accounts {
         "accounts"

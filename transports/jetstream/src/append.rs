@@ -1,4 +1,5 @@
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -11,12 +12,16 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::answer::{judge, not_sent, unknown};
+use crate::config::Watched;
 use crate::link::Link;
 use crate::stream::Stream;
 
 /// What the headers of a message take at most; the server counts them as part of it. The
 /// longest, of the last part of a batch, are 10 + 57 + 51 + 75 + 27 + 22 + 2 bytes.
 pub(crate) const HEADERS: usize = 256;
+
+/// After how many others of the process an attempt is forgotten: it is not sent again.
+const REMEMBERED: u64 = 10_000;
 
 /// How long a new leader may take to answer what the one before left to it.
 const ANSWER_OF_A_NEW_LEADER: Duration = Duration::from_millis(300);
@@ -34,6 +39,7 @@ pub(crate) struct Appender {
     /// Attempts that were sent and not answered with certainty. Their later answers prove
     /// nothing but success: the server may refuse an entry because it holds it already.
     unsettled: Mutex<HashSet<AttemptId>>,
+    config: Arc<Watched>,
     elections: watch::Receiver<u64>,
     /// Counts the sendings of entries of several parts.
     pub(crate) batches: AtomicU64,
@@ -56,6 +62,7 @@ impl Appender {
             timeout,
             limits,
             unsettled: Mutex::default(),
+            config: Arc::clone(&stream.config),
             elections: stream.elections.subscribe(),
             batches: AtomicU64::default(),
         }
@@ -69,7 +76,7 @@ impl Appender {
     /// See [`ha_core::ChangeTransport::append`].
     pub(crate) async fn append(&self, draft: Draft) -> Result<Appended, AppendError> {
         self.check_size(&draft)?;
-        let is_first = self.unsettled.lock().insert(draft.attempt);
+        let is_first = self.remember(draft.attempt);
         let outcome = self.send(&draft).await;
         match outcome {
             Ok(appended) => self.settle(draft.attempt, Ok(appended)),
@@ -82,6 +89,13 @@ impl Appender {
     /// What an append that is not made proves: nothing if an earlier one was not answered.
     pub(crate) fn refusal(&self, attempt: AttemptId, error: AppendError) -> AppendError {
         if self.unsettled.lock().contains(&attempt) { unanswered(&error) } else { error }
+    }
+
+    /// Whether it is the first sending of the attempt, as far as it is remembered.
+    fn remember(&self, attempt: AttemptId) -> bool {
+        let mut unsettled = self.unsettled.lock();
+        unsettled.retain(|old| old.counter.saturating_add(REMEMBERED) > attempt.counter);
+        unsettled.insert(attempt)
     }
 
     fn settle<T>(&self, attempt: AttemptId, outcome: T) -> T {
@@ -125,6 +139,11 @@ impl Appender {
             Err(AppendError::Unknown { reason }) if !complete.load(Ordering::Relaxed) => {
                 Err(AppendError::NotSent { reason })
             }
+            Err(error @ AppendError::Refused { .. })
+                if complete.load(Ordering::Relaxed) && self.config.is_replicated() =>
+            {
+                Err(doubted(&error))
+            }
             outcome => outcome,
         }
     }
@@ -154,6 +173,13 @@ impl Appender {
         let answer = self.link.client.send_request(self.subject.clone(), request).await;
         answer.map(|message| message.payload).map_err(|error| failed(&error))
     }
+}
+
+/// A server that no longer leads the stream and has not heard of it refuses what the one that
+/// leads it stores: both get the entry, and the first answer may be the wrong one. Only what
+/// stands at the place tells.
+fn doubted(error: &AppendError) -> AppendError {
+    unknown(format!("one of several servers says: {error}"))
 }
 
 fn unanswered(error: &AppendError) -> AppendError {

@@ -34,6 +34,11 @@ impl Watched {
         }
     }
 
+    /// Whether several servers have kept the stream at any time.
+    pub(crate) fn is_replicated(&self) -> bool {
+        self.0.lock().best.replicas > 1
+    }
+
     /// What is worse now than it was.
     pub(crate) fn warnings(&self) -> Vec<String> {
         let Seen { now, best } = *self.0.lock();
@@ -70,10 +75,12 @@ mod tests {
         let watched = Watched::default();
         watched.note(&config(1, false));
         assert!(watched.warnings().is_empty(), "it never was better");
+        assert!(!watched.is_replicated());
         watched.note(&config(3, true));
         assert!(watched.warnings().is_empty());
         watched.note(&config(1, false));
         assert_eq!(watched.warnings().len(), 2);
+        assert!(watched.is_replicated(), "one of them may not have heard of it");
         watched.note(&config(1, true));
         assert_eq!(watched.warnings(), ["the stream's replicas fell from 3 to 1"]);
         watched.note(&config(5, true));

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use async_nats::jetstream::stream::Config;
 use bytes::Bytes;
-use ha_core::{AttemptId, ChangeTransport, Draft, Seq};
+use futures::StreamExt;
+use ha_core::{AppendError, AttemptId, ChangeTransport, Draft, Seq};
 use ha_nats_embedded::{Embedded, Options, Server, Sync};
 use support::processes::{Processes, serve_until_killed};
 use support::writer::Writer;
@@ -95,6 +96,42 @@ async fn a_planned_stop_of_the_leader_loses_nothing() {
     writer.report("the leader was stopped");
     let other = Writer::new(servers[(leads + 2) % 3].client_url(), 3).await;
     writer.check(&*other.node).await;
+}
+
+/// Answers entries as a server does that no longer leads the stream and has not heard of it.
+async fn refuse_all(url: &str) -> JoinHandle<()> {
+    let client = async_nats::connect(url).await.unwrap();
+    let mut entries = client.subscribe(LOG).await.unwrap();
+    client.flush().await.unwrap();
+    let refusal =
+        r#"{"error":{"code":400,"err_code":10071,"description":"wrong last sequence: 0"}}"#;
+    tokio::spawn(async move {
+        while let Some(entry) = entries.next().await {
+            client.publish(entry.reply.unwrap(), refusal.into()).await.unwrap();
+        }
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_by_one_of_several_servers_proves_nothing() {
+    let plan = Plan::new(Sync::Always);
+    let nodes = [0, 1, 2].map(|index| open(plan.server(index)));
+    let nodes = futures::future::try_join_all(nodes).await.unwrap();
+    let (leads, _) = leader(&plan.url()).await;
+    let node = &nodes[(leads + 1) % 3];
+    let refusing = refuse_all(url(node)).await;
+    let (mut last, mut doubted) = (end(&**node).await.0, 0);
+    for counter in 1..=20 {
+        match node.append(entry(last, counter)).await {
+            Ok(appended) => assert_eq!(appended.last, Seq(last + 1)),
+            Err(AppendError::Unknown { .. }) => doubted += 1,
+            Err(other) => panic!("it may be stored: {other}"),
+        }
+        last += 1;
+        while node.read(Seq(last)).await.unwrap().is_none() {}
+    }
+    assert!(doubted > 0, "no refusal was first");
+    refusing.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,8 +13,8 @@ pub struct Encoded {
 }
 
 impl Encoded {
-    pub(super) fn new(head: Entry, parts: impl Iterator<Item = (Bytes, usize)>) -> Self {
-        Self { head, parts: parts.collect() }
+    pub(super) fn new(head: Entry, parts: Vec<(Bytes, usize)>) -> Self {
+        Self { head, parts }
     }
 
     /// The entry without its changes.

@@ -1,14 +1,14 @@
 use crate::encode::json::Writer;
 use crate::{Audit, AuditReport, Base, BaseSnapshot, Kind, Meta, TransactionMark};
 
-/// The object `ha` of an entry.
-pub(super) fn write(out: &mut Writer, meta: &Meta) {
+/// The object `ha` of an entry, or of this part of it.
+pub(super) fn write(out: &mut Writer, meta: &Meta, part: (u32, u32)) {
     out.raw("{\"version\":");
     out.integer(meta.version);
     out.raw(",\"id\":");
     out.string(&meta.id.to_string());
     out.raw(",\"part\":");
-    out.list([meta.part.0, meta.part.1], Writer::integer);
+    out.list([part.0, part.1], Writer::integer);
     out.raw(",\"base\":");
     write_base(out, &meta.base);
     out.raw(",\"kind\":");

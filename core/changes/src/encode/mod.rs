@@ -37,7 +37,7 @@ pub fn encode_for(entry: &Entry, form: Form<'_>) -> Result<Vec<u8>, Error> {
 /// The entry as one message; `None` if that is longer than `limit` bytes.
 fn whole(entry: &Entry, form: Form<'_>, limit: usize) -> Option<Vec<u8>> {
     let mut json = Writer::default();
-    write_head(&mut json, entry, entry.meta.as_ref());
+    write_head(&mut json, entry, entry.meta.as_ref().map(|meta| (meta, meta.part)));
     let mut changes = Encoder::new(json, form);
     let tail = tail(entry);
     for change in &entry.changes {
@@ -51,15 +51,15 @@ fn whole(entry: &Entry, form: Form<'_>, limit: usize) -> Option<Vec<u8>> {
     (bytes.len() <= limit).then_some(bytes)
 }
 
-/// Everything before the first change.
-fn write_head(json: &mut Writer, entry: &Entry, meta: Option<&Meta>) {
+/// Everything before the first change, in this part.
+fn write_head(json: &mut Writer, entry: &Entry, meta: Option<(&Meta, (u32, u32))>) {
     json.raw("{\"node\":");
     json.string(&entry.node);
     json.raw(",\"process_id\":");
     json.integer(entry.process_id);
-    if let Some(meta) = meta {
+    if let Some((meta, part)) = meta {
         json.raw(",\"ha\":");
-        meta::write(json, meta);
+        meta::write(json, meta, part);
     }
     json.raw(",\"changes\":[");
 }

@@ -68,7 +68,7 @@ pub struct PartLimits {
 /// Beside the messages, memory holds the JSON of one change.
 #[derive(Debug)]
 pub struct PartWriter<'f> {
-    /// The entry without changes.
+    /// The entry without changes, and without what is in `meta`.
     head: Entry,
     meta: Meta,
     limits: PartLimits,
@@ -89,14 +89,14 @@ impl<'f> PartWriter<'f> {
     /// # Errors
     /// [`Error::TooLarge`] if not even the head fits; [`Error::Inconsistent`] for an entry of
     /// v0.0.7.
-    pub fn new(head: Entry, form: Form<'f>, limits: PartLimits) -> Result<Self, Error> {
+    pub fn new(mut head: Entry, form: Form<'f>, limits: PartLimits) -> Result<Self, Error> {
         let no_meta = || Error::Inconsistent("an entry of v0.0.7".to_owned());
-        let meta = head.meta.clone().ok_or_else(no_meta)?;
-        Self::with_room(head, meta, form, limits).map(|writer| {
-            let wider = writer.width(&widest(&writer.meta)) - writer.width(&writer.meta);
-            let room = writer.room.map(|room| room.saturating_sub(wider));
-            Self { room, ..writer }
-        })
+        let meta = head.meta.take().ok_or_else(no_meta)?;
+        let narrow = without_contents(&meta);
+        let width = |meta: &Meta| part_head(&head, meta, (1, 1)).len();
+        let wider = width(&widest(&narrow)) - width(&narrow);
+        let writer = Self::with_room(head, meta, form, limits)?;
+        Ok(Self { room: writer.room.map(|room| room.saturating_sub(wider)), ..writer })
     }
 
     fn with_room(
@@ -152,17 +152,18 @@ impl<'f> PartWriter<'f> {
     pub fn finish(mut self) -> Result<Encoded, Error> {
         self.meta.check(self.pushed).map_err(Error::Inconsistent)?;
         self.next_part()?;
-        let head = self.head.clone();
-        Ok(Encoded::new(head, self.messages().map(|(bytes, head)| (Bytes::from(bytes), head))))
+        let messages = self.messages().map(|(bytes, head)| (Bytes::from(bytes), head)).collect();
+        let Self { head, meta, .. } = self;
+        Ok(Encoded::new(Entry { meta: Some(meta), ..head }, messages))
     }
 
     /// What was written, and how long the head of each message is.
-    fn messages(self) -> impl Iterator<Item = (Vec<u8>, usize)> {
-        let parts = u32::try_from(self.done.len()).unwrap_or(u32::MAX);
-        let Self { head, meta, done, .. } = self;
-        let tail = tail(&head);
+    fn messages(&mut self) -> impl Iterator<Item = (Vec<u8>, usize)> {
+        let done = std::mem::take(&mut self.done);
+        let parts = u32::try_from(done.len()).unwrap_or(u32::MAX);
+        let (head, meta, tail) = (&self.head, &self.meta, tail(&self.head));
         (1..).zip(done).map(move |(part, changes): (u32, Vec<u8>)| {
-            let mut bytes = part_head(&head, &meta, (part, parts));
+            let mut bytes = part_head(head, meta, (part, parts));
             let start = bytes.len();
             bytes.reserve_exact(changes.len() + tail.len());
             bytes.extend_from_slice(&changes);
@@ -200,10 +201,6 @@ impl<'f> PartWriter<'f> {
     fn room(&self) -> usize {
         self.room[usize::from(!self.done.is_empty())]
     }
-
-    fn width(&self, meta: &Meta) -> usize {
-        part_head(&self.head, meta, (1, MAX_PARTS)).len()
-    }
 }
 
 /// The longest that the head of another try can be.
@@ -213,30 +210,30 @@ fn widest(meta: &Meta) -> Meta {
     Meta { id, base, ..meta.clone() }
 }
 
-fn head_of(entry: &Entry) -> Entry {
-    let Entry { node, process_id, timestamp_ns, meta, .. } = entry;
-    let (node, meta) = (node.clone(), meta.clone());
-    Entry { node, process_id: *process_id, timestamp_ns: *timestamp_ns, meta, changes: Vec::new() }
+/// What the later parts say of the entry: no more than they must.
+fn without_contents(meta: &Meta) -> Meta {
+    Meta {
+        version: meta.version,
+        id: meta.id,
+        part: meta.part,
+        base: meta.base,
+        kind: Kind::Transactions(Vec::new()),
+        sqlite: None,
+        functions: Vec::new(),
+        modules: Vec::new(),
+    }
 }
 
-/// What a part says before its changes. The later ones say no more of the entry than they
-/// must.
+fn head_of(entry: &Entry) -> Entry {
+    let Entry { node, process_id, timestamp_ns, .. } = entry;
+    let (process_id, timestamp_ns) = (*process_id, *timestamp_ns);
+    Entry { node: node.clone(), process_id, timestamp_ns, meta: None, changes: Vec::new() }
+}
+
+/// What a part says before its changes. The entry's own meta is left aside.
 pub(super) fn part_head(entry: &Entry, meta: &Meta, part: (u32, u32)) -> Vec<u8> {
     let mut json = Writer::default();
-    let meta = if part.0 == 1 {
-        Meta { part, ..meta.clone() }
-    } else {
-        Meta {
-            version: meta.version,
-            id: meta.id,
-            part,
-            base: meta.base,
-            kind: Kind::Transactions(Vec::new()),
-            sqlite: None,
-            functions: Vec::new(),
-            modules: Vec::new(),
-        }
-    };
-    write_head(&mut json, entry, Some(&meta));
+    let later = (part.0 > 1).then(|| without_contents(meta));
+    write_head(&mut json, entry, Some((later.as_ref().unwrap_or(meta), part)));
     json.bytes
 }

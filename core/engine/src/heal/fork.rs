@@ -7,6 +7,7 @@ use ha_core::{Bounds, Result, Seq};
 use super::compare::was_made_on;
 use super::kept::Kept;
 use super::{COPY, Healer, Healing, lost};
+use crate::host;
 use crate::machine::{Position, Reseed};
 
 impl Healer {
@@ -27,12 +28,20 @@ impl Healer {
         Ok(Healing::Reseed(Reseed::newest(reason, COPY)))
     }
 
+    /// Compares all that is kept.
+    pub(super) async fn compare_all(&self, bounds: &Bounds) -> Result<Healing> {
+        let kept = Kept::read(self.database.clone(), self.position).await?;
+        match self.fork(bounds, &kept).await? {
+            Some(fork) if fork < self.position.seq => self.forked(bounds).await,
+            Some(_) | None => Ok(Healing::Sound),
+        }
+    }
+
     /// Saves what is kept after `fork`; where that is.
     pub(super) async fn save(&self, kept: Arc<Kept>, fork: Seq) -> Result<String> {
         let (prefix, position) = (self.lost.clone(), self.position);
         let save = move || lost::save(&prefix, &position, kept.after(fork));
-        let path =
-            tokio::task::spawn_blocking(save).await.map_err(|_| ha_core::Error::Closed)??;
+        let path = host::blocking(save).await??;
         tracing::error!(
             file = %path.display(), first = %fork.next(), last = %self.position.seq,
             "entries that this node had applied are not in the log; they are saved and are no longer part of the database"
@@ -43,22 +52,15 @@ impl Healer {
     /// The last place up to which the log is the one applied here.
     async fn fork(&self, bounds: &Bounds, kept: &Kept) -> Result<Option<Seq>> {
         let Some(oldest) = kept.first() else { return Ok(None) };
-        let (mut low, mut high) =
-            (oldest.max(bounds.first), bounds.last.min(self.position.seq).next());
-        let lowest = low;
-        // Once they differ, they differ for ever: every entry names what is before it.
-        while low < high {
-            let middle = Seq(low.0.midpoint(high.0));
-            if self.at(middle).await?.as_ref() == kept.get(middle) {
-                low = middle.next();
-            } else {
-                high = middle;
+        let lowest = oldest.max(bounds.first);
+        let mut seq = lowest;
+        while seq <= bounds.last.min(self.position.seq) {
+            if self.at(seq).await?.as_ref() != kept.get(seq) {
+                break;
             }
+            seq = seq.next();
         }
-        if low > lowest {
-            return Ok(Some(Seq(low.0 - 1)));
-        }
-        self.fork_before(lowest, kept).await
+        if seq > lowest { Ok(Some(Seq(seq.0 - 1))) } else { self.fork_before(lowest, kept).await }
     }
 
     /// Whether the ways part just before the oldest entry that both have.

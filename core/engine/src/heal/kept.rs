@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use ha_changes::Kind;
-use ha_core::{Error, Result, RunningHash, Seq};
+use ha_core::{Result, RunningHash, Seq};
 use ha_sqlite::error;
 use rusqlite::{Connection, OpenFlags};
 
+use crate::host;
 use crate::machine::Position;
 use crate::store;
 
@@ -26,9 +27,14 @@ impl Kept {
         Ok(Self::new(position, rows))
     }
 
-    /// Reads the one at `seq`.
-    pub(super) async fn read_one(path: PathBuf, seq: Seq) -> Result<Option<Vec<u8>>> {
-        on_file(path, move |conn| store::entry(conn, seq).map_err(error)).await
+    /// Reads the one at `seq`, and whether the database's running hash is the log's: one that
+    /// began in the middle of the log has a hash of its own.
+    pub(super) async fn read_one(path: PathBuf, seq: Seq) -> Result<(Option<Vec<u8>>, bool)> {
+        on_file(path, move |conn| {
+            let partial = store::partial_since(conn).map_err(error)?;
+            Ok((store::entry(conn, seq).map_err(error)?, partial.is_none()))
+        })
+        .await
     }
 
     fn new(position: Position, rows: impl IntoIterator<Item = (Seq, Vec<u8>)>) -> Self {
@@ -110,7 +116,7 @@ async fn on_file<T: Send + 'static>(
     read: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let opened = move || read(&open(&path)?);
-    tokio::task::spawn_blocking(opened).await.map_err(|_| Error::Closed)?
+    host::blocking(opened).await?
 }
 
 /// A node's own file is in WAL mode, whose index even readers may have to make.

@@ -88,14 +88,15 @@ impl Healer {
 
     /// Compares the log's entry at the position with the one applied here.
     pub(crate) async fn compare(&self) -> Result<Comparison> {
-        let kept = Kept::read_one(self.database.clone(), self.position.seq).await?;
+        let (kept, has_hash) = Kept::read_one(self.database.clone(), self.position.seq).await?;
         let here = match self.log.read(self.position.seq).await {
             Ok(Some(stored)) => Here::Entry(stored.payload),
             Ok(None) => Here::Ends,
             Err(Error::Truncated { .. }) => Here::Trimmed,
             Err(error) => return Err(error),
         };
-        let wants_next = here != Here::Ends && (here == Here::Trimmed || kept.is_none());
+        let wants_next =
+            has_hash && here != Here::Ends && (here == Here::Trimmed || kept.is_none());
         let next = if wants_next { self.at(self.position.seq.next()).await? } else { None };
         let comparison = compare(&self.position, kept.as_deref(), &here, next.as_deref());
         if comparison == Comparison::Silent {
@@ -114,6 +115,19 @@ impl Healer {
     /// Those of the transport, and of reading the file: nothing is known then, and it may be
     /// tried again.
     pub(crate) async fn heal(&self) -> Result<Healing> {
+        self.heal_as(false).await
+    }
+
+    /// As [`Self::heal`], and compares everything that is kept with the log: that the last entry is
+    /// the same proves nothing of those before it, if the log has lost some and got others.
+    ///
+    /// # Errors
+    /// Those of [`Self::heal`].
+    pub(crate) async fn heal_thoroughly(&self) -> Result<Healing> {
+        self.heal_as(true).await
+    }
+
+    async fn heal_as(&self, thorough: bool) -> Result<Healing> {
         loop {
             let bounds = self.log.bounds().await?;
             if bounds.lineage != self.position.lineage {
@@ -123,6 +137,7 @@ impl Healer {
                 return Ok(Healing::Reseed(reseed));
             }
             match self.compare().await? {
+                Comparison::Same if thorough => return self.compare_all(&bounds).await,
                 Comparison::Same | Comparison::Silent => return Ok(Healing::Sound),
                 Comparison::Other => return self.forked(&bounds).await,
                 Comparison::Ends => match self.ends_early().await? {

@@ -5,11 +5,13 @@ use ha_core::Stored;
 
 use super::runs::not_whole;
 use super::{Action, Heard, How, Machine, Phase, Settling, WaitReason, Waiting};
+use crate::planted::{Bug, planted};
 
 impl Machine {
     pub(super) fn delivered(&mut self, stored: Stored) -> Vec<Action> {
         let next = self.next_seq();
-        if stored.seq < next || self.is_mending() || self.stopped().is_some() {
+        let is_old = stored.seq < next && !planted(Bug::AppliedTwice);
+        if is_old || self.is_mending() || self.stopped().is_some() {
             return Vec::new();
         }
         match self.phase.clone() {
@@ -17,7 +19,7 @@ impl Machine {
             Phase::Waiting(Waiting { reason: WaitReason::Stuck(_), .. }) => Vec::new(),
             // It stands on a state that is given up.
             Phase::Reseeding(_) => Vec::new(),
-            _ if stored.seq > next => vec![Action::Resubscribe(next)],
+            _ if stored.seq > next && !planted(Bug::GapIgnored) => vec![Action::Resubscribe(next)],
             Phase::Appending(attempt) | Phase::Settling(Settling { attempt, open: true, .. }) => {
                 if attempt.parts.get(attempt.seen) == Some(&stored.payload) {
                     return self.found_own(attempt);
@@ -42,6 +44,11 @@ impl Machine {
             Ok(how) => how,
             Err(reason) => return self.stop(reason),
         };
+        if matches!(how, How::Nothing(_)) && self.is_contradicted_by(&stored) {
+            return self.misfit(contradiction(&stored));
+        }
+        let forgets = planted(Bug::HashForgets) && matches!(how, How::Nothing(_));
+        let hash = if forgets { self.position.hash } else { hash };
         let Stored { seq, payload } = stored;
         if let How::Part(part) = &how
             && let Some(meta) = part.meta()
@@ -88,12 +95,31 @@ impl Machine {
         Ok(How::Ours(Box::new(part.into_entry())))
     }
 
+    /// Whether somebody stood at this very place with another history. One of the two is not what
+    /// the log holds: it may have lost entries, and got others in their places, while a write was
+    /// on its way. Asked once for a position: who is right then is.
+    pub(super) fn is_contradicted_by(&self, stored: &Stored) -> bool {
+        if self.partial || self.vouched == self.position.seq {
+            return false;
+        }
+        let Ok(part) = ha_changes::decode_part(&stored.payload) else { return false };
+        let Some(Meta { base, kind, .. }) = part.meta() else { return false };
+        let is_here = base.seq == self.position.seq && base.lineage == self.position.lineage;
+        let chained = !matches!(kind, Kind::Base(_));
+        chained && is_here && base.hash != self.position.hash
+    }
+
     /// Whether the entry names exactly this position as its base. Otherwise it is void, on
     /// every node.
     pub(super) fn follows(&self, meta: &Meta) -> bool {
         let Meta { base, .. } = meta;
-        base.seq == self.position.seq
-            && (base.hash == self.position.hash || self.partial)
-            && base.lineage == self.position.lineage
+        planted(Bug::VoidApplied)
+            || base.seq == self.position.seq
+                && (base.hash == self.position.hash || self.partial)
+                && base.lineage == self.position.lineage
     }
+}
+
+pub(super) fn contradiction(stored: &Stored) -> String {
+    format!("entry {} was made on another history than this database has", stored.seq)
 }

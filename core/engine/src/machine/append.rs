@@ -7,6 +7,7 @@ use ha_core::{AppendError, Appended, AttemptId, AttemptName, Draft, Error, Runni
 
 use super::phase::{Attempt, Phase, Settling, WaitReason};
 use super::{Action, Fate, Machine, Position};
+use crate::planted::{Bug, planted};
 
 impl Machine {
     pub(super) fn executed(
@@ -58,6 +59,9 @@ impl Machine {
     ) -> Vec<Action> {
         match result {
             Ok(appended) if appended == self.places(&attempt) => self.commit(&attempt),
+            Err(AppendError::Refused { .. }) if planted(Bug::RefusedIsCommitted) => {
+                self.commit(&attempt)
+            }
             // Some of it stands in the log, whatever the answer says.
             Err(_) if attempt.seen > 0 => self.settle(attempt),
             Err(AppendError::Refused { last }) => {
@@ -137,7 +141,8 @@ impl Machine {
 
     pub(super) fn draft(&self, attempt: &Attempt) -> Draft {
         let parts = attempt.parts.clone();
-        Draft { expect: Some(self.position.seq), attempt: attempt.id, parts }
+        let expect = (!planted(Bug::Unconditional)).then_some(self.position.seq);
+        Draft { expect, attempt: attempt.id, parts }
     }
 
     pub(super) fn name(&self, attempt: AttemptId) -> AttemptName {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use ha_core::{AppendError, Appended, AttemptId, Draft, Seq};
 
 use super::{Action, Blocked, Machine, Phase, RETRY, WaitReason, Waiting};
+use crate::planted::{Bug, planted};
 
 /// The most that a node waits between two barriers of its own.
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
@@ -73,7 +74,8 @@ impl Reads {
     }
 
     fn serve(&mut self, seq: Seq) -> Option<Action> {
-        let reached = self.due.extract_if(.., |(at, _)| *at <= seq);
+        let reached =
+            self.due.extract_if(.., |(at, _)| *at <= seq || planted(Bug::BarrierNotFolded));
         let serves = reached.map(|(_, serves)| serves).max()?;
         let newly = serves > self.served;
         self.served = self.served.max(serves);
@@ -124,7 +126,9 @@ impl Machine {
                 return Some(vec![Action::AskBounds]);
             }
             Ok(appended) => {
-                self.reads.due.push((appended.last, sent.serves));
+                let old = planted(Bug::OldBarrier);
+                let serves = if old { self.reads.arrived } else { sent.serves };
+                self.reads.due.push((appended.last, serves));
                 self.reads.pause_until = self.now + self.pause(&sent);
                 appended.last
             }

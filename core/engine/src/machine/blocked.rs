@@ -4,6 +4,7 @@
 
 use ha_core::{Seq, Stored};
 
+use super::absorb::contradiction;
 use super::phase::{Attempt, Blocked};
 use super::runs::not_whole;
 use super::{Action, Fate, Folded, How, Machine, Phase, Position, RETRY, WaitReason};
@@ -28,6 +29,10 @@ impl Machine {
             Ok(How::Audit(heard)) => (None, Some(heard)),
             _ => return self.made_way(stored),
         };
+        if self.is_contradicted_by(&stored) {
+            self.block(deadline, target);
+            return self.misfit(contradiction(&stored));
+        }
         self.fold(stored, reason);
         self.block(deadline, target.or(Some(self.position.seq)));
         heard.map(Action::Audit).into_iter().chain(self.serve()).collect()

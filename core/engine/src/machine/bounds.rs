@@ -13,7 +13,8 @@ impl Machine {
         if let Some(reseed) = Reseed::across_gap(&self.position, &bounds) {
             return self.reseed(reseed);
         }
-        if self.position.seq == Seq::ZERO {
+        if self.position.seq == Seq::ZERO && self.position.lineage != bounds.lineage {
+            self.heard = Seq::ZERO;
             self.position.lineage = bounds.lineage;
             self.ground.lineage = bounds.lineage;
         }
@@ -25,6 +26,9 @@ impl Machine {
         }
         if bounds.last < self.position.seq {
             return vec![Action::Verify];
+        }
+        if let Some(actions) = self.await_lost_end(bounds.last) {
+            return actions;
         }
         if let Phase::Blocked(Blocked { target, .. }) = &mut self.phase {
             *target = Some(bounds.last);

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use ha_core::Error;
+use ha_core::{Error, Seq};
 
 use super::phase::{Mending, Phase, Settling, WaitReason};
 use super::{Action, Fate, Machine};
@@ -11,11 +11,13 @@ use super::{Action, Fate, Machine};
 /// How soon it is looked again whether the log fits.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// How long a node that has not applied what the log has lost gives others to append it again.
+const GRACE: Duration = Duration::from_secs(3);
+
 impl Machine {
     /// What the log holds does not go with the position. A write that was handed over is
     /// "unknown" to its clients.
     pub(super) fn misfit(&mut self, reason: String) -> Vec<Action> {
-        let staged = matches!(self.phase, Phase::Receiving(_)).then_some(Action::Unstage);
         let fate = match &self.phase {
             Phase::Stopped(_) | Phase::Reseeding(_) => return Vec::new(),
             Phase::Mending(Mending { look_at: None, .. }) => return Vec::new(),
@@ -26,6 +28,7 @@ impl Machine {
             Phase::Blocked(_) => Some(Fate::Again),
             Phase::Idle | Phase::Settling(_) | Phase::Receiving(_) | Phase::Waiting(_) => None,
         };
+        let staged = matches!(self.phase, Phase::Receiving(_)).then_some(Action::Unstage);
         tracing::warn!(reason, position = %self.position.seq, "the log does not fit");
         self.phase = Phase::Mending(Mending { reason, hopeless: false, look_at: None });
         self.reads.forget();
@@ -38,7 +41,11 @@ impl Machine {
 
     /// The log fits the position again.
     pub(super) fn mended(&mut self) -> Vec<Action> {
-        if self.is_mending() { self.follow_again() } else { Vec::new() }
+        if !self.is_mending() {
+            return Vec::new();
+        }
+        self.vouched = self.position.seq;
+        self.follow_again()
     }
 
     /// Nothing could be done for now: `hopeless` if somebody has to act first.
@@ -59,7 +66,38 @@ impl Machine {
         if mending.look_at.is_some_and(|at| at <= self.now) { self.mend() } else { Vec::new() }
     }
 
-    pub(super) fn is_mending(&self) -> bool {
+    /// Whether the log has lost an end that it had: a node that has applied it appends it again,
+    /// and whoever has not keeps out of its way for a while. What to do meanwhile, if so.
+    pub(super) fn await_lost_end(&mut self, last: Seq) -> Option<Vec<Action>> {
+        let is_news = self.lost_end.is_none();
+        let waits_until = match self.lost_end.filter(|_| last < self.heard) {
+            None if last < self.heard => self.now + GRACE,
+            Some(until) if until > self.now => until,
+            None | Some(_) => {
+                (self.heard, self.lost_end) = (last, None);
+                return None;
+            }
+        };
+        self.lost_end = Some(waits_until);
+        let target = Some(self.heard);
+        match &mut self.phase {
+            Phase::Idle | Phase::Waiting(_) => self.wait(target, WaitReason::Behind),
+            Phase::Blocked(blocked) => blocked.target = target,
+            Phase::Appending(_)
+            | Phase::Settling(_)
+            | Phase::Receiving(_)
+            | Phase::Mending(_)
+            | Phase::Reseeding(_)
+            | Phase::Stopped(_) => {}
+        }
+        // It may be an old answer that has come late.
+        Some(if is_news { vec![Action::AskBounds] } else { Vec::new() })
+    }
+
+    /// Whether the log is not the one that was applied, as far as it is known. Nothing of it is
+    /// applied until it is.
+    #[must_use]
+    pub fn is_mending(&self) -> bool {
         matches!(self.phase, Phase::Mending(_))
     }
 

@@ -71,6 +71,12 @@ pub struct Machine {
     next: VecDeque<Stored>,
     phase: Phase,
     reads: Reads,
+    /// Where the log ended when it was longest.
+    heard: Seq,
+    /// The last position that was compared with the log, entry by entry.
+    vouched: Seq,
+    /// Until when an end that the log has lost is waited for.
+    lost_end: Option<Duration>,
     /// Up to there the parts of this attempt are no entry.
     torn: Option<(AttemptId, Seq)>,
     /// A no-op on its way that may cut the parts that end there.
@@ -104,6 +110,9 @@ impl Machine {
             next: VecDeque::new(),
             phase,
             reads: Reads::default(),
+            heard: end,
+            vouched: Seq::ZERO,
+            lost_end: None,
             torn: None,
             plug: None,
             attempts: 0,

@@ -133,6 +133,8 @@ impl Machine {
             | Phase::Mending(Mending { hopeless: true, .. })
             | Phase::Waiting(Waiting { reason: WaitReason::Behind, .. }) => None,
             Phase::Mending(mending) => Some(mending.reason.clone()),
+            // Its clients still wait, and most are settled at once.
+            Phase::Settling(Settling { open: true, .. }) => None,
             Phase::Settling(_) => Some("the outcome of a write is being settled".to_owned()),
             Phase::Reseeding(reseeding) => Some(reseeding.text()),
             Phase::Waiting(Waiting {

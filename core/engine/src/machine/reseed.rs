@@ -168,6 +168,7 @@ impl Machine {
     /// nothing is executed before its end is reached.
     pub(super) fn adopted(&mut self, position: Position) -> Vec<Action> {
         let elsewhere = self.is_reseeding() || self.is_mending();
+        (self.heard, self.lost_end) = (position.seq, None);
         self.stand_at(position);
         self.go_on();
         let mut actions = self.serve();

@@ -112,8 +112,10 @@ impl Machine {
     }
 
     fn receive_again(&mut self) -> Vec<Action> {
+        let Phase::Receiving(run) = &self.phase else { return Vec::new() };
+        let waited_for = run.waiting.as_ref().and_then(|waiting| waiting.target);
         self.next.clear();
-        self.wait(Some(self.position.seq.next()), WaitReason::Behind);
+        self.wait(waited_for.max(Some(self.position.seq.next())), WaitReason::Behind);
         vec![Action::Unstage, Action::Resubscribe(self.position.seq.next())]
     }
 

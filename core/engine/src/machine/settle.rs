@@ -4,6 +4,7 @@
 use ha_core::{AppendError, Appended, Error, Seq, Stored};
 
 use super::{Action, Attempt, Fate, Machine, Phase, RETRY, Settling};
+use crate::planted::{Bug, planted};
 
 impl Machine {
     /// The attempt may or may not be stored.
@@ -19,6 +20,10 @@ impl Machine {
     ) -> Vec<Action> {
         if matches!(result, Ok(appended) if *appended == self.places(&settling.attempt)) {
             return self.stored(&settling);
+        }
+        if planted(Bug::SecondAnswerCounts) && settling.open && result.is_err() {
+            self.phase = Phase::Idle;
+            return self.roll_back(Fate::Again);
         }
         // After an earlier send even a refusal proves nothing: the entry in the way may be
         // this one.

@@ -15,6 +15,7 @@ use ha_sqlite::Interrupt;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
+use crate::host::blocking;
 use crate::options::NodeOptions;
 use crate::readers::{Read, Readers, surely_writes};
 use crate::shared::Shared;
@@ -204,8 +205,4 @@ impl Drop for StopOnDrop {
             interrupt.request();
         }
     }
-}
-
-async fn blocking<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(run).await.map_err(|_| Error::Closed)
 }

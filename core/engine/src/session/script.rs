@@ -1,8 +1,7 @@
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use ha_core::{Batch, Result, ResultSet};
 use ha_sqlite::Moment;
 
+use crate::host;
 use crate::store::is_passing;
 use crate::writer::{ReadOf, Step};
 
@@ -25,9 +24,8 @@ pub(super) struct Script {
 impl Script {
     /// Begins now: time stands still from here on.
     pub(super) fn new() -> Self {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let unix_ms = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
-        let begun = Moment { unix_ms, seed: rand::random() };
+        let unix_ms = i64::try_from(host::unix_time().as_millis()).unwrap_or(i64::MAX);
+        let begun = Moment { unix_ms, seed: host::chance() };
         Self { begun, count: 0, steps: Vec::new(), bytes: 0, incomplete: false }
     }
 

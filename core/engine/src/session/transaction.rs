@@ -1,5 +1,4 @@
 use std::sync::mpsc::Sender;
-use std::time::Instant;
 
 use ha_core::{
     Batch, Description, Error, Reply, Result, ResultSet, Token, TransactionOptions,
@@ -7,9 +6,11 @@ use ha_core::{
 };
 use ha_sqlite::Interrupt;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
+use super::Surroundings;
 use super::script::Script;
-use super::{Surroundings, blocking};
+use crate::host::{self, blocking};
 use crate::readers::{Lent, Read, surely_writes};
 use crate::writer::{Command, Job, Lease, LeaseId, Message, Ran, ReadOf, Step};
 
@@ -247,7 +248,7 @@ impl Transaction {
         let Some(script) = self.script.whole() else { return Err(self.lose(Error::Conflict)) };
         node.serving().await?;
         let (granted, answer) = oneshot::channel();
-        let id = rand::random();
+        let id = host::chance();
         let hold = Hold { id, inbox: node.inbox.clone(), idle_since: Instant::now() };
         let deadline = Instant::now();
         node.send(Message::Lease(Lease { id, script, command, deadline, granted }))?;

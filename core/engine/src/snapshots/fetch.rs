@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 
 use super::choose::{Fit, candidates, fit};
 use super::{Room, check, unpack};
+use crate::host;
 use crate::machine::{NoSeed, Position, Target};
 use crate::store::Record;
 
@@ -74,6 +75,9 @@ impl Fetching<'_> {
     async fn newest(&mut self, bounds: &Bounds, at_least: Seq) -> Result<Seed, NoSeed> {
         let failed = |error: Error| NoSeed::Failed(error.to_string());
         let stored = in_time(self.transport.snapshots()).await.map_err(failed)?;
+        let exact = self.transport.capabilities().exact_bounds;
+        let ahead = |meta: &SnapshotMeta| meta.lineage == bounds.lineage && meta.seq > bounds.last;
+        let is_behind = !exact && stored.iter().any(ahead);
         let mut failure = None;
         for meta in candidates(stored, bounds, at_least) {
             match self.snapshot(&meta, bounds).await {
@@ -90,6 +94,8 @@ impl Fetching<'_> {
         }
         match failure {
             Some(error) => Err(failed(error)),
+            // Its end is told as it was before the snapshot.
+            None if is_behind => Err(NoSeed::Failed("the log is behind its snapshots".to_owned())),
             None => Err(NoSeed::Nothing("No snapshot that would do is stored".to_owned())),
         }
     }
@@ -156,8 +162,7 @@ impl Fetching<'_> {
         let mut body = in_time(self.transport.get_snapshot(meta)).await?;
         let (chunks, received) = mpsc::channel(AHEAD);
         let described = meta.clone();
-        let writing =
-            tokio::task::spawn_blocking(move || unpack::unpack(received, &described, out));
+        let writing = host::beside(move || unpack::unpack(received, &described, out));
         let mut done = 0;
         while let Some(chunk) = in_time(body.try_next()).await? {
             done += chunk.len() as u64;
@@ -167,7 +172,7 @@ impl Fetching<'_> {
             }
         }
         drop(chunks);
-        writing.await.map_err(|_| Error::Closed)??;
+        writing.await??;
         Ok(file)
     }
 }
@@ -211,5 +216,5 @@ async fn in_time<T>(answer: impl Future<Output = Result<T>>) -> Result<T> {
 async fn blocking<T: Send + 'static>(
     run: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    tokio::task::spawn_blocking(run).await.map_err(|_| Error::Closed)?
+    host::blocking(run).await?
 }

@@ -42,9 +42,11 @@ impl Growth {
         self.limit.is_some_and(|limit| self.get().bytes >= limit)
     }
 
-    /// Counts anew, from `bytes` on.
+    /// Counts anew, from `bytes` on. If they are too many still, it is still whose entry it was.
     pub(crate) fn restart(&self, bytes: u64) {
-        *self.grown.lock() = Grown { bytes, by_us: false };
+        let mut grown = self.grown.lock();
+        let too_much = self.limit.is_some_and(|limit| bytes >= limit);
+        *grown = Grown { bytes, by_us: grown.by_us && too_much };
     }
 }
 
@@ -63,6 +65,10 @@ mod tests {
         growth.restart(90);
         growth.note(10, true);
         assert_eq!(growth.get(), Grown { bytes: 100, by_us: true });
+        growth.restart(110);
+        assert!(growth.get().by_us, "nobody has done anything about it");
+        growth.restart(10);
+        assert_eq!(growth.get(), Grown { bytes: 10, by_us: false });
     }
 
     #[test]

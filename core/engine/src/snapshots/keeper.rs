@@ -1,10 +1,11 @@
 //! Keeping snapshots, and the log no longer than they allow.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use ha_changes::Kind;
 use ha_core::{Bounds, ChangeTransport, Readiness, Result, Seq, SnapshotMeta};
+use tokio::time::Instant;
 
 use super::choose::{Fit, candidates, fit};
 use super::due::{Due, Facts, Limits, due};

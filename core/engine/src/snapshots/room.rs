@@ -15,6 +15,7 @@ pub(crate) struct Room {
     /// How it is opened.
     pub(crate) open: OpenOptions,
     dir: PathBuf,
+    is_beside: bool,
     prefix: String,
 }
 
@@ -25,7 +26,8 @@ impl Room {
         let beside = parent.unwrap_or(Path::new(".")).to_owned();
         let dir = if in_memory { std::env::temp_dir() } else { beside };
         let name = database.file_name().unwrap_or_default().to_string_lossy();
-        Self { database: database.to_owned(), open, dir, prefix: format!("{name}.tmp-") }
+        let (database, prefix) = (database.to_owned(), format!("{name}.tmp-"));
+        Self { database, open, dir, is_beside: !in_memory, prefix }
     }
 
     /// An empty file, which is gone when it is dropped.
@@ -39,8 +41,7 @@ impl Room {
     /// Removes what a crash left. Only while the database is locked; those of a database in
     /// memory are left to the system, because their names are not its own.
     pub(crate) fn sweep(&self) {
-        let beside = self.database.parent().unwrap_or(Path::new(""));
-        if beside != self.dir {
+        if !self.is_beside {
             return;
         }
         let Ok(entries) = std::fs::read_dir(&self.dir) else { return };

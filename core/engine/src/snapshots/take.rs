@@ -16,12 +16,13 @@ use tempfile::NamedTempFile;
 use zstd::stream::write::Encoder;
 
 use super::{Room, check};
+use crate::host;
 use crate::readers::{Reader, Readers};
 use crate::snapshot;
 use crate::store::Record;
 
-/// Pages that are copied at a time.
-const PAGES: i32 = 1_000;
+/// Pages that are copied at a time: 8 MB.
+const PAGES: i32 = 2_000;
 
 /// The page size of all snapshots: that of the databases that nodes make.
 const PAGE_SIZE: u32 = 4096;
@@ -30,6 +31,10 @@ const PAGE_SIZE: u32 = 4096;
 const LEVEL: i32 = 3;
 
 const CHUNK: usize = 256 << 10;
+
+/// So many bytes are brought to the disk at a time. Who syncs a file of his own may wait for all
+/// that others have written and not synced.
+const UNSYNCED: u64 = 8 << 20;
 
 /// Ends what works for a task on another thread when the task is dropped.
 #[derive(Debug, Default)]
@@ -50,9 +55,7 @@ pub(super) async fn take(
     let begun = Instant::now();
     let ends = Ends::default();
     let (mut lent, stop, room) = (readers.lend_for_long(), Arc::clone(&ends.0), room.clone());
-    let packed = tokio::task::spawn_blocking(move || pack(lent.reader()?, &room, &stop))
-        .await
-        .map_err(|_| Error::Closed)??;
+    let packed = host::blocking(move || pack(lent.reader()?, &room, &stop)).await??;
     drop(ends);
     let Packed { meta, file, bytes } = packed;
     let packing = begun.elapsed();
@@ -122,6 +125,8 @@ fn copy_all(
             if stop.load(Ordering::Relaxed) {
                 return Ok(false);
             }
+            // Only others gain by it, and only if it succeeds.
+            let _ = target.as_file().sync_data();
         }
     }
     copy.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))?;
@@ -146,7 +151,8 @@ fn of_usual_pages(copied: NamedTempFile, room: &Room) -> Result<NamedTempFile> {
 fn compress(source: &File, room: &Room, stop: &AtomicBool) -> Result<(NamedTempFile, [u8; 32])> {
     let failed = |failure: std::io::Error| Error::io("write a temporary file", &failure);
     let packed = room.file()?;
-    let out = Digesting { out: packed.reopen().map_err(failed)?, digest: Sha256::new() };
+    let out = packed.reopen().map_err(failed)?;
+    let out = Digesting { out, digest: Sha256::new(), unsynced: 0 };
     let mut encoder = Encoder::new(out, LEVEL).map_err(failed)?;
     encoder.include_checksum(true).map_err(failed)?;
     // The copy may have been replaced under its name.
@@ -169,12 +175,18 @@ fn compress(source: &File, room: &Room, stop: &AtomicBool) -> Result<(NamedTempF
 struct Digesting {
     out: File,
     digest: Sha256,
+    unsynced: u64,
 }
 
 impl Write for Digesting {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         let written = self.out.write(bytes)?;
         self.digest.update(&bytes[..written]);
+        self.unsynced += written as u64;
+        if self.unsynced >= UNSYNCED {
+            self.out.sync_data()?;
+            self.unsynced = 0;
+        }
         Ok(written)
     }
 

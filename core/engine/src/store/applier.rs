@@ -12,6 +12,7 @@ use rusqlite::{Connection, params_from_iter};
 use super::record::{self, Record};
 use super::{Store, keys, tables::Tables};
 use crate::machine::Folded;
+use crate::planted::{Bug, planted};
 
 /// What became of an entry that was to be applied.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,6 +38,9 @@ impl Store {
             let schema = target.schema;
             match outcome {
                 Ok(_) => {
+                    if planted(Bug::PositionApart) {
+                        store.apply.execute_batch("COMMIT; BEGIN IMMEDIATE").map_err(error)?;
+                    }
                     let meta = entry.meta.as_ref();
                     keys::write(&store.apply, record.position.seq, meta).map_err(error)?;
                     store.move_to(record, Some(payload))?;

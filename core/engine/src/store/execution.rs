@@ -12,6 +12,7 @@ use super::rows::{Binder, Budget, collect};
 use super::sequences::Sequence;
 use super::{Store, keys};
 use crate::machine::Folded;
+use crate::planted::{Bug, planted};
 
 /// SQLite's primary result code for an interrupted statement.
 const INTERRUPT: i32 = 9;
@@ -149,7 +150,9 @@ impl Store {
 
     /// Takes a client's transaction back; no error if it is lost already.
     pub(crate) fn abandon_transaction(&mut self) -> Result<()> {
-        self.capture.discard();
+        if !planted(Bug::AbandonedRowsSent) {
+            self.capture.discard();
+        }
         if self.is_lost() {
             return Ok(());
         }
@@ -240,7 +243,9 @@ impl Store {
         self.record_rows(transaction)?;
         let changes = transaction.changes.len();
         let result = self.run_statement(transaction, sql, binder, budget);
-        if result.is_err() {
+        if result.is_err() && planted(Bug::FailedRowsSent) {
+            self.control("ROLLBACK TO _ha_call")?;
+        } else if result.is_err() {
             self.capture.discard();
             if self.is_lost() {
                 return result;

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ha_changes::{Audit, Entry, Kind};
 use ha_core::{Draft, Error, Result, Seq};
 use ha_sqlite::{OpenOptions, Role, error};
 use rusqlite::Connection;
+use tokio::time::Instant;
 
 use super::encoding::now_ns;
 use super::{Message, Writer};

@@ -1,7 +1,5 @@
 //! From an executed group to an entry of the log.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
 use ha_changes::{
     Change, Encoded, Entry, Error as FormatError, Form, Kind, PartLimits, PartWriter, RowOp,
     TransactionMark,
@@ -11,6 +9,7 @@ use ha_core::{Capabilities, Error, Result, Value};
 use super::Writer;
 use super::progress::Progress;
 use super::touched::Touches;
+use crate::host;
 use crate::store::{Execution, Shipped, TransactionLimit};
 
 /// How large a transaction may be in the log.
@@ -120,8 +119,7 @@ fn write(
 
 /// The wall clock, for information only.
 pub(super) fn now_ns() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+    i64::try_from(host::unix_time().as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// About how many bytes the changes take in an entry; rather too few.

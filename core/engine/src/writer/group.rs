@@ -1,15 +1,15 @@
 //! Executing waiting transactions as one entry of the log.
 
-use std::time::Instant;
-
 use ha_changes::Encoded;
 use ha_core::{Error, Result, ResultSet};
 use ha_sqlite::Interrupt;
+use tokio::time::Instant;
 
 use super::encoding::estimate;
 use super::job::ReadOf;
 use super::touched::Touches;
 use super::{Job, Step, Work, Writer};
+use crate::planted::{Bug, planted};
 use crate::store::{Answered, Execution, Record, Transaction};
 
 /// How many transactions one entry may hold.
@@ -108,6 +108,7 @@ impl Writer {
     fn execute_job(&mut self, execution: &mut Execution, job: &mut Job) -> Result<Vec<ResultSet>> {
         (job.done_at, job.ships) = (None, false);
         if let Some(request) = &job.request
+            && !planted(Bug::KeyForgotten)
             && let Some(Answered { results, seq, n }) = self.store.answered(execution, request)?
         {
             // What stands in the open group shares its fate.
@@ -163,6 +164,6 @@ impl Writer {
     }
 
     fn is_fresh(&self, read: &ReadOf) -> bool {
-        read.at == self.token() || self.touched.is_fresh(read)
+        self.touched.is_fresh(read, self.token())
     }
 }

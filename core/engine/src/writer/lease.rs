@@ -3,11 +3,12 @@
 //! It makes way for others while its client thinks: it is rolled back, and when the session
 //! comes again with its script, everything is repeated on the state there is then.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ha_core::{Error, Result};
 use ha_sqlite::Interrupt;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::{Command, Job, Lease, LeaseId, Ran, Step, Work, Writer};
 use crate::store::{Execution, Transaction, is_passing};

@@ -5,14 +5,15 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use futures::StreamExt;
+use futures::future::AbortHandle;
 use ha_core::{Bounds, ChangeTransport, Delivery, Draft, Error, Seq, Stored};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinHandle;
 
 use super::Message;
 use super::reseed::Progress;
 use crate::heal::{Comparison, Healer};
+use crate::host;
 use crate::machine::{Event, Target};
 use crate::snapshots::{self, Room};
 
@@ -43,15 +44,15 @@ pub(crate) struct Link {
     runtime: Handle,
     inbox: Sender<Message>,
     subscription: Option<Subscription>,
-    verification: Option<JoinHandle<()>>,
-    healing: Option<JoinHandle<()>>,
-    fetching: Option<JoinHandle<()>>,
+    verification: Option<AbortHandle>,
+    healing: Option<AbortHandle>,
+    fetching: Option<AbortHandle>,
 }
 
 /// What is followed now; its entries are nobody's once it is closed.
 #[derive(Debug)]
 struct Subscription {
-    task: JoinHandle<()>,
+    task: AbortHandle,
     permits: Arc<Semaphore>,
 }
 
@@ -89,7 +90,7 @@ impl Link {
 
     pub(crate) fn append(&self, draft: Draft) {
         let (transport, inbox) = self.ends();
-        self.runtime.spawn(async move {
+        host::spawn(&self.runtime, async move {
             let id = draft.attempt;
             let result = transport.append(draft).await;
             // The thread is gone only when the node is.
@@ -99,7 +100,7 @@ impl Link {
 
     pub(crate) fn read(&self, seq: Seq) {
         let (transport, inbox) = self.ends();
-        self.runtime.spawn(async move {
+        host::spawn(&self.runtime, async move {
             let result = transport.read(seq).await;
             let _ = inbox.send(Message::Event(Event::ReadBack { seq, result }));
         });
@@ -108,7 +109,7 @@ impl Link {
     /// Compares the log with what the node has applied, until it answers.
     pub(crate) fn compare(&mut self, healer: Healer) {
         let inbox = self.inbox.clone();
-        let compared = self.runtime.spawn(async move {
+        let compared = host::spawn(&self.runtime, async move {
             if let Some(comparison) = compare_surely(&healer).await {
                 let _ = inbox.send(Message::Compared(comparison));
             }
@@ -121,8 +122,8 @@ impl Link {
     /// Makes the log and the node fit, as far as the log goes.
     pub(crate) fn heal(&mut self, healer: Healer) {
         let inbox = self.inbox.clone();
-        let healing = self.runtime.spawn(async move {
-            let _ = inbox.send(Message::Healed(healer.heal().await));
+        let healing = host::spawn(&self.runtime, async move {
+            let _ = inbox.send(Message::Healed(healer.heal_thoroughly().await));
         });
         if let Some(former) = self.healing.replace(healing) {
             former.abort();
@@ -133,7 +134,7 @@ impl Link {
     /// since need not be in the answer.
     pub(crate) fn ask_bounds(&self, position: Seq) {
         let (transport, inbox) = self.ends();
-        self.runtime.spawn(async move {
+        host::spawn(&self.runtime, async move {
             let result = match transport.bounds().await {
                 Ok(bounds) => Ok(bounds),
                 Err(error) => Err(explained(&transport, error).await),
@@ -148,7 +149,7 @@ impl Link {
         self.subscription = None;
         let (transport, inbox) = self.ends();
         let permits = Arc::new(Semaphore::new(AHEAD as usize));
-        let task = self.runtime.spawn(follow(transport, inbox, Arc::clone(&permits), from));
+        let task = host::spawn(&self.runtime, follow(transport, inbox, Arc::clone(&permits), from));
         self.subscription = Some(Subscription { task, permits });
     }
 
@@ -156,7 +157,7 @@ impl Link {
     pub(crate) fn fetch(&mut self, target: Target, room: Room) {
         self.subscription = None;
         let (transport, inbox) = self.ends();
-        let fetching = self.runtime.spawn(async move {
+        let fetching = host::spawn(&self.runtime, async move {
             let mut progress = Progress::new(inbox.clone());
             let mut note = |done, total| progress.note(done, total);
             let found = snapshots::fetch(&transport, target, &room, &mut note).await;

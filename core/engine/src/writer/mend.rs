@@ -5,7 +5,6 @@ use std::sync::Arc;
 use ha_core::{Result, Seq};
 
 use super::Writer;
-use super::touched::Touches;
 use crate::heal::{Attempts, Healer, Healing};
 use crate::machine::{Event, Position};
 use crate::store::Record;
@@ -30,6 +29,9 @@ impl Writer {
 
     /// Does to the database what makes it fit the log.
     pub(super) fn healed(&mut self, outcome: Result<Healing>) {
+        if !self.machine.is_mending() {
+            return;
+        }
         let event = match outcome {
             Ok(Healing::Sound) => Event::Mended,
             Ok(Healing::Stop(reason)) => Event::NotMended { reason, hopeless: true },
@@ -45,7 +47,7 @@ impl Writer {
         tracing::warn!(lineage = %position.lineage, "the stream was made again from this very database");
         match self.store.adopt(Record { position, transactions: 0 }, payload) {
             Ok(()) => {
-                self.touched.note(Touches::everything(), position.seq);
+                self.touched.note_other_history(position.seq);
                 self.shared.moved(end);
                 Event::Adopted(position)
             }

@@ -12,6 +12,8 @@ mod perform;
 mod progress;
 mod reseed;
 mod stages;
+#[cfg(test)]
+mod stepped;
 mod strong;
 mod touched;
 mod watch;
@@ -20,11 +22,12 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ha_core::{AttemptName, Bounds, Error, Result, Seq, Token};
 use ha_sqlite::OpenOptions;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::heal::{Comparison, Healing};
 use crate::machine::{Event, Identity, Machine, NoSeed, Reseed};
@@ -41,6 +44,8 @@ use lease::Leased;
 pub(crate) use link::{Link, News};
 use progress::Progress;
 use stages::Stages;
+#[cfg(test)]
+pub(crate) use stepped::Turn;
 use touched::Touched;
 use watch::PROBE;
 
@@ -235,50 +240,65 @@ impl Writer {
             Some(Problem::Reseed(reseed)) => writer.tell(Event::Reseed(reseed)),
             None => writer.link.subscribe(record.position.seq.next()),
         }
+        writer.publish();
         Ok(writer)
     }
 
     /// Works until it is told to stop.
     pub(crate) fn run(mut self) {
-        self.publish();
         loop {
-            match self.next_message() {
-                Ok(message) => self.take(message),
-                Err(RecvTimeoutError::Timeout) => {
-                    // Why clients have waited in vain is known best before the next try.
-                    self.expire();
-                    self.tell(Event::Tick);
-                }
+            let goes_on = match self.next_message() {
+                Ok(message) => self.turn(Some(message)),
+                Err(RecvTimeoutError::Timeout) => self.turn(None),
                 Err(RecvTimeoutError::Disconnected) => return,
-            }
-            self.take_more();
-            self.probe();
-            self.expire();
-            self.work();
-            self.mind_lease();
-            self.mind_audit();
-            if !self.verifying && self.lease.is_none() {
-                self.tell(Event::Quiet);
-            }
-            self.publish();
-            if self.stopping && self.queue.is_empty() && self.open.is_none() {
+            };
+            if !goes_on {
                 self.stages.report();
                 return;
             }
         }
     }
 
+    /// Does what is due, beginning with the message; without one, time has passed. Returns
+    /// whether there may be another turn.
+    pub(crate) fn turn(&mut self, message: Option<Message>) -> bool {
+        match message {
+            Some(message) => self.take(message),
+            None => {
+                // Why clients have waited in vain is known best before the next try.
+                self.expire();
+                self.tell(Event::Tick);
+            }
+        }
+        self.take_more();
+        self.probe();
+        self.expire();
+        self.work();
+        self.mind_lease();
+        self.mind_audit();
+        if !self.verifying && self.lease.is_none() {
+            self.tell(Event::Quiet);
+        }
+        self.publish();
+        !(self.stopping && self.queue.is_empty() && self.open.is_none())
+    }
+
     fn next_message(&self) -> Result<Message, RecvTimeoutError> {
+        match self.due() {
+            Some(at) => self.inbox.recv_timeout(at.saturating_duration_since(Instant::now())),
+            None => self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        }
+    }
+
+    /// When the next turn is due, if nothing comes before.
+    pub(crate) fn due(&self) -> Option<Instant> {
         let machine = self.machine.wake_at().filter(|at| *at < Duration::MAX);
         let machine = machine.map(|at| self.started + at);
         let probe = (self.probes && !self.probing).then(|| self.probed + PROBE);
         let lease = self.lease.as_ref().map(|lease| lease.ends_at(self.idle_timeout));
         let audit = self.auditor.wakes_at(self.started);
         let others = self.first_deadline().into_iter().chain(probe).chain(lease).chain(audit);
-        match machine.into_iter().chain(others).min() {
-            Some(at) => self.inbox.recv_timeout(at.saturating_duration_since(Instant::now())),
-            None => self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
-        }
+        machine.into_iter().chain(others).min()
     }
 
     /// Takes what is there, but not for ever: a long backlog must not keep clients waiting.
@@ -341,11 +361,7 @@ impl Writer {
                 self.tell(Event::Unreachable(error.to_string()));
             }
             Message::News(News::Unreachable(reason)) => self.shared.reachable(Some(reason)),
-            Message::News(News::Truncated(error)) => {
-                let advice =
-                    "Start from a newer copy of the database (GET / of a node that is ready)";
-                self.tell(Event::Reseed(Reseed::newest(error.to_string(), advice)));
-            }
+            Message::News(News::Truncated(error)) => self.truncated(&error),
             Message::Hashed(hashed) => self.hashed(hashed),
             Message::Compared(comparison) => self.compared(comparison),
             Message::Healed(outcome) => self.healed(outcome),

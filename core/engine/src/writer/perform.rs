@@ -1,15 +1,15 @@
 //! Doing what the machine says.
 
-use std::time::Instant;
-
 use bytes::Bytes;
 use ha_changes::Part;
 use ha_core::{Error, RunningHash, Seq, Stored};
+use tokio::time::Instant;
 
 use super::progress::Progress;
 use super::touched::Touches;
 use super::{Work, Writer};
 use crate::machine::{Action, Event, Fate, Folded, How, Position, Reseed};
+use crate::planted::{Bug, planted};
 use crate::store::{self, Record, Staged, Verdict, transactions};
 
 impl Writer {
@@ -97,6 +97,10 @@ impl Writer {
                 group.jobs.into_iter().for_each(|job| job.unknown(name));
             }
             Fate::Failed(error) => group.jobs.into_iter().for_each(|job| job.fail(error.clone())),
+            Fate::Unknown(_) if planted(Bug::UnknownIsFailed) => {
+                let error = Error::NotSent("no answer".to_owned());
+                group.jobs.into_iter().for_each(|job| job.fail(error.clone()));
+            }
             Fate::Unknown(name) => {
                 // Who asks why finds the node not ready.
                 self.publish();
@@ -154,7 +158,9 @@ impl Writer {
         let progress = self.receiving.get_or_insert_with(|| Progress::new("parts applied"));
         progress.done(number as usize, of as usize);
         self.shared.growth.note(payload.len(), false);
+        let begun = Instant::now();
         let outcome = self.store.apply_part(part, position, payload);
+        self.excuse(begun.elapsed());
         if !matches!(outcome, Ok(Staged::More)) {
             self.receiving = None;
         }
@@ -165,6 +171,7 @@ impl Writer {
                 Event::Torn
             }
             Ok(Staged::Complete) => {
+                self.auditor.note_change();
                 self.touched.note(Touches::everything(), seq);
                 self.applied();
                 Event::Moved { seq, hash: position.hash }

@@ -1,6 +1,8 @@
 //! Telling the operator how far something large is.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// How often.
 const INTERVAL: Duration = Duration::from_secs(2);

@@ -1,11 +1,11 @@
 //! Making the database another state of the log.
 
 use std::sync::mpsc::Sender;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ha_core::{Result, Seq};
+use tokio::time::Instant;
 
-use super::touched::Touches;
 use super::{Message, Writer};
 use crate::machine::{Event, NoSeed, Target};
 use crate::snapshots::Seed;
@@ -41,7 +41,7 @@ impl Writer {
         }
         tracing::info!(position = %now.seq, seconds = begun.elapsed().as_secs_f64(), "the snapshot is restored");
         // What scripts have read on the state that is given up says nothing of this one.
-        self.touched.note(Touches::everything(), now.seq.max(before));
+        self.touched.note_other_history(now.seq.max(before));
         let end = seed.end.max(now.seq);
         self.auditor.renewed(end);
         self.shared.begin_again(end);

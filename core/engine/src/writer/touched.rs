@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use ha_changes::{Change, Table};
-use ha_core::Seq;
+use ha_core::{Seq, Token};
 
 use super::job::ReadOf;
 
@@ -56,24 +56,33 @@ impl Touched {
     pub(super) fn note(&mut self, touches: Touches, seq: Seq) {
         if touches.everything {
             self.tables.clear();
-            self.everything = seq;
+            // The log of another history may be at an earlier place.
+            self.everything = self.everything.max(seq);
         }
         self.tables.extend(touches.tables.into_iter().map(|table| (table, seq)));
     }
 
-    /// Whether the read would show the same now.
-    pub(super) fn is_fresh(&self, read: &ReadOf) -> bool {
+    /// Notes that the state at `before` and all before it were given up.
+    pub(super) fn note_other_history(&mut self, before: Seq) {
+        self.note(Touches::everything(), before.next());
+    }
+
+    /// Whether the read would show the same `now`.
+    pub(super) fn is_fresh(&self, read: &ReadOf, now: Token) -> bool {
         let since = read.at.seq;
+        if read.at.lineage != now.lineage || self.everything > since {
+            return false;
+        }
         let unchanged = |table: &String| self.tables.get(table).is_none_or(|seq| *seq <= since);
-        self.everything <= since
-            && read.tables.as_ref().is_some_and(|tables| tables.iter().all(unchanged))
+        let tables = read.tables.as_ref();
+        read.at == now || tables.is_some_and(|tables| tables.iter().all(unchanged))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use ha_changes::{RowChange, RowOp};
-    use ha_core::{Lineage, Token};
+    use ha_core::Lineage;
 
     use super::*;
 
@@ -83,21 +92,46 @@ mod tests {
     }
 
     fn read(seq: u64, tables: Option<&[&str]>) -> ReadOf {
-        let at = Token { lineage: Lineage([0; 8]), seq: Seq(seq), n: 0 };
         let tables = tables.map(|tables| tables.iter().map(|&name| name.to_owned()).collect());
-        ReadOf { at, tables }
+        ReadOf { at: token(seq), tables }
+    }
+
+    fn token(seq: u64) -> Token {
+        Token { lineage: Lineage([0; 8]), seq: Seq(seq), n: 0 }
     }
 
     #[test]
     fn a_read_is_fresh_until_a_table_of_it_or_the_schema_changes() {
         let mut touched = Touched::default();
+        let now = token(9);
         touched.note(Touches::of(&[row("T"), row("u")]), Seq(5));
-        assert!(touched.is_fresh(&read(4, Some(&["other"]))));
-        assert!(touched.is_fresh(&read(5, Some(&["t", "u"]))));
-        assert!(!touched.is_fresh(&read(4, Some(&["other", "t"]))));
-        assert!(!touched.is_fresh(&read(9, None)), "nobody knows what it read");
+        assert!(touched.is_fresh(&read(4, Some(&["other"])), now));
+        assert!(touched.is_fresh(&read(5, Some(&["t", "u"])), now));
+        assert!(!touched.is_fresh(&read(4, Some(&["other", "t"])), now));
+        assert!(!touched.is_fresh(&read(8, None), now), "nobody knows what it read");
+        assert!(touched.is_fresh(&read(9, None), now), "nothing has changed at all");
         touched.note(Touches::of(&[Change::Sql("DROP TABLE x".to_owned())]), Seq(6));
-        assert!(!touched.is_fresh(&read(5, Some(&[]))));
-        assert!(touched.is_fresh(&read(6, Some(&["t"]))));
+        assert!(!touched.is_fresh(&read(5, Some(&[])), now));
+        assert!(touched.is_fresh(&read(6, Some(&["t"])), now));
+    }
+
+    #[test]
+    fn no_read_of_a_history_that_was_given_up_is_fresh() {
+        let mut touched = Touched::default();
+        touched.note_other_history(Seq(5));
+        for seq in [4, 5] {
+            assert!(
+                !touched.is_fresh(&read(seq, Some(&["t"])), token(seq)),
+                "{seq} is another now"
+            );
+        }
+        touched.note(Touches::of(&[Change::Sql("CREATE TABLE t(a)".to_owned())]), Seq(1));
+        assert!(
+            !touched.is_fresh(&read(5, Some(&["t"])), token(5)),
+            "the new one is not yet beyond"
+        );
+        assert!(touched.is_fresh(&read(6, Some(&["t"])), token(7)));
+        let other = Token { lineage: Lineage([1; 8]), ..token(1) };
+        assert!(!touched.is_fresh(&read(6, Some(&["t"])), other));
     }
 }

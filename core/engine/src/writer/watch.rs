@@ -1,12 +1,13 @@
 //! Watching that the log is there, and is still the one that was applied here.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use ha_core::{Bounds, Seq};
+use ha_core::{Bounds, Error, Seq};
+use tokio::time::Instant;
 
 use super::{Message, News, Writer};
 use crate::heal::Comparison;
-use crate::machine::Event;
+use crate::machine::{Event, Reseed};
 
 /// How often a node that hears nothing asks whether the log is still there.
 pub(super) const PROBE: Duration = Duration::from_secs(2);
@@ -60,6 +61,22 @@ impl Writer {
             self.tell(Event::Misfit(reason));
         }
         self.take_held();
+    }
+
+    /// The log no longer has what the subscription was to give next. Whether it is still the same
+    /// log is not told by that.
+    pub(super) fn truncated(&mut self, error: &Error) {
+        let next = self.machine.position().seq.next();
+        match error {
+            // It lagged behind what this node has appended itself.
+            Error::Truncated { first, .. } if *first <= next => self.link.subscribe(next),
+            _ if next > Seq(1) => self.tell(Event::Misfit(error.to_string())),
+            _ => {
+                let advice =
+                    "Start from a newer copy of the database (GET / of a node that is ready)";
+                self.tell(Event::Reseed(Reseed::newest(error.to_string(), advice)));
+            }
+        }
     }
 
     fn misfit(&self, comparison: Comparison) -> Option<String> {

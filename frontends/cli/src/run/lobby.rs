@@ -82,10 +82,10 @@ impl Engine for Lobby {
         match self.node() {
             Some(node) => node.status(),
             None => Status {
+                read_only: None,
                 node: self.name.clone(),
                 position: self.position,
                 end: None,
-                read_only: None,
                 readiness: Readiness::Waiting(self.waits_for.borrow().clone()),
             },
         }

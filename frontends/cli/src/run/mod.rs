@@ -76,7 +76,7 @@ async fn serve(config: Config) -> Result<()> {
 async fn work(
     config: &Config,
     place: &Place,
-    found: ha_engine::Found,
+    found: Found,
     lobby: &Lobby,
     begun: &mut Option<(Arc<Node>, Arc<dyn ChangeTransport>)>,
 ) -> Result<()> {

@@ -64,3 +64,51 @@ fn a_database_at_another_place_follows_from_there() {
     assert!(follows_from(&actions, 2), "{actions:?}");
     assert_eq!(machine.position(), position);
 }
+
+#[test]
+fn a_node_that_has_not_applied_what_the_log_has_lost_lets_others_append_it_first() {
+    let mut machine = idle();
+    machine.on(Duration::ZERO, bounds(1, 4));
+    assert!(machine.can_execute(), "it is not known to be behind before its write is refused");
+    machine.on(Duration::ZERO, bounds(1, 3));
+    assert!(!machine.can_execute());
+    let actions = machine.on(LATER, Event::Tick);
+    assert!(matches!(actions[..], [Action::AskBounds]), "{actions:?}");
+    machine.on(LATER, bounds(1, 3));
+    assert!(!machine.can_execute());
+
+    let mut healed = idle();
+    healed.on(Duration::ZERO, bounds(1, 4));
+    healed.on(Duration::ZERO, bounds(1, 3));
+    let payload = of_another(at(3));
+    assert!(how(&healed.on(LATER, delivered(4, &payload))).is_some());
+    let event = moved(&healed, &payload);
+    healed.on(LATER, event);
+    assert!(healed.can_execute(), "it is there again");
+
+    // Nobody has it.
+    machine.on(LATER * 2, Event::Tick);
+    machine.on(LATER * 2, bounds(1, 3));
+    assert!(machine.can_execute());
+}
+
+#[test]
+fn an_entry_made_here_on_another_history_has_the_log_compared_once() {
+    let strange = Position { hash: RunningHash([99; 32]), ..at(3) };
+    let payload = of_another(strange);
+    let (mut busy, id, _) = appending();
+    let actions = busy.on(Duration::ZERO, delivered(4, &payload));
+    assert!(mends(&actions) && matches!(fate(&actions), Some(Fate::Again)), "{actions:?}");
+    assert_eq!(busy.position(), at(3));
+    let _ = id;
+
+    let mut machine = idle();
+    assert!(mends(&machine.on(Duration::ZERO, delivered(4, &payload))));
+    machine.on(Duration::ZERO, Event::Mended);
+    let actions = machine.on(Duration::ZERO, delivered(4, &payload));
+    assert!(matches!(how(&actions), Some(How::Nothing(Some(_)))), "{actions:?}");
+
+    let earlier = of_another(Position { hash: RunningHash([99; 32]), ..at(2) });
+    let actions = idle().on(Duration::ZERO, delivered(4, &earlier));
+    assert!(matches!(how(&actions), Some(How::Nothing(Some(_)))), "{actions:?}");
+}

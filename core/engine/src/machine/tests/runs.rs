@@ -319,11 +319,16 @@ fn who_was_behind_before_an_entry_of_parts_is_behind_after_it() {
 }
 
 #[test]
-fn becoming_another_state_takes_back_what_is_staged() {
+fn becoming_another_state_or_mending_the_log_takes_back_what_is_staged() {
     let mut machine = idle();
     stage(&mut machine, 4, &of_another_in_three(at(3))[0]);
     let actions = machine.on(Duration::ZERO, Event::Reseed(Reseed::newest("gone", "act")));
     assert!(matches!(actions[..], [Action::Unstage, Action::Fetch(_)]), "{actions:?}");
+
+    let mut machine = idle();
+    stage(&mut machine, 4, &of_another_in_three(at(3))[0]);
+    let actions = machine.on(Duration::ZERO, Event::Misfit("rewound".to_owned()));
+    assert!(matches!(actions[..], [Action::Unstage, Action::Mend]), "{actions:?}");
 }
 
 #[test]

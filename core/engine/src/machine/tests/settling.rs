@@ -13,7 +13,10 @@ fn settling() -> (Machine, AttemptId, Bytes) {
 
 #[test]
 fn nothing_else_is_executed_while_an_outcome_is_open() {
-    let (machine, _, _) = settling();
+    let (mut machine, _, _) = settling();
+    assert!(!machine.can_execute());
+    assert!(machine.trouble().is_none(), "it is not known to last");
+    machine.on(DEADLINE, Event::Tick);
     assert!(!machine.can_execute());
     assert!(machine.trouble().is_some());
 }

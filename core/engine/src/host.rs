@@ -1,0 +1,111 @@
+//! What a node takes from the process it runs in: threads, tasks, wall-clock time and chance.
+//! The simulation has one thread and gives each of them from its seed; monotonic time is
+//! tokio's, which it can stop.
+
+use std::future::Future;
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use futures::future::{AbortHandle, BoxFuture, abortable};
+use futures::{FutureExt, TryFutureExt};
+use ha_core::{Error, Result};
+use tokio::runtime::Handle;
+
+#[cfg(test)]
+use crate::simulation;
+use crate::writer::Writer;
+
+/// Runs what blocks, away from async code.
+///
+/// # Errors
+/// [`Error::Closed`] if the runtime ends meanwhile.
+pub(crate) async fn blocking<T: Send + 'static>(
+    run: impl FnOnce() -> T + Send + 'static,
+) -> Result<T> {
+    #[cfg(test)]
+    if simulation::is_running() {
+        return Ok(run());
+    }
+    tokio::task::spawn_blocking(run).await.map_err(|_| Error::Closed)
+}
+
+/// Begins to run what blocks beside what the caller goes on with; the future is for its end.
+///
+/// # Errors
+/// [`Error::Closed`] if the runtime ends meanwhile.
+pub(crate) fn beside<T: Send + 'static>(
+    run: impl FnOnce() -> T + Send + 'static,
+) -> BoxFuture<'static, Result<T>> {
+    #[cfg(test)]
+    if simulation::is_running() {
+        // Whoever is beside it has done everything when its end is waited for.
+        return async { std::thread::spawn(run).join().map_err(|_| Error::Closed) }.boxed();
+    }
+    tokio::task::spawn_blocking(run).map_err(|_| Error::Closed).boxed()
+}
+
+/// Runs a task that ends when it is done or aborted.
+pub(crate) fn spawn(
+    runtime: &Handle,
+    task: impl Future<Output = ()> + Send + 'static,
+) -> AbortHandle {
+    let (task, abort) = abortable(task);
+    let task = async {
+        let _ = task.await;
+    };
+    #[cfg(test)]
+    if simulation::is_running() {
+        simulation::spawn(task);
+        return abort;
+    }
+    runtime.spawn(task);
+    abort
+}
+
+/// Opens the writer and lets it work until it is told to stop, on a thread of its own, which is
+/// returned.
+///
+/// # Errors
+/// What `open` says.
+pub(crate) async fn run_writer(
+    open: impl FnOnce() -> Result<Writer> + Send + 'static,
+) -> Result<Option<JoinHandle<()>>> {
+    #[cfg(test)]
+    if simulation::is_running() {
+        simulation::adopt(open()?);
+        return Ok(None);
+    }
+    let (opened, is_open) = tokio::sync::oneshot::channel();
+    let thread = std::thread::Builder::new()
+        .name("ha-writer".to_owned())
+        .spawn(move || match open() {
+            Ok(writer) => {
+                let _ = opened.send(Ok(()));
+                writer.run();
+            }
+            Err(error) => {
+                let _ = opened.send(Err(error));
+            }
+        })
+        .map_err(|error| Error::io("start the writer thread", &error))?;
+    is_open.await.map_err(|_| Error::Closed)??;
+    Ok(Some(thread))
+}
+
+/// The wall clock: the time since 1970.
+pub(crate) fn unix_time() -> Duration {
+    #[cfg(test)]
+    if simulation::is_running() {
+        return simulation::unix_time();
+    }
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// A number that nobody can guess.
+pub(crate) fn chance() -> u64 {
+    #[cfg(test)]
+    if simulation::is_running() {
+        return simulation::chance();
+    }
+    rand::random()
+}

@@ -1,0 +1,63 @@
+//! Mistakes that the simulation must find. Each is asked for where it would be made; outside of
+//! tests the answer is a constant.
+
+/// A mistake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bug {
+    /// The position is committed apart from the rows.
+    PositionApart,
+    /// Clients are answered before the log is.
+    AnsweredEarly,
+    /// Clients of an unknown outcome are told that nothing was stored.
+    UnknownIsFailed,
+    /// What answers a second send is taken for an answer to both.
+    SecondAnswerCounts,
+    /// A refused group is committed.
+    RefusedIsCommitted,
+    /// An entry is applied across a gap.
+    GapIgnored,
+    /// An entry that is delivered again is applied again.
+    AppliedTwice,
+    /// An entry that was made on another state is applied.
+    VoidApplied,
+    /// The running hash leaves out what changes nothing.
+    HashForgets,
+    /// Entries are appended without a condition.
+    Unconditional,
+    /// What was executed under a key is executed again.
+    KeyForgotten,
+    /// A strong read is served by a barrier that was sent before it arrived.
+    OldBarrier,
+    /// A strong read is served before its barrier is folded.
+    BarrierNotFolded,
+    /// A session read does not wait for its position.
+    SessionDoesNotWait,
+    /// A repeated transaction may show something else than before.
+    ReplayUnchecked,
+    /// What a failed statement changed is sent.
+    FailedRowsSent,
+    /// What a failed transaction changed is sent with the next one.
+    AbandonedRowsSent,
+}
+
+/// Whether the mistake is made here.
+#[cfg(not(test))]
+pub(crate) const fn planted(_: Bug) -> bool {
+    false
+}
+
+#[cfg(test)]
+thread_local! {
+    static PLANTED: std::cell::Cell<Option<Bug>> = const { std::cell::Cell::new(None) };
+}
+
+#[cfg(test)]
+pub(crate) fn planted(bug: Bug) -> bool {
+    PLANTED.get() == Some(bug)
+}
+
+/// Makes a mistake on this thread from now on, or none.
+#[cfg(test)]
+pub(crate) fn plant(bug: Option<Bug>) {
+    PLANTED.set(bug);
+}

@@ -1,0 +1,190 @@
+//! Many schedules, and what they have found.
+//!
+//! * `cargo test -p ha-engine simulation`: what everybody runs.
+//! * `HA_SEED=n cargo test -p ha-engine simulation::campaign::schedules -- --nocapture`: one
+//!   schedule again, with what happened in it.
+//! * `HA_SIM_SCHEDULES=1000000 cargo test --release -p ha-engine simulation -- --ignored --nocapture`:
+//!   as many as there is time for, from `HA_SIM_FROM` on.
+#![allow(clippy::print_stdout, reason = "what was found is to be read")]
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use tempfile::TempDir;
+
+use super::fault::FAULTS;
+use super::{Event, Report, run};
+use crate::planted::Bug;
+
+/// Schedules in a normal test run.
+const SCHEDULES: u64 = 20_000;
+/// Within so many schedules a mistake must be found.
+const ENOUGH: u64 = 5_000;
+/// Every so many schedules one is run twice.
+const TWICE: u64 = 1_000;
+
+#[test]
+fn schedules_keep_all_promises() {
+    let seeds = match number("HA_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..SCHEDULES,
+    };
+    keep_promises(seeds);
+}
+
+#[test]
+#[ignore = "takes as long as it is told to"]
+fn many_schedules_keep_all_promises() {
+    let from = number("HA_SIM_FROM").unwrap_or(SCHEDULES);
+    keep_promises(from..from + number("HA_SIM_SCHEDULES").unwrap_or(1_000_000));
+}
+
+macro_rules! finds {
+    ($($name:ident: $bug:ident,)*) => {$(
+        #[test]
+        fn $name() {
+            find(Bug::$bug);
+        }
+    )*};
+}
+
+finds! {
+    finds_a_position_that_is_committed_apart: PositionApart,
+    finds_clients_that_are_answered_early: AnsweredEarly,
+    finds_unknown_outcomes_that_are_called_failures: UnknownIsFailed,
+    finds_second_answers_that_count: SecondAnswerCounts,
+    finds_refused_groups_that_are_committed: RefusedIsCommitted,
+    finds_gaps_that_are_ignored: GapIgnored,
+    finds_entries_that_are_applied_twice: AppliedTwice,
+    finds_void_entries_that_are_applied: VoidApplied,
+    finds_hashes_that_forget: HashForgets,
+    finds_entries_without_a_condition: Unconditional,
+    finds_keys_that_are_forgotten: KeyForgotten,
+    finds_barriers_that_are_too_old: OldBarrier,
+    finds_barriers_that_are_not_folded: BarrierNotFolded,
+    finds_session_reads_that_do_not_wait: SessionDoesNotWait,
+    finds_replays_that_are_not_checked: ReplayUnchecked,
+    finds_rows_of_failed_statements: FailedRowsSent,
+    finds_rows_of_failed_transactions: AbandonedRowsSent,
+}
+
+/// Where files are: in memory, if the system has such a place.
+pub(super) fn scratch() -> PathBuf {
+    let memory = PathBuf::from("/dev/shm");
+    if memory.is_dir() { memory } else { std::env::temp_dir() }
+}
+
+/// Prints the end of a schedule that failed; all of it, if it is asked for.
+pub(super) fn print_trace(trace: &[Event]) {
+    let shown = if number("HA_SEED").is_some() { trace.len() } else { 20 };
+    for (ms, what, a, b) in &trace[trace.len().saturating_sub(shown)..] {
+        println!("{ms:>8} ms  {what} {a} {b}");
+    }
+}
+
+/// Runs the schedules on all cores.
+fn keep_promises(seeds: Range<u64>) {
+    let begun = Instant::now();
+    let next = AtomicU64::new(seeds.start);
+    let (failed, total) = (AtomicBool::new(false), Mutex::new(Report::default()));
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                let dir = TempDir::new_in(scratch()).expect("there is room");
+                while !failed.load(Ordering::Relaxed) {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds.end {
+                        return;
+                    }
+                    match checked(seed, dir.path()) {
+                        Some(report) => total.lock().add(&report),
+                        None => failed.store(true, Ordering::Relaxed),
+                    }
+                }
+            });
+        }
+    });
+    assert!(!failed.into_inner(), "a schedule broke a promise");
+    let total = total.into_inner();
+    println!("schedules {seeds:?} in {:.1?}: {total}", begun.elapsed());
+    if seeds.end - seeds.start >= TWICE {
+        total.must_be_thorough();
+    }
+}
+
+/// Runs a schedule, some twice; `None` if it broke a promise.
+fn checked(seed: u64, dir: &Path) -> Option<Report> {
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        let report = run(seed, dir, None);
+        if seed.is_multiple_of(TWICE) {
+            assert_eq!(run(seed, dir, None).trace, report.trace, "it went another way");
+        }
+        report
+    }));
+    if outcome.is_err() {
+        println!(
+            "replay it: HA_SEED={seed} cargo test -p ha-engine schedules_keep_all_promises -- --nocapture"
+        );
+    }
+    outcome.ok()
+}
+
+/// Runs schedules with a mistake until one of them finds it.
+fn find(bug: Bug) {
+    let dir = TempDir::new_in(scratch()).expect("there is room");
+    let found = (0..ENOUGH)
+        .find(|seed| catch_unwind(AssertUnwindSafe(|| run(*seed, dir.path(), Some(bug)))).is_err());
+    println!("{bug:?} was found by seed {found:?}");
+    assert!(found.is_some(), "{bug:?} was not found by {ENOUGH} schedules");
+}
+
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable} is not a number")))
+}
+
+impl Report {
+    fn add(&mut self, other: &Self) {
+        self.calls += other.calls;
+        self.reads += other.reads;
+        self.acknowledged += other.acknowledged;
+        self.unknown += other.unknown;
+        self.failed += other.failed;
+        add(&mut self.faults, &other.faults);
+        add(&mut self.paths, &other.paths);
+    }
+
+    /// Everything that can go wrong did, and every way out of it was taken.
+    fn must_be_thorough(&self) {
+        for fault in FAULTS {
+            assert!(self.faults.contains_key(&fault), "{fault:?} never happened");
+        }
+        for path in super::PATHS {
+            assert!(self.paths.contains_key(path), "nobody {path}");
+        }
+        assert!(self.acknowledged > 0 && self.unknown > 0 && self.failed > 0);
+    }
+}
+
+impl std::fmt::Display for Report {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { faults, paths, calls, reads, acknowledged, unknown, failed, trace: _ } = self;
+        write!(
+            f,
+            "writes={calls} acknowledged={acknowledged} unknown={unknown} failed={failed} \
+             reads={reads} faults={} {faults:?} {paths:?}",
+            faults.values().sum::<u64>()
+        )
+    }
+}
+
+fn add<K: Copy + Ord>(to: &mut BTreeMap<K, u64>, from: &BTreeMap<K, u64>) {
+    for (key, count) in from {
+        *to.entry(*key).or_default() += count;
+    }
+}

@@ -1,0 +1,182 @@
+//! What goes wrong with nodes and with the log as a whole.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use ha_core::{Seq, SnapshotMeta};
+use sha2::{Digest, Sha256};
+use tokio::time::sleep;
+
+use super::executor::WORLD;
+use super::fault::{FAULTS, Fault};
+use super::nodes::{File, restart};
+use super::op::millis;
+use super::{World, world};
+use crate::machine::Position;
+
+/// Lets things go wrong until the faults are over.
+pub(super) async fn rage() {
+    let kinds = FAULTS.into_iter().chain([Fault::Rewind]);
+    let kinds: Vec<_> = kinds.filter(|fault| world().faults.has(*fault)).collect();
+    while !kinds.is_empty() && !world().faults.are_over() {
+        sleep(millis(10 + World::draw(300))).await;
+        let fault = kinds[World::draw(kinds.len() as u64) as usize];
+        if !world().faults.are_over() {
+            strike(&world(), fault);
+        }
+    }
+}
+
+/// Ends what is going wrong.
+pub(super) fn calm() {
+    let world = world();
+    world.faults.end();
+    for slot in &world.slots {
+        slot.latency.set(slot.latency.get().min(20));
+        if slot.cut.replace(false) {
+            slot.interrupt();
+        }
+        if let Some(run) = slot.node() {
+            world.dice.resume(run.owner);
+        }
+    }
+}
+
+fn strike(world: &Rc<World>, fault: Fault) {
+    let index = World::draw(world.slots.len() as u64) as usize;
+    if happens(world, fault, index) {
+        world.faults.count(fault);
+        world.note("fault", fault as u64, index as u64);
+    }
+}
+
+/// Does it, if it is one that is done here and can be now.
+fn happens(world: &Rc<World>, fault: Fault, index: usize) -> bool {
+    let slot = &world.slots[index];
+    let Some(run) = slot.node() else { return false };
+    match fault {
+        Fault::Partition => cut_off(world, index),
+        Fault::Reconnect => world.slots.iter().for_each(|slot| slot.interrupt()),
+        Fault::Crash => slot.kill(),
+        Fault::PowerLoss => slot.cut_power(),
+        Fault::Restart => {
+            // It counts when it is done.
+            world.dice.spawn_for(WORLD, restart(index));
+            return false;
+        }
+        Fault::OldFile => {
+            let Some(copy) = slot.copy.take() else {
+                *slot.copy.borrow_mut() = Some(slot.image());
+                return false;
+            };
+            slot.kill();
+            slot.give(File::Replaced(copy));
+        }
+        Fault::OthersFile => {
+            let other = &world.slots[World::draw(world.slots.len() as u64) as usize];
+            let image = other.image();
+            slot.kill();
+            slot.give(File::Replaced(image));
+        }
+        Fault::NoFile => {
+            slot.kill();
+            slot.give(File::Removed);
+        }
+        Fault::Pause => pause(world, run.owner),
+        Fault::Trim => return trim(world, index),
+        Fault::Rewind => return rewind(world),
+        Fault::BadSnapshot => return store_snapshot(world, index, true).is_some(),
+        Fault::Stray => return stray(world),
+        Fault::Garbage => push(world, Bytes::from_static(b"no entry")),
+        _ => return false,
+    }
+    true
+}
+
+fn cut_off(world: &Rc<World>, index: usize) {
+    world.slots[index].cut.set(true);
+    let ms = 20 + World::draw(2_000);
+    world.dice.spawn_for(WORLD, async move {
+        sleep(millis(ms)).await;
+        let slot = &super::world().slots[index];
+        if slot.cut.replace(false) {
+            slot.interrupt();
+        }
+    });
+}
+
+fn pause(world: &Rc<World>, owner: u64) {
+    world.dice.pause(owner);
+    let ms = 10 + World::draw(2_000);
+    world.dice.spawn_for(WORLD, async move {
+        sleep(millis(ms)).await;
+        super::world().dice.resume(owner);
+    });
+}
+
+/// Stores a snapshot and forgets entries that are in it.
+fn trim(world: &World, index: usize) -> bool {
+    let Some(at) = store_snapshot(world, index, false) else { return false };
+    let mut log = world.log.borrow_mut();
+    let before = at.0 + 1 - World::draw(3).min(at.0);
+    log.trim(Seq(before));
+    true
+}
+
+/// Loses the end of the log.
+fn rewind(world: &World) -> bool {
+    let (last, held) = (world.log.borrow().last(), world.log.borrow().held());
+    let most = last.0.saturating_sub(held.0).min(4);
+    if most == 0 {
+        return false;
+    }
+    let left = Seq(last.0 - 1 - World::draw(most));
+    world.log.borrow_mut().rewind(left);
+    world.rewound(left);
+    true
+}
+
+/// Stores a snapshot of a node's database; where that stands, if it has anything.
+fn store_snapshot(world: &World, index: usize, damaged: bool) -> Option<Seq> {
+    let slot = &world.slots[index];
+    slot.seen.get().filter(|token| token.seq > Seq::ZERO)?;
+    let (mut body, record) = slot.image().pack(&slot.path().with_extension("snapshot"));
+    let Position { lineage, seq, hash } = record.position;
+    let is_of_log =
+        world.log.borrow().chain().get(seq.0 as usize).is_some_and(|at| at.hash == hash);
+    if !is_of_log {
+        return None;
+    }
+    if damaged {
+        let place = World::draw(body.len() as u64) as usize;
+        body[place] ^= 0x55;
+    }
+    let bytes = body.len() as u64;
+    let mut digest: [u8; 32] = Sha256::digest(&body).into();
+    if damaged && World::draw(2) == 0 {
+        // It was damaged after it was described.
+        digest[0] ^= 1;
+    }
+    let meta = SnapshotMeta { digest, bytes, lineage, seq, hash };
+    world.log.borrow_mut().keep(meta, body.into());
+    Some(seq)
+}
+
+/// Stores an entry once more, on another state than the one it was made on.
+fn stray(world: &Rc<World>) -> bool {
+    let payload = {
+        let log = world.log.borrow();
+        let chain = log.chain();
+        chain[World::draw(chain.len() as u64) as usize].payload.clone()
+    };
+    if payload.is_empty() {
+        return false;
+    }
+    push(world, payload);
+    true
+}
+
+fn push(world: &Rc<World>, payload: Bytes) {
+    world.log.borrow_mut().push(payload);
+    world.changed.send_replace(());
+}

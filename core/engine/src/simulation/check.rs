@@ -1,0 +1,217 @@
+//! What must hold, whatever goes wrong.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use ha_core::{Error, ReadLevel, Reply, Seq, Token, Value};
+use rusqlite::Connection;
+use rusqlite::types::ValueRef;
+
+use super::executor::Owner;
+use super::log::{Log, Point};
+use super::op::{Spec, Told, answers};
+use super::state::{MARKS, Rows, State};
+use super::{Floor, world};
+
+/// An entry of the log is exactly what its transactions do on the state before them, and each
+/// is there once.
+pub(super) fn effect(op: i64, before: &State, after: &State) {
+    if op == 0 {
+        return;
+    }
+    let world = world();
+    let ops = world.ops.borrow();
+    let spec = &ops[op as usize].spec;
+    let twice = before.rows(MARKS).values().any(|row| row[..] == [Value::Integer(op)]);
+    assert!(!twice, "{op} {spec:?} is in the log twice");
+    let expected = spec.effect(op, before);
+    let expected = expected.unwrap_or_else(|| panic!("{op} {spec:?} cannot follow {before:?}"));
+    assert_eq!(*after, expected, "{op} {spec:?} has done something else");
+}
+
+/// What a node says of itself after a turn: it goes forward only, and stands where the log did.
+pub(super) fn observe(owner: Owner) {
+    let world = world();
+    let Some(slot) =
+        world.slots.iter().find(|slot| slot.node().is_some_and(|run| run.owner == owner))
+    else {
+        return;
+    };
+    let Some(run) = slot.node() else { return };
+    let record = run.node.shared.record();
+    let token = run.node.shared.token();
+    if slot.seen.get() == Some(token) {
+        return;
+    }
+    if let Some(seen) = slot.seen.replace(Some(token)) {
+        assert!(
+            seen.seq <= token.seq || world.has_lost(),
+            "{} went back from {seen} to {token}",
+            slot.path().display()
+        );
+    }
+    let log = world.log.borrow();
+    let points = log.points(token.lineage, token.seq);
+    let known = points.iter().any(|point| point.hash == record.position.hash);
+    assert!(known, "{} stands at {record:?}, where the log never was", slot.path().display());
+    world.note("at", token.seq.0, owner);
+}
+
+/// Whether a node may stand still for this reason.
+pub(super) fn may_stop(index: usize, reason: &str) {
+    let world = world();
+    assert!(world.has_lost(), "node {index} stands still: {reason}");
+}
+
+/// A write was acknowledged.
+pub(super) fn written(
+    op: i64,
+    spec: &Spec,
+    keyed: bool,
+    strong: bool,
+    floor: Floor,
+    reply: &Reply,
+) {
+    let world = world();
+    let token = reply.position;
+    if matches!(spec, Spec::Nothing) && !keyed {
+        // Nothing is stored of what changes nothing.
+        let right = !strong || world.has(token, floor);
+        assert!(right, "{op} {spec:?} at {token} has not seen {floor:?}");
+        return;
+    }
+    let repeated = keyed && !world.ops.borrow()[op as usize].told.is_empty();
+    let before = Token { seq: Seq(token.seq.0 - 1), ..token };
+    assert!(repeated || world.has(before, floor), "{op} at {token} is not after {floor:?}");
+    let log = world.log.borrow();
+    let fits = |point: &Rc<Point>| {
+        let place = (token.n as usize).wrapping_sub(1);
+        point.ops.get(place) == Some(&op) && (keyed || spec.fits(reply, &point.states[place + 1]))
+    };
+    let points = log.points(token.lineage, token.seq);
+    let found = points.iter().any(fits);
+    assert!(found, "{op} {spec:?} is not what stands at {token}: {reply:?}; {points:?}");
+}
+
+/// A read was answered.
+pub(super) fn read(level: ReadLevel, floor: Floor, reply: &Reply) {
+    let world = world();
+    let token = reply.position;
+    let log = world.log.borrow();
+    let points = log.points(token.lineage, token.seq);
+    let right = points.iter().any(|point| answers(reply, point.state()));
+    assert!(right, "a read at {token} has shown {reply:?}, but there is {points:?}");
+    if level.strong {
+        assert!(world.has(token, floor), "a strong read at {token} has not seen {floor:?}");
+        drop(log);
+        world.seen(token);
+    }
+    if let Some(wanted) = level.min_position {
+        assert!(token.seq >= wanted.seq, "a session read at {token} has not seen {wanted}");
+    }
+}
+
+/// A read may fail only because the node is not ready.
+pub(super) fn read_failed(error: &Error) {
+    let may = matches!(error, Error::NotReady(_) | Error::NotSent(_) | Error::Closed);
+    assert!(may, "a read failed: {error:?}");
+}
+
+/// All that clients were told is true.
+pub(super) fn told() {
+    let world = world();
+    let log = world.log.borrow();
+    let mut counts = BTreeMap::<i64, usize>::new();
+    for op in log.chain().iter().flat_map(|point| &point.ops) {
+        *counts.entry(*op).or_default() += 1;
+    }
+    for (op, record) in (0_i64..).zip(&*world.ops.borrow()).skip(1) {
+        let count = counts.get(&op).copied().unwrap_or(0);
+        let committed = record.told.iter().any(|told| matches!(told, Told::Committed(_)));
+        let open = record.told.iter().any(|told| matches!(told, Told::Unknown(_) | Told::Gone));
+        let ships = record.keyed || !matches!(record.spec, Spec::Nothing);
+        if committed && ships {
+            let lost = world.has_lost() && record.told.iter().any(|told| is_lost(&log, told));
+            assert!(count == 1 || count == 0 && lost, "{op} {record:?} was acknowledged");
+        } else if !open && !committed {
+            assert_eq!(count, 0, "{op} {record:?} failed");
+        }
+    }
+}
+
+/// Whether what was told of stood in a part of the log that it has lost.
+fn is_lost(log: &Log, told: &Told) -> bool {
+    let Told::Committed(token) = told else { return false };
+    let now = log.chain().get(token.seq.0 as usize).map(|point| point.hash);
+    let then = log.points(token.lineage, token.seq);
+    then.iter().any(|point| Some(point.hash) != now)
+}
+
+/// A node's file holds exactly what the log makes, and is sound.
+pub(super) fn file(index: usize) {
+    let world = world();
+    let slot = &world.slots[index];
+    let conn = Connection::open(slot.path()).expect("it can be opened");
+    let state = Rc::clone(world.log.borrow().end().state());
+    assert_eq!(tables(&conn), *state, "node {index} differs");
+    let sound: String =
+        conn.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("it is readable");
+    assert_eq!(sound, "ok", "node {index}");
+}
+
+/// The tables of clients.
+fn tables(conn: &Connection) -> State {
+    let mut names = conn
+        .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE '\\_ha%' ESCAPE '\\'")
+        .expect("it is readable");
+    let names = names.query_map([], |row| row.get::<_, String>(0)).expect("it is readable");
+    let mut state = State::default();
+    for name in names {
+        let name = name.expect("it is readable");
+        let rows = rows(conn, &name).expect("it is readable");
+        state.tables.insert(name, Rc::new(rows));
+    }
+    state
+}
+
+fn rows(conn: &Connection, table: &str) -> rusqlite::Result<Rows> {
+    let mut select = conn.prepare(&format!("SELECT rowid, * FROM {table}"))?;
+    let columns = select.column_count();
+    let row = |row: &rusqlite::Row<'_>| {
+        let values = (1..columns).map(|column| Ok(value(row.get_ref(column)?)));
+        Ok((row.get(0)?, values.collect::<rusqlite::Result<_>>()?))
+    };
+    select.query_map([], row)?.collect()
+}
+
+fn value(value: ValueRef<'_>) -> Value {
+    match value {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(number) => Value::Integer(number),
+        ValueRef::Real(number) => Value::Real(number),
+        ValueRef::Text(text) => Value::text(text),
+        ValueRef::Blob(blob) => Value::Blob(blob.to_vec()),
+    }
+}
+
+/// What became of a transaction, as a node says it, is what the log says.
+pub(super) fn outcome(op: i64, name: &ha_core::AttemptName, outcome: &ha_core::Outcome) {
+    use ha_core::Outcome;
+    let world = world();
+    let log = world.log.borrow();
+    let place = name.base.next();
+    let is_it = |point: &&Rc<Point>| {
+        let meta = ha_changes::decode(&point.payload).ok().and_then(|entry| entry.meta);
+        meta.is_some_and(|meta| meta.id == name.attempt)
+    };
+    let found = log.chain().get(place.0 as usize).filter(is_it);
+    let stands = found.is_some();
+    assert!(found.is_none_or(|point| point.ops.contains(&op)), "{name} is not {op}");
+    let right = match outcome {
+        Outcome::Committed(Token { seq, .. }) => stands && *seq == place,
+        Outcome::NotCommitted => !stands,
+        Outcome::Unknown => place > log.last(),
+        Outcome::Forgotten => place < log.bounds().first,
+    };
+    assert!(right, "the outcome of {op} at {name} is not {outcome:?}");
+}

@@ -1,0 +1,265 @@
+//! Nodes: how they are started, killed and given other files.
+
+use std::cell::{Cell, RefCell};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ha_core::{Engine, Error, Readiness, Token};
+use rusqlite::Connection;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::sleep;
+
+use super::executor::Owner;
+use super::fault::Fault;
+use super::op::millis;
+use super::wire::Wire;
+use super::{check, world};
+use crate::store::{self, Record};
+use crate::{Node, NodeOptions};
+
+/// A place for a node: its file and its way to the log.
+pub(super) struct Slot {
+    path: PathBuf,
+    pub(super) run: RefCell<Option<Run>>,
+    ended: Notify,
+    /// What the file is to be at the next start.
+    next_file: RefCell<Option<File>>,
+    /// The file as it once was.
+    pub(super) copy: RefCell<Option<Image>>,
+    /// What it was last seen at, since its file was changed by others.
+    pub(super) seen: Cell<Option<Token>>,
+    pub(super) cut: Cell<bool>,
+    pub(super) interruptions: Cell<u64>,
+    /// The longest that a message takes, in milliseconds.
+    pub(super) latency: Cell<u64>,
+}
+
+/// A run of a node.
+#[derive(Clone)]
+pub(super) struct Run {
+    pub(super) owner: Owner,
+    pub(super) node: Arc<Node>,
+}
+
+/// The bytes of a database file and of its WAL.
+#[derive(Clone)]
+pub(super) struct Image {
+    database: Vec<u8>,
+    wal: Vec<u8>,
+}
+
+/// What becomes of a file while its node is down.
+pub(super) enum File {
+    Replaced(Image),
+    Removed,
+}
+
+impl Image {
+    /// A database without a WAL.
+    pub(super) fn of(database: Vec<u8>) -> Self {
+        Self { database, wal: Vec::new() }
+    }
+
+    fn read(path: &Path) -> Self {
+        let bytes = |path: PathBuf| std::fs::read(path).unwrap_or_default();
+        Self { database: bytes(path.to_owned()), wal: bytes(beside(path, "-wal")) }
+    }
+
+    /// The database in one file, and where it stands.
+    pub(super) fn pack(&self, path: &Path) -> (Vec<u8>, Record) {
+        self.write(path);
+        let conn = Connection::open(path).expect("it can be opened");
+        conn.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))
+            .expect("nobody else has it");
+        let record = store::read_record(&conn).expect("it is readable").expect("it has one");
+        drop(conn);
+        let packed = Self::read(path).database;
+        remove(path);
+        (packed, record)
+    }
+
+    fn write(&self, path: &Path) {
+        remove(path);
+        std::fs::write(path, &self.database).expect("there is room");
+        if !self.wal.is_empty() {
+            std::fs::write(beside(path, "-wal"), &self.wal).expect("there is room");
+        }
+    }
+}
+
+impl Slot {
+    pub(super) fn new(path: PathBuf, latency: u64) -> Self {
+        remove(&path);
+        Self {
+            path,
+            run: RefCell::default(),
+            ended: Notify::new(),
+            next_file: RefCell::default(),
+            copy: RefCell::default(),
+            seen: Cell::default(),
+            cut: Cell::default(),
+            interruptions: Cell::default(),
+            latency: Cell::new(latency),
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The node, if it runs.
+    pub(super) fn node(&self) -> Option<Run> {
+        self.run.borrow().clone()
+    }
+
+    /// Its file is this at the next start.
+    pub(super) fn give(&self, file: File) {
+        *self.next_file.borrow_mut() = Some(file);
+    }
+
+    /// The file as it is now.
+    pub(super) fn image(&self) -> Image {
+        Image::read(&self.path)
+    }
+
+    /// Kills the node.
+    pub(super) fn kill(&self) {
+        let Some(run) = self.run.take() else { return };
+        // SQLite would tidy up.
+        let image = self.image();
+        world().dice.crash(run.owner);
+        drop(run);
+        image.write(&self.path);
+        self.ended.notify_one();
+    }
+
+    /// Kills the node, and takes its last commits with it: what was not synced.
+    pub(super) fn cut_power(&self) {
+        self.kill();
+        let mut image = self.image();
+        let left = world().dice.below(image.wal.len() as u64 + 1);
+        image.wal.truncate(usize::try_from(left).expect("it is not longer"));
+        image.write(&self.path);
+        self.seen.set(None);
+    }
+
+    /// Connections are made anew.
+    pub(super) fn interrupt(&self) {
+        self.interruptions.set(self.interruptions.get() + 1);
+        world().changed.send_replace(());
+    }
+
+    fn prepare_file(&self) {
+        let Some(file) = self.next_file.take() else { return };
+        self.seen.set(None);
+        match file {
+            File::Replaced(image) => image.write(&self.path),
+            File::Removed => remove(&self.path),
+        }
+    }
+}
+
+/// Keeps a node running for as long as the schedule lasts.
+pub(super) async fn keep_running(index: usize) {
+    loop {
+        world().slots[index].prepare_file();
+        match start(index).await {
+            Ok(run) => {
+                world().note("started", index as u64, run.owner);
+                *world().slots[index].run.borrow_mut() = Some(run);
+                let world = world();
+                world.slots[index].ended.notified().await;
+            }
+            Err(error) => refused(index, &error),
+        }
+        let down = world().dice.below(300);
+        sleep(millis(down + 1)).await;
+    }
+}
+
+async fn start(index: usize) -> Result<Run, Error> {
+    let world = world();
+    let owner = world.next_owner();
+    let options = NodeOptions {
+        replication_timeout: millis(1_000),
+        idle_timeout: millis(300),
+        readers: 4,
+        snapshots: None,
+        ..NodeOptions::new(format!("n{index}"), world.slots[index].path())
+    };
+    let (started, is_started) = oneshot::channel();
+    world.dice.spawn_for(owner, async move {
+        let _ = started.send(Node::start(options, Arc::new(Wire::new(index))).await);
+    });
+    let started = is_started.await.map_err(|_| Error::Closed).flatten();
+    match started {
+        Ok(node) => Ok(Run { owner, node }),
+        Err(error) => {
+            world.dice.crash(owner);
+            Err(error)
+        }
+    }
+}
+
+fn refused(index: usize, error: &Error) {
+    world().note("refused", index as u64, 0);
+    let passing = matches!(error, Error::Transport { .. } | Error::Truncated { .. });
+    assert!(passing, "node {index} does not start: {error}");
+}
+
+/// Does what an operator would: a node that stands still is given another file.
+pub(super) async fn operate() {
+    loop {
+        sleep(millis(100)).await;
+        let world = world();
+        for (index, slot) in world.slots.iter().enumerate() {
+            let Some(run) = slot.node() else { continue };
+            let Readiness::Stopped(reason) = run.node.status().readiness else { continue };
+            check::may_stop(index, &reason);
+            world.note("stood still", index as u64, 0);
+            drop(run);
+            slot.kill();
+            slot.give(newer_file(index));
+        }
+    }
+}
+
+/// The newest file of another node, or none if that is enough.
+fn newer_file(index: usize) -> File {
+    let world = world();
+    let others = world.slots.iter().enumerate().filter(|(other, _)| *other != index);
+    let running = others.filter_map(|(_, slot)| Some((slot.node()?.node.status(), slot)));
+    let ready = running.filter(|(status, _)| !matches!(status.readiness, Readiness::Stopped(_)));
+    match ready.max_by_key(|(status, _)| status.position.seq) {
+        Some((_, slot)) => File::Replaced(slot.image()),
+        None => File::Removed,
+    }
+}
+
+/// Stops the node in good order.
+pub(super) async fn restart(index: usize) {
+    let world = world();
+    let Some(run) = world.slots[index].node() else { return };
+    let Run { owner, node } = run;
+    node.stop().await;
+    drop(node);
+    while world.dice.has_writer(owner) {
+        sleep(millis(5)).await;
+    }
+    if world.slots[index].node().is_some_and(|run| run.owner == owner) {
+        world.faults.count(Fault::Restart);
+        world.slots[index].kill();
+    }
+}
+
+fn remove(path: &Path) {
+    for file in [path.to_owned(), beside(path, "-wal"), beside(path, "-shm")] {
+        let _ = std::fs::remove_file(file);
+    }
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}

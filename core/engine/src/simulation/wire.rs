@@ -1,0 +1,319 @@
+//! A node's way to the log. What goes wrong on it is drawn from the seed.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+use ha_core::{
+    AppendError, Appended, AttemptId, Bounds, ByteStream, Capabilities, ChangeTransport, Delivery,
+    Draft, Error, Result, Seq, SnapshotMeta, Stored,
+};
+use parking_lot::Mutex;
+use tokio::sync::{oneshot, watch};
+use tokio::time::{sleep, timeout};
+
+use super::executor::WORLD;
+use super::fault::Fault;
+use super::op::millis;
+use super::world;
+
+/// How long an acknowledgement is waited for.
+const ACK: Duration = Duration::from_millis(300);
+
+/// A node's transport.
+#[derive(Debug)]
+pub(super) struct Wire {
+    node: usize,
+    unsettled: Mutex<std::collections::HashSet<AttemptId>>,
+    subscriptions: AtomicU64,
+}
+
+impl Wire {
+    pub(super) fn new(node: usize) -> Self {
+        Self { node, unsettled: Mutex::default(), subscriptions: AtomicU64::new(0) }
+    }
+
+    /// Asks the log something, which takes a while and may fail.
+    async fn ask<T>(&self, question: impl FnOnce(&super::log::Log) -> Result<T>) -> Result<T> {
+        way(self.node).await;
+        reachable(self.node)?;
+        let answer = question(&world().log.borrow());
+        way(self.node).await;
+        reachable(self.node)?;
+        answer
+    }
+
+    async fn send(&self, draft: Draft) -> Result<Appended, AppendError> {
+        let silent = |reason: &str| AppendError::Unknown { reason: reason.to_owned() };
+        if is_cut(self.node) {
+            let reason = "no connection".to_owned();
+            return Err(AppendError::NotSent { reason });
+        }
+        if strikes(Fault::NotSent) {
+            return Err(AppendError::NotSent { reason: "no server".to_owned() });
+        }
+        match timeout(ACK, post(self.node, draft)).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) | Err(_) => {
+                // Whoever's packet was lost waits as well.
+                Err(silent("no answer"))
+            }
+        }
+    }
+}
+
+/// Sends a draft; nobody can call it back.
+fn post(
+    node: usize,
+    draft: Draft,
+) -> impl Future<Output = Result<Result<Appended, AppendError>, ()>> {
+    let (answer, answered) = oneshot::channel();
+    let world = world();
+    world.dice.spawn_for(WORLD, async move {
+        if strikes(Fault::RequestLost) {
+            return sleep(2 * ACK).await;
+        }
+        way(node).await;
+        if strikes(Fault::RequestLate) {
+            sleep(millis(draw(1_500))).await;
+        }
+        if is_cut(node) && draw(2) == 0 {
+            return sleep(2 * ACK).await;
+        }
+        let result = arrive(&draft);
+        way(node).await;
+        if strikes(Fault::AckLate) {
+            sleep(millis(draw(1_000))).await;
+        }
+        if strikes(Fault::AckLost) || is_cut(node) {
+            return sleep(2 * ACK).await;
+        }
+        let _ = answer.send(result);
+    });
+    async { answered.await.map_err(|_| ()) }
+}
+
+/// A draft has reached the log.
+fn arrive(draft: &Draft) -> Result<Appended, AppendError> {
+    let world = world();
+    if draft.expect.is_some() && strikes(Fault::Refused) {
+        let last = world.log.borrow().last().next();
+        return Err(AppendError::Refused { last: Some(last) });
+    }
+    let result = world.log.borrow_mut().store(draft);
+    if result.is_err() {
+        world.note("was refused", draft.expect.map_or(0, |seq| seq.0), draft.attempt.counter);
+    }
+    if let Ok(appended) = result {
+        world.note("stored", appended.last.0, draft.attempt.counter);
+        world.changed.send_replace(());
+    }
+    result
+}
+
+impl fmt::Display for Wire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the simulated log")
+    }
+}
+
+#[async_trait]
+impl ChangeTransport for Wire {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            replicated: true,
+            synced: true,
+            max_part_bytes: 1 << 20,
+            max_parts: 1,
+            snapshots: true,
+            trim: true,
+            readable: true,
+            exact_bounds: world().exact_bounds,
+        }
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    async fn append(&self, draft: Draft) -> Result<Appended, AppendError> {
+        let attempt = draft.attempt;
+        let sent_before = self.unsettled.lock().contains(&attempt);
+        if sent_before {
+            world().note("sent again", attempt.counter, self.node as u64);
+        }
+        let outcome = match self.send(draft).await {
+            // Whatever became of the earlier sends, this answer does not tell.
+            Err(error) if sent_before => Err(AppendError::Unknown { reason: error.to_string() }),
+            outcome => outcome,
+        };
+        match &outcome {
+            Err(AppendError::Unknown { .. }) => self.unsettled.lock().insert(attempt),
+            _ => self.unsettled.lock().remove(&attempt),
+        };
+        outcome
+    }
+
+    async fn subscribe(&self, from: Seq) -> Result<BoxStream<'static, Result<Delivery>>> {
+        let from = from.max(Seq(1));
+        if self.subscriptions.fetch_add(1, Ordering::Relaxed) > 0 {
+            world().note("subscribed again", from.0, self.node as u64);
+        }
+        self.ask(|log| log.get(from)).await?;
+        let world = world();
+        let feed = Feed {
+            node: self.node,
+            next: from,
+            interruptions: world.slots[self.node].interruptions.get(),
+            changed: world.changed.subscribe(),
+            failed: false,
+        };
+        drop(world);
+        Ok(stream::unfold(feed, |mut feed| async {
+            let item = feed.advance().await?;
+            Some((item, feed))
+        })
+        .boxed())
+    }
+
+    async fn read(&self, seq: Seq) -> Result<Option<Stored>> {
+        world().note("read back", seq.0, self.node as u64);
+        self.ask(|log| log.get(seq)).await
+    }
+
+    async fn bounds(&self) -> Result<Bounds> {
+        world().note("asked for bounds", 0, self.node as u64);
+        let bounds = self.ask(|log| Ok(log.bounds())).await?;
+        if !world().exact_bounds && strikes(Fault::Behind) {
+            let back = draw(4).min(bounds.last.0 + 1 - bounds.first.0);
+            return Ok(Bounds { last: Seq(bounds.last.0 - back), ..bounds });
+        }
+        Ok(bounds)
+    }
+
+    async fn trim(&self, before: Seq) -> Result<()> {
+        self.ask(|_| Ok(())).await?;
+        world().log.borrow_mut().trim(before);
+        Ok(())
+    }
+
+    async fn put_snapshot(&self, _: SnapshotMeta, _: ByteStream) -> Result<()> {
+        Err(Error::transport("simulation", "it keeps no snapshots"))
+    }
+
+    async fn snapshots(&self) -> Result<Vec<SnapshotMeta>> {
+        reachable(self.node)?;
+        Ok(world().log.borrow().snapshots())
+    }
+
+    async fn get_snapshot(&self, meta: &SnapshotMeta) -> Result<ByteStream> {
+        way(self.node).await;
+        reachable(self.node)?;
+        world().note("fetched a snapshot", meta.seq.0, self.node as u64);
+        let body = world().log.borrow().snapshot(meta.digest);
+        let body = body.ok_or_else(|| Error::transport("simulation", "no such snapshot"))?;
+        Ok(stream::iter([Ok(body)]).boxed())
+    }
+
+    async fn remove_snapshot(&self, _: &SnapshotMeta) -> Result<()> {
+        Ok(())
+    }
+
+    async fn close(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// A subscription.
+struct Feed {
+    node: usize,
+    next: Seq,
+    interruptions: u64,
+    changed: watch::Receiver<()>,
+    failed: bool,
+}
+
+impl Feed {
+    async fn advance(&mut self) -> Option<Result<Delivery>> {
+        loop {
+            self.changed.mark_unchanged();
+            if self.failed {
+                return None;
+            }
+            if let Some(item) = self.poll() {
+                self.failed = item.is_err();
+                way(self.node).await;
+                return Some(item);
+            }
+            self.changed.changed().await.ok()?;
+        }
+    }
+
+    /// What it yields now, if anything.
+    fn poll(&mut self) -> Option<Result<Delivery>> {
+        let world = world();
+        let slot = &world.slots[self.node];
+        if slot.cut.get() {
+            return None;
+        }
+        let log = world.log.borrow();
+        let next = match log.get(self.next) {
+            Err(truncated) => return Some(Err(truncated)),
+            Ok(next) => next,
+        };
+        if self.interruptions != slot.interruptions.get() {
+            self.interruptions = slot.interruptions.get();
+            world.note("was reconnected", self.next.0, self.node as u64);
+            return Some(Ok(Delivery::Reconnected(log.bounds())));
+        }
+        let next = next?;
+        if strikes(Fault::Broken) {
+            return Some(Err(Error::transport("simulation", "broken")));
+        }
+        if self.next > log.bounds().first && strikes(Fault::Duplicate) {
+            let back = draw(self.next.0 - log.bounds().first.0) + 1;
+            let again = log.get(Seq(self.next.0 - back)).ok()??;
+            return Some(Ok(Delivery::Entry(again)));
+        }
+        if let Ok(Some(later)) = log.get(self.next.next())
+            && strikes(Fault::Gap)
+        {
+            self.next = later.seq.next();
+            return Some(Ok(Delivery::Entry(later)));
+        }
+        self.next = next.seq.next();
+        Some(Ok(Delivery::Entry(next)))
+    }
+}
+
+/// The time of a message from a node to the log.
+async fn way(node: usize) {
+    let latency = world().slots[node].latency.get();
+    let ms = draw(latency + 1);
+    if ms > 0 {
+        sleep(millis(ms)).await;
+    }
+}
+
+fn reachable(node: usize) -> Result<()> {
+    if is_cut(node) || strikes(Fault::Unanswered) {
+        return Err(Error::transport("simulation", "no answer"));
+    }
+    Ok(())
+}
+
+fn is_cut(node: usize) -> bool {
+    world().slots[node].cut.get()
+}
+
+fn strikes(fault: Fault) -> bool {
+    let world = world();
+    world.faults.strikes(&world.dice, fault)
+}
+
+fn draw(end: u64) -> u64 {
+    world().dice.below(end)
+}
