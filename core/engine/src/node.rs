@@ -88,6 +88,9 @@ impl Node {
             start.has_state,
             growth,
         ));
+        if !transport.capabilities().exact_bounds {
+            shared.must_confirm();
+        }
         let link = Link::new(Arc::clone(&transport), Handle::current(), inbox.clone());
         let setup = Setup {
             link,
@@ -228,7 +231,6 @@ impl Engine for Node {
 /// Keeps the node from being called ready until the log has shown by a strong read that
 /// nothing is missing.
 fn confirm(shared: &Arc<Shared>, inbox: &Sender<Message>) {
-    shared.must_confirm();
     let (reader, served) = tokio::sync::oneshot::channel();
     // The thread answers, or is gone, and the node with it.
     let _ = inbox.send(Message::Strong(reader));

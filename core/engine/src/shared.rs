@@ -77,7 +77,7 @@ impl Shared {
             let at_end = record.position.seq >= condition.end;
             condition.behind =
                 if at_end { None } else { condition.behind.or_else(|| Some(Instant::now())) };
-            condition.stopped.is_none() && at_end
+            condition.stopped.is_none() && at_end && !condition.unconfirmed
         };
         self.record.send_if_modified(|known| std::mem::replace(known, record) != record);
         if caught_up {
@@ -146,14 +146,22 @@ impl Shared {
         self.condition.lock().end.0.saturating_sub(seq.0) > entries
     }
 
-    /// The node is not ready until [`Self::confirmed`].
+    /// The node is not ready, nor a state that it reaches worth reading, until
+    /// [`Self::confirmed`].
     pub(crate) fn must_confirm(&self) {
         self.condition.lock().unconfirmed = true;
     }
 
     /// The node has had everything that was acknowledged when it started.
     pub(crate) fn confirmed(&self) {
-        self.condition.lock().unconfirmed = false;
+        let caught_up = {
+            let mut condition = self.condition.lock();
+            condition.unconfirmed = false;
+            condition.stopped.is_none() && self.record.borrow().position.seq >= condition.end
+        };
+        if caught_up {
+            self.serving.send_if_modified(|serving| !std::mem::replace(serving, true));
+        }
     }
 
     /// Returns once the node's state is worth reading.
