@@ -143,6 +143,19 @@ impl Link {
         });
     }
 
+    /// As [`Self::ask_bounds`]. A log of which not enough copies are within reach is out of reach,
+    /// though one of them may answer.
+    pub(crate) fn probe(&self, position: Seq) {
+        let (transport, inbox) = self.ends();
+        host::spawn(&self.runtime, async move {
+            let result = match transport.bounds().await {
+                Ok(bounds) => quorum(&transport).await.map(|()| bounds),
+                Err(error) => Err(explained(&transport, error).await),
+            };
+            let _ = inbox.send(Message::Bounds { position, result });
+        });
+    }
+
     /// Follows the log from `from` on, instead of what was followed before. Of that nothing
     /// counts any more, see [`News::is_stale`].
     pub(crate) fn subscribe(&mut self, from: Seq) {
@@ -195,6 +208,19 @@ async fn compare_surely(healer: &Healer) -> Option<Comparison> {
             Err(Error::Closed) => return None,
             Err(_) => tokio::time::sleep(RETRY).await,
         }
+    }
+}
+
+/// An error if too few of the servers that keep the log are within reach to add to it.
+async fn quorum(transport: &Arc<dyn ChangeTransport>) -> Result<(), Error> {
+    if transport.capabilities().exact_bounds {
+        return Ok(());
+    }
+    match transport.health().await.members {
+        Some(members) if !members.have_quorum() => {
+            Err(Error::transport(transport.to_string(), members.lacking().unwrap_or_default()))
+        }
+        _ => Ok(()),
     }
 }
 

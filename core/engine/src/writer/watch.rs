@@ -27,7 +27,8 @@ impl Writer {
     pub(super) fn probe(&mut self) {
         let due = self.probed.elapsed() >= PROBE && !self.probing;
         if due && self.probes && self.machine.stopped().is_none() {
-            self.ask_bounds();
+            (self.probing, self.probed) = (true, Instant::now());
+            self.link.probe(self.machine.position().seq);
         }
     }
 
