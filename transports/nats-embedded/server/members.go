@@ -18,7 +18,7 @@ const operator = "ha-operator"
 // A cluster that has just lost its leader elects another one before it answers: it is asked
 // so often, and given so long each time.
 const (
-	removeTries  = 10
+	removeTries  = 20
 	removeWithin = 3 * time.Second
 )
 
@@ -81,14 +81,26 @@ func (n *node) remove(name string) error {
 	if err != nil {
 		return err
 	}
-	for try := range removeTries {
+	unanswered := false
+	for range removeTries {
 		var reply *nats.Msg
 		if reply, err = conn.Request(server.JSApiRemoveServer, request, removeWithin); err == nil {
-			return removed(reply.Data, try > 0)
+			if err = removed(reply.Data, unanswered); !errors.Is(err, errChanging) {
+				return err
+			}
+			time.Sleep(time.Second)
+		} else {
+			unanswered = true
 		}
+	}
+	if errors.Is(err, errChanging) {
+		return err
 	}
 	return fmt.Errorf("the cluster has no leader that answers: %w", err)
 }
+
+// errChanging: another change, that of a member that has just joined say, is not finished.
+var errChanging = errors.New("another change of the members is in progress")
 
 // removed reads the answer. That there is no such member is what an earlier try has done.
 func removed(data []byte, again bool) error {
@@ -99,6 +111,9 @@ func removed(data []byte, again bool) error {
 	notMember := server.NewJSClusterServerNotMemberError().ErrCode
 	if answer.Error == nil || again && answer.Error.ErrCode == notMember {
 		return nil
+	}
+	if answer.Error.ErrCode == server.NewJSClusterServerMemberChangeInflightError().ErrCode {
+		return errChanging
 	}
 	return errors.New(answer.Error.Description)
 }
