@@ -6,8 +6,8 @@ use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use ha_core::{
-    Appended, AttemptId, ChangeTransport, Delivery, Draft, Lineage, Result, RunningHash, Seq,
-    SnapshotMeta, Stored,
+    AppendError, Appended, AttemptId, ChangeTransport, Delivery, Draft, Lineage, Result,
+    RunningHash, Seq, SnapshotMeta, Stored,
 };
 use sha2::{Digest, Sha256};
 
@@ -34,6 +34,23 @@ pub(crate) use needs;
 pub(crate) fn attempt() -> AttemptId {
     static COUNTER: AtomicU64 = AtomicU64::new(1);
     AttemptId { boot: std::process::id().into(), counter: COUNTER.fetch_add(1, Ordering::Relaxed) }
+}
+
+/// Whether an append told that its condition does not hold. One of several servers cannot
+/// prove that another has not stored the entry: there it is unknown.
+pub(crate) fn is_refusal(transport: &dyn ChangeTransport, error: &AppendError) -> bool {
+    let several = !transport.capabilities().exact_bounds;
+    match error {
+        AppendError::Refused { .. } => true,
+        AppendError::Unknown { .. } => several,
+        _ => false,
+    }
+}
+
+/// Whether an entry that was refused has the place after `last` nevertheless.
+pub(crate) async fn landed(transport: &dyn ChangeTransport, last: Seq, part: &[u8]) -> bool {
+    let stored = transport.read(last.next()).await.expect("read");
+    stored.is_some_and(|stored| stored.payload == part)
 }
 
 /// An entry of one part, with a new attempt.
