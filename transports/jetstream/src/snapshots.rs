@@ -14,7 +14,7 @@ use futures::TryStreamExt;
 use ha_core::{ByteStream, Error, Result, SnapshotMeta};
 use serde::{Deserialize, Serialize};
 
-use objects::Objects;
+use objects::{Objects, SILENT, ask};
 
 /// The snapshots of a log, in the object store `<stream>_snapshots`.
 ///
@@ -124,7 +124,8 @@ impl Snapshots {
     }
 
     async fn find(&self) -> Result<Option<Objects>> {
-        match self.context.get_stream(format!("OBJ_{}", self.bucket)).await {
+        let find = || self.context.get_stream(format!("OBJ_{}", self.bucket));
+        match self.ask(find).await? {
             Ok(stream) => Ok(Some(self.objects(stream))),
             Err(error) if is_missing(&error) => Ok(None),
             Err(error) => Err(self.failed(error)),
@@ -135,10 +136,14 @@ impl Snapshots {
         if let Some(objects) = self.find().await? {
             return Ok(objects);
         }
-        let created = self.context.create_stream(self.config()).await;
-        let name = created.map_err(|error| self.failed(error))?.cached_info().config.name.clone();
-        let stream = self.context.get_stream(name).await.map_err(|error| self.failed(error))?;
-        Ok(self.objects(stream))
+        // Whoever made it meanwhile made the same.
+        let create = || self.context.create_stream(self.config());
+        self.ask(create).await?.map_err(|error| self.failed(error))?;
+        self.find().await?.ok_or_else(|| self.failed(SILENT))
+    }
+
+    async fn ask<T, F: Future<Output = T>>(&self, question: impl Fn() -> F) -> Result<T> {
+        ask(self.timeout, question).await.ok_or_else(|| self.failed(SILENT))
     }
 
     fn objects(&self, stream: Stream) -> Objects {

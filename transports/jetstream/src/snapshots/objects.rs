@@ -20,6 +20,27 @@ use sha2::{Digest, Sha256};
 /// How long the first answer may take; each later one twice as long.
 const FIRST_ANSWER: Duration = Duration::from_secs(1);
 
+/// What is told of a bucket that does not answer.
+pub(super) const SILENT: &str = "the store of snapshots does not answer";
+
+/// Asks, and asks again: a bucket without a leader, as one has for a moment after it was made,
+/// answers nothing. `None` if there is no answer within `timeout`.
+pub(super) async fn ask<T, F: Future<Output = T>>(
+    timeout: Duration,
+    question: impl Fn() -> F,
+) -> Option<T> {
+    let end = Instant::now() + timeout;
+    let mut patience = FIRST_ANSWER;
+    loop {
+        let at_most = patience.min(end.saturating_duration_since(Instant::now()));
+        match tokio::time::timeout(at_most, question()).await {
+            Ok(answer) => return Some(answer),
+            Err(_) if Instant::now() < end => patience *= 2,
+            Err(_) => return None,
+        }
+    }
+}
+
 /// The messages of the bucket.
 #[derive(Debug, Clone)]
 pub(super) struct Objects {
@@ -61,22 +82,11 @@ impl Objects {
         Error::transport(&self.bucket, reason)
     }
 
-    /// Asks, and asks again: a bucket without a leader, as one has for a moment after it was
-    /// made, answers nothing.
     pub(super) async fn ask<T, F: Future<Output = T>>(
         &self,
         question: impl Fn() -> F,
     ) -> Result<T> {
-        let end = Instant::now() + self.timeout;
-        let mut patience = FIRST_ANSWER;
-        loop {
-            let at_most = patience.min(end.saturating_duration_since(Instant::now()));
-            match tokio::time::timeout(at_most, question()).await {
-                Ok(answer) => return Ok(answer),
-                Err(_) if Instant::now() < end => patience *= 2,
-                Err(_) => return Err(self.failed("the store of snapshots does not answer")),
-            }
-        }
+        ask(self.timeout, question).await.ok_or_else(|| self.failed(SILENT))
     }
 
     /// The first message of the subject that is not before `from`.
