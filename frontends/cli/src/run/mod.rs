@@ -86,7 +86,7 @@ async fn work(
         opened = opening => opened?,
         never = tell_what_is_waited_for(config, lobby) => match never {},
     };
-    let node = match Node::start(options, Arc::clone(&transport)).await {
+    let node = match begin_node(options, &transport, lobby).await {
         Ok(node) => node,
         Err(error) => {
             let _ = transport.close().await;
@@ -100,6 +100,25 @@ async fn work(
     lobby.open(&node);
     *begun = Some((Arc::clone(&node), transport));
     report(node).await
+}
+
+/// Starts the node. A log that is out of reach, as a cluster's is for the moment of an election, is
+/// waited for: it was there when it was opened.
+async fn begin_node(
+    options: NodeOptions,
+    transport: &Arc<dyn ChangeTransport>,
+    lobby: &Lobby,
+) -> Result<Arc<Node>, Error> {
+    loop {
+        match Node::start(options.clone(), Arc::clone(transport)).await {
+            Err(error @ Error::Transport { .. }) => {
+                tracing::warn!(%error, "waiting for the log");
+                lobby.wait_for(error.to_string());
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            started => return started,
+        }
+    }
 }
 
 /// Keeps the lobby informed of which members of the cluster are missing.
