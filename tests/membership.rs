@@ -36,6 +36,8 @@ fn a_fourth_member_joins_and_one_leaves_for_good() {
     let (code, _, err) = run_to_end(home.path(), &["cluster", "remove", "n0", "--url", &url]);
     assert!(code == 1 && err.contains("n0"), "{code} {err}");
     until("three are left", || (size(&fourth) == 3).then_some(()));
+    let healthy = || (run_to_end(home.path(), &["doctor", "--url", &url]).0 == 0).then_some(());
+    until("the doctor has nothing to say", healthy);
     write_through(&members[2], "of three again");
 
     // Of four without two nobody could write; of three without one the others can.

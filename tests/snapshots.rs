@@ -127,7 +127,7 @@ fn a_database_of_one_gigabyte() {
     for _ in 0..1_300 {
         a.run(&["INSERT INTO t(v) VALUES(hex(randomblob(400000)))"]);
     }
-    println!("written in {:?}, peak memory {} MB", begun.elapsed(), a.peak_megabytes());
+    println!("written in {:?}, peak memory {} MiB", begun.elapsed(), a.peak_memory() >> 20);
     a.terminate();
     let nats = a.nats_port().unwrap().to_owned();
     let mut args = vec!["--snapshot-interval", "20s", "--replication-max-bytes", "1"];
@@ -141,7 +141,7 @@ fn a_database_of_one_gigabyte() {
     for line in a.log().lines().filter(|line| line.contains("snapshot")) {
         println!("{line}");
     }
-    println!("peak memory {} MB", a.peak_megabytes());
+    println!("peak memory {} MiB", a.peak_memory() >> 20);
     let begun = Instant::now();
     let args = joined("c", a.url());
     let c = Node::launch(home.path(), &texts(&args));
@@ -150,9 +150,9 @@ fn a_database_of_one_gigabyte() {
         std::thread::yield_now();
     }
     println!(
-        "a new node is ready after {:?}, peak memory {} MB",
+        "a new node is ready after {:?}, peak memory {} MiB",
         begun.elapsed(),
-        c.peak_megabytes()
+        c.peak_memory() >> 20
     );
     c.wait_rows(SUMMARY, &summary(&a));
 }

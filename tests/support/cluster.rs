@@ -1,11 +1,12 @@
 //! Three members whose NATS servers are one cluster.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::thread;
 
 use tempfile::TempDir;
 
+use super::members;
 use super::network::Network;
 use super::{Node, home, say};
 
@@ -37,7 +38,7 @@ impl Cluster {
 
     fn launch(network: Option<&Network>, home: &Path, args: &[&str]) -> Vec<Node> {
         let addresses = match network {
-            None => ports(),
+            None => members::ports::<3>().map(|port| format!("127.0.0.1:{port}")),
             Some(network) => [0, 1, 2].map(|member| network.peer_address(member) + ":6222"),
         };
         let peers = addresses.join(",");
@@ -100,10 +101,4 @@ impl Drop for Cluster {
             say(&format!("files and logs of the members are in {}", home.path().display()));
         }
     }
-}
-
-/// Addresses that were free a moment ago; the members have to know each other's beforehand.
-fn ports() -> [String; 3] {
-    let held = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    held.map(|listener| listener.local_addr().unwrap().to_string())
 }

@@ -132,13 +132,6 @@ impl Node {
         until(&format!("the log says {text:?}"), || self.log().contains(text).then_some(()));
     }
 
-    /// The most memory that the process has had at any time.
-    pub fn peak_megabytes(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let peak = after(&status, "VmHWM:").unwrap().trim().trim_end_matches(" kB");
-        peak.parse::<u64>().unwrap() / 1024
-    }
-
     /// What this process has logged.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap()

@@ -61,6 +61,8 @@ pub struct TransportHealth {
     pub warnings: Vec<String>,
     /// The servers that keep the log together; `None` if it is not known here.
     pub members: Option<Members>,
+    /// How many copies of the log there should be; 0 if it is not known.
+    pub replicas: usize,
     /// The copies of the log, as they were when it was last asked; empty if it is not known.
     pub copies: Vec<LogCopy>,
 }
@@ -87,7 +89,7 @@ pub struct Members {
     pub away: Vec<String>,
     /// The one that leads, if there is one.
     pub leader: Option<String>,
-    /// The configured addresses where nobody answers.
+    /// The configured addresses where nobody answers; not asked for while all are there.
     pub silent: Vec<String>,
 }
 

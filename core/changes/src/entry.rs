@@ -106,6 +106,21 @@ pub struct BaseSnapshot {
 }
 
 impl Meta {
+    /// Of an entry in one part that needs nothing.
+    #[must_use]
+    pub fn new(id: AttemptId, base: Base, kind: Kind) -> Self {
+        Self {
+            version: FORMAT_VERSION,
+            id,
+            part: (1, 1),
+            base,
+            kind,
+            sqlite: None,
+            functions: Vec::new(),
+            modules: Vec::new(),
+        }
+    }
+
     /// What is wrong with it beside this many changes, if anything.
     pub(crate) fn check(&self, changes: usize) -> Result<(), String> {
         let (part, parts) = self.part;

@@ -109,3 +109,8 @@ pub(crate) fn chance() -> u64 {
     }
     rand::random()
 }
+
+/// A part of one, by chance.
+pub(crate) fn share() -> f64 {
+    f64::from(u32::try_from(chance() >> 32).unwrap_or_default()) / f64::from(u32::MAX)
+}

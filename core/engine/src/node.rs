@@ -2,6 +2,7 @@ use std::fs::File;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::AbortHandle;
@@ -228,16 +229,25 @@ impl Engine for Node {
     }
 }
 
+/// How soon the log is asked again to confirm where it ends.
+const CONFIRM_AGAIN: Duration = Duration::from_secs(1);
+
 /// Keeps the node from being called ready until the log has shown by a strong read that
 /// nothing is missing.
 fn confirm(shared: &Arc<Shared>, inbox: &Sender<Message>) {
-    let (reader, served) = tokio::sync::oneshot::channel();
-    // The thread answers, or is gone, and the node with it.
-    let _ = inbox.send(Message::Strong(reader));
-    let shared = Arc::clone(shared);
+    let (shared, inbox) = (Arc::clone(shared), inbox.clone());
     host::spawn(&Handle::current(), async move {
-        if let Ok(Ok(())) = served.await {
-            shared.confirmed();
+        loop {
+            let (reader, served) = tokio::sync::oneshot::channel();
+            if inbox.send(Message::Strong(reader)).is_err() {
+                return;
+            }
+            match served.await {
+                Ok(Ok(())) => return shared.confirmed(),
+                // It stands still, but may go on by itself.
+                Ok(Err(_)) => tokio::time::sleep(CONFIRM_AGAIN).await,
+                Err(_) => return,
+            }
         }
     });
 }

@@ -16,6 +16,10 @@ impl Node {
         let n = store::transactions(Some(&meta));
         let last = Seq(name.base.0 + u64::from(of));
         if last == first || self.has_part(name.attempt, last, (of, of)).await? == Some(true) {
+            // It may have been made on another history, and be void.
+            if self.read(move |conn| store::is_skipped(conn, last)).await? {
+                return Ok(Outcome::NotCommitted);
+            }
             return Ok(Outcome::Committed(Token { lineage: name.lineage, seq: last, n }));
         }
         for number in 2..=of {

@@ -104,7 +104,8 @@ impl Shared {
         let mut condition = self.condition.lock();
         // What an audit found counts until another one finds something else.
         let (distrusted, audit) = (condition.distrusted.take(), condition.audit.take());
-        *condition = Condition { end, distrusted, audit, ..Condition::default() };
+        let unconfirmed = condition.unconfirmed;
+        *condition = Condition { end, distrusted, audit, unconfirmed, ..Condition::default() };
     }
 
     /// The state becomes another one of a log that ends at `end`. Readers wait until the node

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use ha_core::{Batch, ChangeTransport, Engine, IdempotencyKey, ReadLevel, Readiness, Seq, Value};
 use ha_memory::MemoryLog;
-use rusqlite::Connection;
-use support::{PATIENCE, Running, batch, options, start_with, until, until_stopped};
+use support::{
+    PATIENCE, Running, batch, behind_its_back, options, start_with, until, until_stopped,
+};
 use tempfile::TempDir;
 
 async fn auditing(name: &str, log: &MemoryLog) -> Running {
@@ -22,13 +23,6 @@ async fn auditing(name: &str, log: &MemoryLog) -> Running {
 
 async fn three(log: &MemoryLog) -> [Running; 3] {
     [auditing("a", log).await, auditing("b", log).await, auditing("c", log).await]
-}
-
-/// Changes the file of a node that runs.
-fn behind_its_back(node: &Running, sql: &str) {
-    let conn = Connection::open(node.dir.path().join("ha.db")).unwrap();
-    conn.busy_timeout(PATIENCE).unwrap();
-    conn.execute_batch(sql).unwrap();
 }
 
 /// Compares what SQL sees. The position moves on with audits.

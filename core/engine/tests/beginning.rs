@@ -5,11 +5,11 @@ mod support;
 use std::path::Path;
 
 use futures::TryStreamExt;
-use ha_core::{ChangeTransport, Engine, Error, Result, Seq, Value};
+use ha_core::{ChangeTransport, Engine, Error, Readiness, Result, Seq, Value};
 use ha_engine::{Found, NodeOptions, inspect};
-use ha_memory::MemoryLog;
+use ha_memory::{Fault, MemoryLog, MemoryOptions};
 use rusqlite::Connection;
-use support::{Running, equal, options, start, start_with, until_stopped};
+use support::{Running, equal, options, start, start_with, until, until_stopped};
 use tempfile::TempDir;
 
 /// A directory with a database that no node has seen.
@@ -100,6 +100,37 @@ async fn the_very_same_file_is_accepted_on_another_node_and_no_other_is() {
     let other = foreign("CREATE TABLE t(v); INSERT INTO t VALUES(7)");
     let text = refusal(start_in("c", &log, other).await);
     assert!(text.contains("no position") && text.contains("import"), "{text}");
+}
+
+/// Both have the same state, so that it does not matter whose entry it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_of_a_file_that_start_at_the_same_moment_begin_one_log() {
+    for _ in 0..10 {
+        let log = MemoryLog::new();
+        let dir = foreign("CREATE TABLE t(v); INSERT INTO t VALUES(1)");
+        let same = copied(dir.path());
+        let (a, b) = tokio::join!(start_in("a", &log, dir), start_in("b", &log, same));
+        let (a, b) = (a.unwrap(), b.unwrap());
+        let late = start("late", &log).await;
+        late.run("INSERT INTO t VALUES(2)").await;
+        equal(&a, &b).await;
+        equal(&a, &late).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_restores_a_base_asks_the_log_too_whether_it_has_all() {
+    let log = MemoryLog::with(MemoryOptions { exact_bounds: false, ..MemoryOptions::default() });
+    let a = start_in("a", &log, foreign("CREATE TABLE t(v)")).await.unwrap();
+    let ready = |node: &Running| node.node.status().readiness == Readiness::Ready;
+    until("a is ready", || ready(&a)).await;
+    let end = a.node_seq();
+    for fault in [Fault::SendLost, Fault::SendLost] {
+        log.inject(fault);
+    }
+    let b = start("b", &log).await;
+    until("b is ready", || ready(&b)).await;
+    assert!(b.node_seq() > end, "it has not asked");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,6 +9,7 @@ use ha_core::{
     Batch, Engine, Error, Lineage, ReadLevel, Readiness, Reply, Result, Token, TransactionOptions,
     Value,
 };
+use ha_engine::NodeOptions;
 use ha_memory::{Fault, MemoryLog, MemoryOptions};
 use support::{PATIENCE, Running, batch, equal, options, start, start_with, until};
 use tempfile::TempDir;
@@ -259,4 +260,20 @@ async fn a_node_is_ready_only_after_the_log_has_confirmed_its_end() {
     let b = start("b", &log).await;
     until("b is ready", || b.node.status().readiness == Readiness::Ready).await;
     assert!(b.node_seq() > end, "it has not asked");
+}
+
+/// Nobody else has anything to do with the node: no queue, no entry.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_transaction_keeps_no_strong_read_waiting() {
+    let log = MemoryLog::new();
+    let patient = |dir: &TempDir| NodeOptions { idle_timeout: PATIENCE * 3, ..options("a", dir) };
+    let a = start_with(&log, TempDir::new().unwrap(), patient).await.unwrap();
+    a.run("CREATE TABLE t(v)").await;
+    let mut session = a.session().await;
+    session.begin(TransactionOptions::default()).await.unwrap();
+    session.run(batch("INSERT INTO t VALUES(1)")).await.unwrap();
+    let seen = read(&a, ReadLevel::STRONG, "SELECT count(*) FROM t").await.unwrap();
+    assert_eq!(integer(&seen), 0);
+    session.commit().await.unwrap();
+    assert_eq!(a.value("SELECT count(*) FROM t").await, Value::Integer(1));
 }

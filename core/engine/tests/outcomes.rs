@@ -4,9 +4,10 @@ mod support;
 
 use std::time::Duration;
 
-use ha_core::{AttemptName, Engine, Error, Outcome, Value};
+use ha_changes::{Base, Change, Entry, Kind, Meta, TransactionMark};
+use ha_core::{AttemptId, AttemptName, Engine, Error, Outcome, RunningHash, Value};
 use ha_memory::{Fault, MemoryLog};
-use support::{PATIENCE, Running, equal, options, start, start_with, until};
+use support::{Running, equal, options, raw, settled, start, start_with, unknown, until};
 use tempfile::TempDir;
 
 async fn impatient(name: &str, log: &MemoryLog, timeout: Duration) -> Running {
@@ -32,25 +33,6 @@ async fn two() -> (MemoryLog, Running, Running) {
 /// More faults than a node gets to see before it gives up.
 fn faults(log: &MemoryLog, fault: Fault) {
     (0..20).for_each(|_| log.inject(fault));
-}
-
-fn unknown<T: std::fmt::Debug>(result: Result<T, Error>) -> AttemptName {
-    match result {
-        Err(Error::OutcomeUnknown(name)) => name,
-        other => panic!("{other:?}"),
-    }
-}
-
-async fn settled(node: &Running, name: &AttemptName) -> Outcome {
-    let asking = async {
-        loop {
-            match node.node.outcome(name).await {
-                Ok(Outcome::Unknown) | Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
-                Ok(outcome) => return outcome,
-            }
-        }
-    };
-    tokio::time::timeout(PATIENCE, asking).await.expect("the outcome is settled")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -171,4 +153,30 @@ async fn random_faults_never_make_nodes_differ() {
         let count = b.value(&format!("SELECT count(*) FROM done WHERE id = {id}")).await;
         assert_eq!(count, Value::Integer(1), "{id} was acknowledged");
     }
+}
+
+/// An entry of the right name may stand there and be void: it was made on another history.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_whose_entry_is_void_is_not_committed() {
+    let (log, a, b) = two().await;
+    let here = a.node.status().position;
+    let attempt = AttemptId { boot: 7, counter: 7 };
+    let base = Base { lineage: here.lineage, seq: here.seq, hash: RunningHash([9; 32]) };
+    let mark = TransactionMark { changes: 1, id: None };
+    let entry = Entry {
+        node: "elsewhere".to_owned(),
+        process_id: 1,
+        timestamp_ns: 0,
+        meta: Some(Meta::new(attempt, base, Kind::Transactions(vec![mark]))),
+        changes: vec![Change::Sql("CREATE TABLE never(v)".into())],
+    };
+    let payload = ha_changes::encode(&entry).unwrap();
+    raw(&log, std::str::from_utf8(&payload).unwrap()).await;
+    a.run("INSERT INTO t VALUES(1)").await;
+    b.reach(&a).await;
+    let name = AttemptName { lineage: here.lineage, base: here.seq, attempt };
+    for node in [&a, &b] {
+        assert_eq!(node.node.outcome(&name).await.unwrap(), Outcome::NotCommitted);
+    }
+    equal(&a, &b).await;
 }

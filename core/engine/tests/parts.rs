@@ -5,11 +5,11 @@ mod support;
 use std::time::Duration;
 
 use ha_core::{
-    AttemptName, Batch, ChangeTransport, Engine, Error, IdempotencyKey, Outcome, ReadLevel, Reply,
-    Result, Seq, Statement, Value,
+    Batch, ChangeTransport, Engine, Error, IdempotencyKey, Outcome, ReadLevel, Seq, Statement,
+    Value,
 };
 use ha_memory::{Fault, MemoryLog, MemoryOptions};
-use support::{PATIENCE, Running, batch, equal, options, start, start_with, until};
+use support::{Running, batch, equal, options, settled, start, start_with, unknown, until};
 use tempfile::TempDir;
 
 /// A message holds about ten rows.
@@ -57,25 +57,6 @@ async fn same(a: &Running, b: &Running) {
 
 async fn skipped(node: &Running) -> Value {
     node.value("SELECT count(*) FROM _ha_skipped").await
-}
-
-fn unknown(result: Result<Reply>) -> AttemptName {
-    match result {
-        Err(Error::OutcomeUnknown(name)) => name,
-        other => panic!("{other:?}"),
-    }
-}
-
-async fn settled(node: &Running, name: &AttemptName) -> Outcome {
-    let asking = async {
-        loop {
-            match node.node.outcome(name).await {
-                Ok(Outcome::Unknown) | Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
-                Ok(outcome) => return outcome,
-            }
-        }
-    };
-    tokio::time::timeout(PATIENCE, asking).await.expect("the outcome is settled")
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,7 +10,9 @@ use ha_core::{ChangeTransport, Engine, Error, RunningHash, Seq, SnapshotMeta, Va
 use ha_memory::MemoryLog;
 use rusqlite::Connection;
 use sha2::{Digest, Sha256};
-use support::{Running, batch, begin, equal, options, start, start_with, until_stopped};
+use support::{
+    Running, batch, begin, behind_its_back, equal, options, start, start_with, until_stopped,
+};
 use tempfile::TempDir;
 
 /// The node's state as a file, and where it stands.
@@ -224,11 +226,4 @@ async fn a_node_that_is_told_to_becomes_what_is_stored_while_its_clients_go_on()
         store(&a).await;
         rows(&a, 2).await;
     }
-}
-
-/// Changes the file of a running node as nobody should.
-fn behind_its_back(node: &Running, sql: &str) {
-    let conn = Connection::open(node.dir.path().join("ha.db")).unwrap();
-    conn.busy_timeout(support::PATIENCE).unwrap();
-    conn.execute_batch(sql).unwrap();
 }

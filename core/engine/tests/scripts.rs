@@ -6,15 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ha_core::{
-    Engine, Error, Reply, Result, Session, SessionOptions, TransactionOptions, TransactionState,
-    Value,
-};
+use ha_core::{Engine, Error, SessionOptions, TransactionOptions, TransactionState, Value};
 use ha_memory::MemoryLog;
-use support::{Running, batch, begin, equal, options, start_with};
+use support::{Client, Running, equal, open, options, run, start_with};
 use tempfile::TempDir;
-
-type Client = Box<dyn Session>;
 
 /// Two nodes on which a transaction may be idle for longer than any test takes.
 async fn two(schema: &str) -> (Running, Running) {
@@ -30,16 +25,6 @@ async fn two(schema: &str) -> (Running, Running) {
     a.run(schema).await;
     b.reach(&a).await;
     (a, b)
-}
-
-async fn open(node: &Running) -> Client {
-    let mut session = node.session().await;
-    begin(&mut session).await;
-    session
-}
-
-async fn run(session: &mut Client, sql: &str) -> Result<Reply> {
-    session.run(batch(sql)).await
 }
 
 async fn rows(session: &mut Client, sql: &str) -> Vec<Vec<Value>> {

@@ -5,11 +5,11 @@ mod support;
 use std::time::Duration;
 
 use ha_core::{
-    Batch, Engine, Error, Limits, Reply, Result, Session, SessionOptions, Statement,
-    TransactionOptions, TransactionState, Value,
+    Batch, Engine, Error, Limits, Reply, Result, SessionOptions, Statement, TransactionOptions,
+    TransactionState, Value,
 };
 use ha_memory::MemoryLog;
-use support::{Running, batch, begin, equal, options, start, start_with, until};
+use support::{Client, Running, batch, begin, equal, open, options, run, start, start_with, until};
 use tempfile::TempDir;
 
 const ENDLESS: &str =
@@ -21,18 +21,6 @@ async fn two(schema: &str) -> (Running, Running) {
     a.run(schema).await;
     b.reach(&a).await;
     (a, b)
-}
-
-type Client = Box<dyn Session>;
-
-async fn open(node: &Running) -> Client {
-    let mut session = node.session().await;
-    begin(&mut session).await;
-    session
-}
-
-async fn run(session: &mut Client, sql: &str) -> Result<Reply> {
-    session.run(batch(sql)).await
 }
 
 async fn ok(session: &mut Client, sql: &str) -> Reply {

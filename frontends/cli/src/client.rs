@@ -7,6 +7,9 @@ use crate::secret::Secret;
 /// How long a node may take to answer.
 const PATIENCE: Duration = Duration::from_secs(40);
 
+/// How long it may take to change the cluster: the node asks twenty times, for up to four seconds.
+const CHANGE: Duration = Duration::from_secs(100);
+
 /// Asks one node.
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -49,6 +52,7 @@ impl Client {
     /// `DELETE path`; the error is one line.
     pub(crate) fn delete(&self, path: &str) -> Result<Answer, String> {
         let request = self.agent.delete(format!("{}{path}", self.url));
+        let request = request.config().timeout_global(Some(CHANGE)).build();
         Self::answer(self.authorized(request).call())
     }
 

@@ -72,7 +72,8 @@ fn parsed<A>(args: Result<A, clap::Error>, run: impl FnOnce(A) -> ExitCode) -> E
 fn change(args: Cluster) -> ExitCode {
     let Change::Remove { name, url, token } = args.change;
     let client = Client::new(&url, token.0.as_ref());
-    let failed = match client.delete(&format!("/v1/members/{name}")) {
+    let member = percent_encoding::utf8_percent_encode(&name, percent_encoding::NON_ALPHANUMERIC);
+    let failed = match client.delete(&format!("/v1/members/{member}")) {
         Ok(Answer { status: 200, .. }) => return removed(&client, &name),
         Ok(Answer { status, body }) => format!("{}: {status} {}", client.url(), body.trim()),
         Err(reason) => format!("{}: {reason}", client.url()),
@@ -109,7 +110,9 @@ fn settled(status: &Value, left: &str) -> Option<String> {
     let copies = status["transport"]["copies"].as_array().filter(|copies| !copies.is_empty())?;
     let servers: Vec<&str> = copies.iter().filter_map(|copy| copy["server"].as_str()).collect();
     let current = copies.iter().all(|copy| copy["current"] == Value::Bool(true));
-    let whole = copies.len() as u64 >= status["transport"]["members"]["size"].as_u64()?.min(3);
+    let size = status["transport"]["members"]["size"].as_u64()?;
+    let wanted = status["transport"]["replicas"].as_u64()?.min(size);
+    let whole = copies.len() as u64 >= wanted;
     (current && whole && !servers.contains(&left)).then(|| servers.join(", "))
 }
 
@@ -121,14 +124,18 @@ mod tests {
 
     #[test]
     fn the_log_is_settled_once_all_copies_are_current_elsewhere() {
-        let of = |servers: &[&str], current: bool| {
+        let kept = |replicas: u64, servers: &[&str], current: bool| {
             let copies: Vec<Value> = servers
                 .iter()
                 .map(|server| json!({"server": server, "current": current || *server == "b"}))
                 .collect();
-            let status = json!({"transport": {"members": {"size": 3}, "copies": copies}});
-            settled(&status, "a")
+            let transport = json!({"members": {"size": 3}, "replicas": replicas, "copies": copies});
+            settled(&json!({ "transport": transport }), "a")
         };
+        let of = |servers: &[&str], current: bool| kept(3, servers, current);
+        assert_eq!(kept(1, &["b"], true).unwrap(), "b");
+        assert_eq!(kept(2, &["b"], true), None);
+        assert_eq!(kept(5, &["b", "c", "d"], true).unwrap(), "b, c, d", "there are no more");
         assert_eq!(of(&["b", "c", "d"], true).unwrap(), "b, c, d");
         assert_eq!(of(&["b", "c", "d"], false), None);
         assert_eq!(of(&["a", "b", "c"], true), None);

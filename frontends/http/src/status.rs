@@ -86,6 +86,7 @@ fn carried(transport: &TransportHealth) -> Value {
         "name": transport.name,
         "warnings": transport.warnings,
         "members": members,
+        "replicas": transport.replicas,
         "copies": copies,
     })
 }

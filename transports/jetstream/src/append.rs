@@ -94,7 +94,10 @@ impl Appender {
     /// Whether it is the first sending of the attempt, as far as it is remembered.
     fn remember(&self, attempt: AttemptId) -> bool {
         let mut unsettled = self.unsettled.lock();
-        unsettled.retain(|old| old.counter.saturating_add(REMEMBERED) > attempt.counter);
+        let is_other_kind = |old: &AttemptId| old.counter >> 63 != attempt.counter >> 63;
+        unsettled.retain(|old| {
+            is_other_kind(old) || old.counter.saturating_add(REMEMBERED) > attempt.counter
+        });
         unsettled.insert(attempt)
     }
 

@@ -34,6 +34,11 @@ impl Watched {
         }
     }
 
+    /// How many servers are to keep the stream.
+    pub(crate) fn replicas(&self) -> usize {
+        self.0.lock().now.replicas
+    }
+
     /// Whether several servers have kept the stream at any time.
     pub(crate) fn is_replicated(&self) -> bool {
         self.0.lock().best.replicas > 1

@@ -33,8 +33,6 @@ pub struct JetStream {
     snapshots: Snapshots,
     created: bool,
     synced: bool,
-    /// Of the stream, when it was opened.
-    replicas: usize,
     closed: watch::Sender<bool>,
 }
 
@@ -95,7 +93,6 @@ impl JetStream {
             },
             created: opened.created,
             synced: options.synced,
-            replicas: opened.config.num_replicas,
             closed,
         })
     }
@@ -158,7 +155,7 @@ impl ChangeTransport for JetStream {
             snapshots: true,
             trim: true,
             readable: true,
-            exact_bounds: self.replicas == 1,
+            exact_bounds: !self.stream.config.is_replicated(),
         }
     }
 
@@ -208,6 +205,7 @@ impl ChangeTransport for JetStream {
             name: self.to_string(),
             warnings: self.warnings(),
             members: None,
+            replicas: self.stream.config.replicas(),
             copies: self.stream.copies.known(),
         }
     }

@@ -259,7 +259,9 @@ impl State {
         if draft.parts.len() <= parts {
             let _ = self.store(draft);
         } else if draft.expect.is_none_or(|expect| expect == self.last()) {
-            self.entries.extend(draft.parts[..parts].iter().cloned());
+            let stored = &draft.parts[..parts];
+            self.bytes += stored.iter().map(|part| part.len() as u64).sum::<u64>();
+            self.entries.extend(stored.iter().cloned());
         }
     }
 

@@ -145,3 +145,15 @@ async fn a_spoilt_snapshot_is_listed_and_reads_otherwise_than_it_was_stored() {
     assert!(read().await.is_err());
     assert_eq!(node.snapshots().await.unwrap(), [meta]);
 }
+
+#[tokio::test]
+async fn parts_of_a_torn_entry_are_counted() {
+    let log = MemoryLog::new();
+    let node = log.open();
+    log.inject(Fault::Torn { parts: 2 });
+    let parts = vec![Bytes::from_static(b"part"); 3];
+    assert!(is_unknown(&node.append(Draft { parts, ..draft(0, 1) }).await));
+    assert_eq!(node.bounds().await.unwrap().bytes, 8);
+    log.rewind(Seq::ZERO);
+    assert_eq!(node.bounds().await.unwrap().bytes, 0);
+}

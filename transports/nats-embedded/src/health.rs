@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -10,10 +11,13 @@ use crate::Server;
 /// How long a member may take to accept a connection.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// The members of the server's cluster, and which of the configured addresses are silent.
-pub(crate) async fn members(server: &Server, peers: &[String]) -> Option<Members> {
-    let known = server.members()?;
-    Some(Members { silent: silent(peers).await, ..known })
+/// The members of the server's cluster. If some are missing, the configured addresses are tried
+/// for who is silent; each try is a line in the others' logs.
+pub(crate) async fn members(server: &Arc<Server>, peers: &[String]) -> Option<Members> {
+    let server = Arc::clone(server);
+    let known = tokio::task::spawn_blocking(move || server.members()).await.ok()??;
+    let silent = if known.here.len() < known.size { silent(peers).await } else { Vec::new() };
+    Some(Members { silent, ..known })
 }
 
 /// The addresses, each `host:port`, where nobody accepts a connection; asks all at once, for

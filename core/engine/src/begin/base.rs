@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ha_changes::{Base, BaseSnapshot, Entry, FORMAT_VERSION, Kind, Meta};
+use ha_changes::{Base, BaseSnapshot, Entry, Kind, Meta};
 use ha_core::{
     AppendError, AttemptId, Bounds, ChangeTransport, Draft, Error, Result, RunningHash, Seq,
     SnapshotMeta, Stored,
@@ -79,10 +79,10 @@ pub(super) async fn offer(
         Source::Log(Position { lineage, seq, hash }) => (None, Some(Base { lineage, seq, hash })),
     };
     let base = BaseSnapshot { source, digest, bytes, seq, hash, from };
-    if let Some(entry) = append(identity, transport, bounds, base).await? {
+    if let Some((base, entry)) = append(identity, transport, bounds, base).await? {
         return Ok(Made::Stored(Box::new(base), entry));
     }
-    // It is nobody's; what is left of it harms nobody.
+    // No base names it; what is left of it harms nobody.
     let _ = transport.remove_snapshot(&meta).await;
     Ok(Made::Late)
 }
@@ -139,28 +139,21 @@ fn refuse_encoding(source: &Connection) -> Result<()> {
     ))
 }
 
-/// Appends the base entry; `None` if another one has its place.
+/// Appends the base entry. Another node may have done so with the same state at the same moment:
+/// then it is that one's. `None` if something else has its place.
 async fn append(
     identity: &Identity,
     transport: &Arc<dyn ChangeTransport>,
     bounds: &Bounds,
     base: BaseSnapshot,
-) -> Result<Option<Stored>> {
+) -> Result<Option<(BaseSnapshot, Stored)>> {
     let attempt = AttemptId { boot: identity.boot, counter: 0 };
+    let place = Base { lineage: bounds.lineage, seq: base.seq, hash: base.hash };
     let entry = Entry {
         node: identity.node.clone(),
         process_id: identity.process_id,
         timestamp_ns: identity.process_id,
-        meta: Some(Meta {
-            version: FORMAT_VERSION,
-            id: attempt,
-            part: (1, 1),
-            base: Base { lineage: bounds.lineage, seq: base.seq, hash: base.hash },
-            kind: Kind::Base(base),
-            sqlite: None,
-            functions: Vec::new(),
-            modules: Vec::new(),
-        }),
+        meta: Some(Meta::new(attempt, place, Kind::Base(base))),
         changes: Vec::new(),
     };
     let payload = ha_changes::encode(&entry).map_err(|error| Error::Corrupt(error.to_string()))?;
@@ -168,17 +161,25 @@ async fn append(
     let draft = Draft { expect: Some(bounds.last), attempt, parts: vec![stored.payload.clone()] };
     for _ in 0..TRIES {
         match transport.append(draft.clone()).await {
-            Ok(appended) if appended.last == stored.seq => return Ok(Some(stored)),
+            Ok(appended) if appended.last == stored.seq => return Ok(Some((base, stored))),
             Err(AppendError::NotSent { reason }) => return Err(Error::NotSent(reason)),
             // Refused or unknown: what stands at the place tells.
             Ok(_) | Err(_) => {
                 if let Some(found) = transport.read(stored.seq).await? {
-                    return Ok((found == stored).then_some(stored));
+                    return Ok(base_in(&found, &base.digest).map(|base| (base, found)));
                 }
             }
         }
     }
     Err(Error::NotSent("the log does not answer".to_owned()))
+}
+
+/// The base that an entry is, if it names this state.
+fn base_in(entry: &Stored, digest: &[u8; 32]) -> Option<BaseSnapshot> {
+    match ha_changes::decode(&entry.payload).ok()?.meta?.kind {
+        Kind::Base(base) if base.digest == *digest => Some(base),
+        _ => None,
+    }
 }
 
 fn begun_by_another(seq: Seq) -> Error {

@@ -32,8 +32,8 @@ impl Healer {
             first = %end.next(), last = %self.position.seq,
             "the log has lost entries that this node has applied; they are appended again"
         );
-        for (run, counter) in runs.iter().zip(0..) {
-            if !self.append_run(run, self.attempts.name(counter)).await? {
+        for run in &runs {
+            if !self.append_run(run, self.attempts.name(run.after)).await? {
                 return Ok(false);
             }
         }
@@ -78,9 +78,9 @@ impl Healer {
 }
 
 impl Attempts {
-    /// The counters of ordinary attempts begin at 0.
-    fn name(self, counter: u32) -> AttemptId {
-        let counter = 1 << 63 | u64::from(self.round) << 32 | u64::from(counter);
+    /// One name for each place. The counters of ordinary attempts begin at 0.
+    fn name(self, after: Seq) -> AttemptId {
+        let counter = 1 << 63 | u64::from(self.round) << 32 | after.0 & u64::from(u32::MAX);
         AttemptId { boot: self.boot, counter }
     }
 }
@@ -114,21 +114,19 @@ fn place(payload: &[u8]) -> Option<(AttemptId, u32, u32)> {
 
 #[cfg(test)]
 mod tests {
-    use ha_changes::{Base, Entry, FORMAT_VERSION, Kind, Meta};
+    use ha_changes::{Base, Entry, Kind, Meta};
     use ha_core::{Lineage, RunningHash};
 
     use super::*;
 
     fn part(counter: u64, part: (u32, u32)) -> Bytes {
         let meta = Meta {
-            version: FORMAT_VERSION,
-            id: AttemptId { boot: 1, counter },
             part,
-            base: Base { lineage: Lineage([1; 8]), seq: Seq(0), hash: RunningHash::default() },
-            kind: Kind::Transactions(Vec::new()),
-            sqlite: None,
-            functions: Vec::new(),
-            modules: Vec::new(),
+            ..Meta::new(
+                AttemptId { boot: 1, counter },
+                Base { lineage: Lineage([1; 8]), seq: Seq(0), hash: RunningHash::default() },
+                Kind::Transactions(Vec::new()),
+            )
         };
         let entry = Entry {
             node: "n".to_owned(),
@@ -173,8 +171,9 @@ mod tests {
 
     #[test]
     fn no_two_healings_share_a_name() {
-        let name = |round, counter| Attempts { boot: 1, round }.name(counter);
+        let name = |round, after| Attempts { boot: 1, round }.name(Seq(after));
         assert_ne!(name(0, 1), name(1, 0));
+        assert_ne!(name(0, 1), name(0, 2));
         assert!(name(0, 0).counter > u64::MAX / 2);
     }
 }

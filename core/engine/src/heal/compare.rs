@@ -62,7 +62,7 @@ pub(super) fn was_made_on(payload: &[u8], position: &Position) -> Option<bool> {
 
 #[cfg(test)]
 mod tests {
-    use ha_changes::{Base, Entry, FORMAT_VERSION, Meta};
+    use ha_changes::{Base, Entry, Meta};
     use ha_core::{AttemptId, Lineage, RunningHash, Seq};
 
     use super::*;
@@ -72,16 +72,8 @@ mod tests {
 
     fn made_on(position: Position) -> Vec<u8> {
         let Position { lineage, seq, hash } = position;
-        let meta = Meta {
-            version: FORMAT_VERSION,
-            id: AttemptId { boot: 1, counter: 1 },
-            part: (1, 1),
-            base: Base { lineage, seq, hash },
-            kind: Kind::Noop,
-            sqlite: None,
-            functions: Vec::new(),
-            modules: Vec::new(),
-        };
+        let meta =
+            Meta::new(AttemptId { boot: 1, counter: 1 }, Base { lineage, seq, hash }, Kind::Noop);
         let entry = Entry {
             node: "n".to_owned(),
             process_id: 1,

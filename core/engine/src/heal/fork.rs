@@ -14,10 +14,28 @@ impl Healer {
     /// The log holds other entries than were applied here: saves those, so that the database
     /// can begin again.
     pub(super) async fn forked(&self, bounds: &Bounds) -> Result<Healing> {
-        let kept = Arc::new(Kept::read(self.database.clone(), self.position).await?);
-        let Some(fork) = self.fork(bounds, &kept).await? else {
+        let kept = Kept::read(self.database.clone(), self.position).await?;
+        let fork = self.fork(bounds, &kept).await?;
+        self.parted(kept, fork).await
+    }
+
+    /// Compares all that is kept.
+    pub(super) async fn compare_all(&self, bounds: &Bounds) -> Result<Healing> {
+        let kept = Kept::read(self.database.clone(), self.position).await?;
+        let fork = self.fork(bounds, &kept).await?;
+        let nothing_to_compare =
+            kept.first().is_none_or(|first| first.max(bounds.first) > self.position.seq);
+        if nothing_to_compare || fork == Some(self.position.seq) {
+            return Ok(Healing::Sound);
+        }
+        self.parted(kept, fork).await
+    }
+
+    async fn parted(&self, kept: Kept, fork: Option<Seq>) -> Result<Healing> {
+        let Some(fork) = fork else {
             return Ok(Healing::Stop(unknown_fork(&self.position, &kept)));
         };
+        let kept = Arc::new(kept);
         let saved = self.save(kept, fork).await?;
         let reason = format!(
             "the stream holds other entries after {fork} than this database: it was rewound or restored from \
@@ -26,15 +44,6 @@ impl Healer {
             self.position.seq
         );
         Ok(Healing::Reseed(Reseed::newest(reason, COPY)))
-    }
-
-    /// Compares all that is kept.
-    pub(super) async fn compare_all(&self, bounds: &Bounds) -> Result<Healing> {
-        let kept = Kept::read(self.database.clone(), self.position).await?;
-        match self.fork(bounds, &kept).await? {
-            Some(fork) if fork < self.position.seq => self.forked(bounds).await,
-            Some(_) | None => Ok(Healing::Sound),
-        }
     }
 
     /// Saves what is kept after `fork`; where that is.

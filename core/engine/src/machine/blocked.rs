@@ -5,7 +5,7 @@
 use ha_core::{Seq, Stored};
 
 use super::absorb::contradiction;
-use super::phase::{Attempt, Blocked};
+use super::phase::{Attempt, Blocked, Settling};
 use super::runs::not_whole;
 use super::{Action, Fate, Folded, How, Machine, Phase, Position, RETRY, WaitReason};
 
@@ -73,6 +73,28 @@ impl Machine {
         }
         self.block(blocked.deadline, blocked.target);
         vec![Action::AskBounds]
+    }
+
+    /// What becomes of the open group, if there is one, when the node gives up what it is at.
+    pub(super) fn fate_of_open(&self) -> Option<Fate> {
+        match &self.phase {
+            Phase::Appending(attempt) | Phase::Settling(Settling { attempt, open: true, .. }) => {
+                Some(Fate::Unknown(self.name(attempt.id)))
+            }
+            Phase::Blocked(_) => Some(Fate::Again),
+            Phase::Idle
+            | Phase::Settling(_)
+            | Phase::Receiving(_)
+            | Phase::Waiting(_)
+            | Phase::Mending(_)
+            | Phase::Reseeding(_)
+            | Phase::Stopped(_) => None,
+        }
+    }
+
+    /// What takes back what is applied of an entry that is not complete.
+    pub(super) fn unstaging(&self) -> Option<Action> {
+        matches!(self.phase, Phase::Receiving(_)).then_some(Action::Unstage)
     }
 
     /// Rolls the open group back, and leaves the database at the position.

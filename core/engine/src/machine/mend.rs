@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use ha_core::{Error, Seq};
+use ha_core::Seq;
 
-use super::phase::{Mending, Phase, Settling, WaitReason};
-use super::{Action, Fate, Machine};
+use super::phase::{Mending, Phase, WaitReason};
+use super::{Action, Machine};
 
 /// How soon it is looked again whether the log fits.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -18,17 +18,14 @@ impl Machine {
     /// What the log holds does not go with the position. A write that was handed over is
     /// "unknown" to its clients.
     pub(super) fn misfit(&mut self, reason: String) -> Vec<Action> {
-        let fate = match &self.phase {
-            Phase::Stopped(_) | Phase::Reseeding(_) => return Vec::new(),
-            Phase::Mending(Mending { look_at: None, .. }) => return Vec::new(),
+        match &self.phase {
+            Phase::Stopped(_)
+            | Phase::Reseeding(_)
+            | Phase::Mending(Mending { look_at: None, .. }) => return Vec::new(),
             Phase::Mending(_) => return self.mend(),
-            Phase::Appending(attempt) | Phase::Settling(Settling { attempt, open: true, .. }) => {
-                Some(Fate::Failed(Error::OutcomeUnknown(self.name(attempt.id))))
-            }
-            Phase::Blocked(_) => Some(Fate::Again),
-            Phase::Idle | Phase::Settling(_) | Phase::Receiving(_) | Phase::Waiting(_) => None,
-        };
-        let staged = matches!(self.phase, Phase::Receiving(_)).then_some(Action::Unstage);
+            _ => {}
+        }
+        let (fate, staged) = (self.fate_of_open(), self.unstaging());
         tracing::warn!(reason, position = %self.position.seq, "the log does not fit");
         self.phase = Phase::Mending(Mending { reason, hopeless: false, look_at: None });
         self.reads.forget();

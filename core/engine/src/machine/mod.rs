@@ -20,7 +20,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use ha_changes::{Base, Entry, Kind, Meta};
-use ha_core::{AttemptId, Error, Lineage, RunningHash, Seq, Stored};
+use ha_core::{AttemptId, Lineage, RunningHash, Seq, Stored};
 
 pub use bounds::compare;
 pub use event::{Action, Event, Fate, Folded, Heard, How};
@@ -168,20 +168,15 @@ impl Machine {
     /// new attempt.
     pub fn next_meta(&mut self, kind: Kind) -> Meta {
         self.attempts += 1;
-        Meta {
-            version: ha_changes::FORMAT_VERSION,
-            id: AttemptId { boot: self.identity.boot, counter: self.attempts },
-            part: (1, 1),
-            base: Base {
+        Meta::new(
+            AttemptId { boot: self.identity.boot, counter: self.attempts },
+            Base {
                 lineage: self.position.lineage,
                 seq: self.position.seq,
                 hash: self.position.hash,
             },
             kind,
-            sqlite: None,
-            functions: Vec::new(),
-            modules: Vec::new(),
-        }
+        )
     }
 
     /// Tells what happened at `now` (since any fixed moment) and returns what to do, in
@@ -298,6 +293,11 @@ impl Machine {
 
     fn waited(&mut self, waiting: &Waiting) -> Vec<Action> {
         match waiting.reason {
+            // Somebody else may be about to give the log its end back.
+            WaitReason::Offline(_) if self.lost_end.is_some_and(|until| until > self.now) => {
+                self.wait(Some(self.heard), WaitReason::Behind);
+                vec![Action::AskBounds]
+            }
             WaitReason::Offline(_) => {
                 self.phase = Phase::Idle;
                 Vec::new()
@@ -315,20 +315,10 @@ impl Machine {
 
     /// Stops for good. A write that was handed over is "unknown" to its clients.
     fn stop(&mut self, reason: String) -> Vec<Action> {
-        let staged = matches!(self.phase, Phase::Receiving(_)).then_some(Action::Unstage);
-        let fate = match &self.phase {
-            Phase::Stopped(_) => return Vec::new(),
-            Phase::Appending(attempt) | Phase::Settling(Settling { attempt, open: true, .. }) => {
-                Some(Fate::Failed(Error::OutcomeUnknown(self.name(attempt.id))))
-            }
-            Phase::Blocked(_) => Some(Fate::Again),
-            Phase::Idle
-            | Phase::Settling(_)
-            | Phase::Receiving(_)
-            | Phase::Waiting(_)
-            | Phase::Mending(_)
-            | Phase::Reseeding(_) => None,
-        };
+        if self.stopped().is_some() {
+            return Vec::new();
+        }
+        let (fate, staged) = (self.fate_of_open(), self.unstaging());
         self.phase = Phase::Stopped(reason.clone());
         self.next.clear();
         fate.map(Action::Rollback).into_iter().chain(staged).chain([Action::Stop(reason)]).collect()

@@ -5,8 +5,8 @@ use std::time::Duration;
 use ha_changes::BaseSnapshot;
 use ha_core::{Bounds, Lineage, Seq, Stored};
 
-use super::phase::{Attempt, Phase, Settling};
-use super::{Action, Fate, Machine, Position};
+use super::phase::Phase;
+use super::{Action, Machine, Position};
 
 /// The pause after the first try that failed; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -110,20 +110,10 @@ impl Machine {
     /// Gives up what is open, and has the new state fetched. Writes that may be in the log are
     /// "unknown" to their clients.
     pub(super) fn reseed(&mut self, reseed: Reseed) -> Vec<Action> {
-        let staged = matches!(self.phase, Phase::Receiving(_)).then_some(Action::Unstage);
-        let fate = match &self.phase {
-            Phase::Stopped(_) | Phase::Reseeding(_) => return Vec::new(),
-            Phase::Appending(Attempt { id, .. })
-            | Phase::Settling(Settling { attempt: Attempt { id, .. }, open: true, .. }) => {
-                Some(Fate::Unknown(self.name(*id)))
-            }
-            Phase::Blocked(_) => Some(Fate::Again),
-            Phase::Idle
-            | Phase::Settling(_)
-            | Phase::Receiving(_)
-            | Phase::Waiting(_)
-            | Phase::Mending(_) => None,
-        };
+        if let Phase::Stopped(_) | Phase::Reseeding(_) = &self.phase {
+            return Vec::new();
+        }
+        let (fate, staged) = (self.fate_of_open(), self.unstaging());
         tracing::warn!(position = %self.ground.seq, reason = reseed.reason, "restoring another state");
         self.reads.forget();
         self.next.clear();

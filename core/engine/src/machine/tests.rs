@@ -155,9 +155,5 @@ fn name(id: AttemptId) -> AttemptName {
 }
 
 fn is_unknown(fate: Option<&Fate>, id: AttemptId) -> bool {
-    match fate {
-        Some(Fate::Unknown(told)) => *told == name(id),
-        Some(Fate::Failed(error)) => *error == Error::OutcomeUnknown(name(id)),
-        _ => false,
-    }
+    matches!(fate, Some(Fate::Unknown(told)) if *told == name(id))
 }

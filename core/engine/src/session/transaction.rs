@@ -163,7 +163,10 @@ impl Transaction {
         let read = move || {
             let read = lent.reader().and_then(|reader| {
                 let read = again.during(|| reader.read_on(&again.batch, &interrupt))?;
-                Ok((read, reader.tables(&again.batch)))
+                // What writes is executed elsewhere.
+                let read_something = matches!(read, Read::Done(_));
+                let tables = if read_something { reader.tables(&again.batch) } else { None };
+                Ok((read, tables))
             });
             (read, lent)
         };

@@ -185,6 +185,7 @@ async fn start(index: usize) -> Result<Run, Error> {
         idle_timeout: millis(300),
         readers: 4,
         snapshots: None,
+        audit_interval: None,
         ..NodeOptions::new(format!("n{index}"), world.slots[index].path())
     };
     let (started, is_started) = oneshot::channel();

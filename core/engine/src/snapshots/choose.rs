@@ -97,7 +97,7 @@ impl Chain {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use ha_changes::{Base, Entry, FORMAT_VERSION};
+    use ha_changes::{Base, Entry};
     use ha_core::{AppendError, AttemptId, Draft, Lineage};
     use ha_memory::MemoryLog;
 
@@ -119,16 +119,11 @@ mod tests {
     }
 
     fn entry(kind: Kind, seq: u64, hash: RunningHash) -> Bytes {
-        let meta = Meta {
-            version: FORMAT_VERSION,
-            id: AttemptId { boot: 1, counter: 1 },
-            part: (1, 1),
-            base: Base { lineage: LINEAGE, seq: Seq(seq), hash },
+        let meta = Meta::new(
+            AttemptId { boot: 1, counter: 1 },
+            Base { lineage: LINEAGE, seq: Seq(seq), hash },
             kind,
-            sqlite: None,
-            functions: Vec::new(),
-            modules: Vec::new(),
-        };
+        );
         let entry = Entry {
             node: "n".to_owned(),
             process_id: 1,

@@ -11,6 +11,7 @@ use super::choose::{Fit, candidates, fit};
 use super::due::{Due, Facts, Limits, due};
 use super::trim::{Retention, Usable};
 use super::{Room, age, take, trim};
+use crate::host;
 use crate::readers::Readers;
 use crate::shared::Shared;
 
@@ -123,17 +124,18 @@ impl Keeper {
             (Due::Now | Due::Later, _) => {
                 take::take(&self.transport, &self.readers, &self.room).await?;
                 memory.our_turn = None;
-                return self.tidy(memory, &bounds).await;
+                return self.tidy(memory).await;
             }
         }
         self.trim(&snapshots).await
     }
 
-    /// After a snapshot was taken.
-    async fn tidy(&self, memory: &mut Memory, bounds: &Bounds) -> Result<()> {
-        let snapshots = self.usable(bounds).await?;
-        self.note_newest(memory, &snapshots, bounds);
-        self.remove_old(&snapshots, bounds).await?;
+    /// After a snapshot was taken, of a state that may be newer than what was known before.
+    async fn tidy(&self, memory: &mut Memory) -> Result<()> {
+        let bounds = self.transport.bounds().await?;
+        let snapshots = self.usable(&bounds).await?;
+        self.note_newest(memory, &snapshots, &bounds);
+        self.remove_old(&snapshots, &bounds).await?;
         self.trim(&snapshots).await
     }
 
@@ -187,7 +189,7 @@ impl Keeper {
 
     /// Never the same on two nodes.
     fn delay(&self) -> Duration {
-        self.options.patience.mul_f64(rand::random_range(1.0..2.0))
+        self.options.patience.mul_f64(1.0 + host::share())
     }
 
     /// Removes all but the newest, and what the log still names as its beginning; of other logs

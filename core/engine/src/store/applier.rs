@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ha_changes::{ApplyError, Database, DatabaseError, Entry, Kind, Meta, Table};
 use ha_core::{Error, Result, Value};
 use ha_sqlite::{SqlValue, error};
-use rusqlite::backup::Backup;
+use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, params_from_iter};
 
 use super::record::{self, Record};
@@ -99,12 +99,15 @@ impl Store {
         self.page_size().and_then(|size| set_page_size(&source, size)).map_err(error)?;
         record::create(&source).map_err(error)?;
         record::write(&source, &record, payload).map_err(error)?;
-        Backup::new(&source, &mut self.apply).and_then(|backup| backup.step(-1)).map_err(
-            |failure| {
-                let path = self.path.display();
-                Error::Corrupt(format!("the snapshot cannot be restored into {path}: {failure}"))
-            },
-        )?;
+        let copied = Backup::new(&source, &mut self.apply).and_then(|backup| backup.step(-1));
+        let failed = |why: String| {
+            let path = self.path.display();
+            Error::Corrupt(format!("the snapshot cannot be restored into {path}: {why}"))
+        };
+        match copied.map_err(|failure| failed(failure.to_string()))? {
+            StepResult::Done => {}
+            other => return Err(failed(format!("{other:?}"))),
+        }
         self.record = record;
         self.kept_bytes = record::prune(&self.apply).map_err(error)?;
         self.schema_changed()

@@ -30,7 +30,7 @@ pub(crate) use execution::{Execution, Shipped, Transaction};
 pub(crate) use keys::{Answered, Request, remembered};
 pub(crate) use plan::{check, describe, no_transaction_control};
 pub(crate) use record::{
-    Record, create, entries, entry, forget, is_empty, mark_partial, partial_since,
+    Record, create, entries, entry, forget, is_empty, is_skipped, mark_partial, partial_since,
     read as read_record, write as write_record,
 };
 pub(crate) use rows::{Binder, Budget, collect};

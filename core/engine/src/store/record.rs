@@ -216,6 +216,11 @@ pub(super) fn write_folded(conn: &Connection, folded: &[Folded]) -> rusqlite::Re
     Ok(())
 }
 
+/// Whether the entry at `seq` was skipped.
+pub(crate) fn is_skipped(conn: &Connection, seq: Seq) -> rusqlite::Result<bool> {
+    conn.prepare_cached("SELECT 1 FROM _ha_skipped WHERE seq = ?1")?.exists([sql(seq)])
+}
+
 /// Notes an entry that every node skips.
 pub(crate) fn note_skipped(conn: &Connection, seq: Seq, reason: &str) -> rusqlite::Result<()> {
     conn.prepare_cached("REPLACE INTO _ha_skipped VALUES(?1, ?2)")?

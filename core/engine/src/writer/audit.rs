@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use super::encoding::now_ns;
 use super::{Message, Writer};
 use crate::audit::{Judged, Ledger, StateHash, Verdict, state};
+use crate::host;
 use crate::machine::{Event, Heard, Reseed};
 
 /// A node that is further behind than this does not hash old states.
@@ -97,7 +98,7 @@ impl Auditor {
     pub(super) fn note_change(&mut self) {
         if !std::mem::replace(&mut self.changed, true) {
             // After a long rest a mark is due on every node.
-            let pause = self.interval.unwrap_or_default().mul_f64(rand::random::<f64>() / 4.0);
+            let pause = self.interval.unwrap_or_default().mul_f64(host::share() / 4.0);
             self.due = self.due.map(|due| due.max(Instant::now() + pause.min(LOST)));
         }
     }
@@ -127,7 +128,7 @@ impl Auditor {
 
     /// The next mark is an interval away, and a part of one, so that nodes do not keep step.
     fn wait(&mut self) {
-        let jitter = 1.0 + rand::random::<f64>() / 4.0;
+        let jitter = 1.0 + host::share() / 4.0;
         self.due = self.interval.map(|interval| Instant::now() + interval.mul_f64(jitter));
     }
 

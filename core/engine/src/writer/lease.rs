@@ -158,7 +158,8 @@ impl Writer {
     }
 
     fn lease_is_over(&mut self) -> bool {
-        let wanted = !self.queue.is_empty() || !self.held.is_empty();
+        let wanted =
+            !self.queue.is_empty() || !self.held.is_empty() || self.strong.somebody_waits();
         let now = Instant::now();
         self.lease.as_mut().is_some_and(|lease| {
             if wanted && lease.wanted_since.is_none() {

@@ -280,7 +280,8 @@ impl Writer {
             self.tell(Event::Quiet);
         }
         self.publish();
-        !(self.stopping && self.queue.is_empty() && self.open.is_none())
+        let owes_nothing = self.queue.is_empty() && self.open.is_none() && self.applying.is_empty();
+        !(self.stopping && owes_nothing)
     }
 
     fn next_message(&self) -> Result<Message, RecvTimeoutError> {

@@ -93,9 +93,6 @@ impl Writer {
                     self.queue.push_front(Work::Job(job));
                 }
             }
-            Fate::Failed(Error::OutcomeUnknown(name)) => {
-                group.jobs.into_iter().for_each(|job| job.unknown(name));
-            }
             Fate::Failed(error) => group.jobs.into_iter().for_each(|job| job.fail(error.clone())),
             Fate::Unknown(_) if planted(Bug::UnknownIsFailed) => {
                 let error = Error::NotSent("no answer".to_owned());

@@ -15,6 +15,12 @@ pub(super) struct Waiting {
     readers: VecDeque<(u64, oneshot::Sender<Result<()>>)>,
 }
 
+impl Waiting {
+    pub(super) fn somebody_waits(&self) -> bool {
+        !self.readers.is_empty()
+    }
+}
+
 impl Writer {
     /// Takes a read that has arrived.
     pub(super) fn ask_strong(&mut self, reader: oneshot::Sender<Result<()>>) {

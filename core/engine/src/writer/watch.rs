@@ -39,10 +39,10 @@ impl Writer {
 
     /// Compares the log's entry at the position with the one applied here.
     pub(super) fn reconnected(&mut self) {
-        let seq = self.machine.position().seq;
-        if seq == Seq::ZERO || self.machine.stopped().is_some() {
-            self.shared.reachable(None);
-        } else {
+        let is_beyond_comparing = self.machine.stopped().is_some()
+            || self.machine.is_mending()
+            || self.machine.is_reseeding();
+        if self.machine.position().seq > Seq::ZERO && !is_beyond_comparing {
             self.verify();
         }
     }

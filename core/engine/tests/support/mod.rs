@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ha_core::{
-    AttemptId, Batch, ChangeTransport, Draft, Engine, Readiness, Reply, Result, Session,
-    SessionOptions, Statement, TransactionOptions, Value,
+    AttemptId, AttemptName, Batch, ChangeTransport, Draft, Engine, Error, Outcome, Readiness,
+    Reply, Result, Session, SessionOptions, Statement, TransactionOptions, Value,
 };
 use ha_engine::{Node, NodeOptions};
 use ha_memory::{Memory, MemoryLog};
+use rusqlite::Connection;
 use tempfile::TempDir;
 
 /// How long a condition is waited for.
@@ -154,6 +155,47 @@ pub(crate) async fn equal(a: &Running, b: &Running) {
             return;
         }
     }
+}
+
+/// The name of an attempt whose outcome its client was not told.
+pub(crate) fn unknown<T: std::fmt::Debug>(result: Result<T>) -> AttemptName {
+    match result {
+        Err(Error::OutcomeUnknown(name)) => name,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What became of it, once the node knows.
+pub(crate) async fn settled(node: &Running, name: &AttemptName) -> Outcome {
+    let asking = async {
+        loop {
+            match node.node.outcome(name).await {
+                Ok(Outcome::Unknown) | Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+                Ok(outcome) => return outcome,
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, asking).await.expect("the outcome is settled")
+}
+
+/// Changes a node's file without the node.
+pub(crate) fn behind_its_back(node: &Running, sql: &str) {
+    let conn = Connection::open(node.dir.path().join("ha.db")).unwrap();
+    conn.busy_timeout(PATIENCE).unwrap();
+    conn.execute_batch(sql).unwrap();
+}
+
+pub(crate) type Client = Box<dyn Session>;
+
+/// A session in a transaction.
+pub(crate) async fn open(node: &Running) -> Client {
+    let mut session = node.session().await;
+    begin(&mut session).await;
+    session
+}
+
+pub(crate) async fn run(session: &mut Client, sql: &str) -> Result<Reply> {
+    session.run(batch(sql)).await
 }
 
 pub(crate) fn batch(sql: &str) -> Batch {

@@ -24,10 +24,15 @@ pub(super) fn choose(args: ClusterArgs, node: &NodeArgs) -> Result<Option<Cluste
     let ClusterArgs { cluster_listen, cluster_peers, cluster_name, cluster_secret } = args;
     let peers = cluster_peers.0;
     let Some(listen) = cluster_listen else {
-        return if peers.is_empty() {
-            Ok(None)
-        } else {
-            Err(Error::config("--cluster-peers", "needs --cluster-listen, where this node listens"))
+        let given = [
+            (!peers.is_empty(), "--cluster-peers"),
+            (cluster_secret.0.is_some(), "--cluster-secret"),
+        ];
+        return match given.into_iter().find(|(given, _)| *given) {
+            Some((_, flag)) => {
+                Err(Error::config(flag, "needs --cluster-listen, where this node listens"))
+            }
+            None => Ok(None),
         };
     };
     if listen.port() == 0 {

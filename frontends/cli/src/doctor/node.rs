@@ -53,6 +53,7 @@ fn tell(findings: &mut Findings, status: &Value) {
 fn tell_position(findings: &mut Findings, status: &Value) {
     let lag = status["lag"].as_u64().unwrap_or_default();
     let behind = match lag {
+        _ if status["log"].is_null() => "the end of the log is not known".to_owned(),
         0 => "the end of the log".to_owned(),
         1 => "one entry behind the log".to_owned(),
         lag => format!("{lag} entries behind the log"),
@@ -126,7 +127,10 @@ fn tell_copies(findings: &mut Findings, copies: &Value) {
 fn tell_readiness(findings: &mut Findings, status: &Value) {
     let reason = text(&status["reason"]);
     match status["state"].as_str() {
-        Some("ready") => findings.fact("state", "ready: takes reads and writes"),
+        Some("ready") => match status["read_only"].as_str() {
+            None => findings.fact("state", "ready: takes reads and writes"),
+            Some(why) => findings.fact("state", format!("ready: takes reads only: {why}")),
+        },
         Some("stopped") => {
             findings.fact("state", "stopped: applies nothing and takes no writes");
             findings.problem(
@@ -255,11 +259,20 @@ http://127.0.0.1:8080: healthy
         members["silent"] = json!(["10.0.0.2:6222", "10.0.0.3:6222"]);
         let page = page(&status);
         assert!(page.starts_with("http://127.0.0.1:8080: needs attention\n"), "{page}");
-        assert!(page.contains("entries") && page.contains("which does not answer"), "{page}");
+        assert!(page.contains("17.1, the end of the log is not known"), "{page}");
+        assert!(page.contains("which does not answer"), "{page}");
         let problem = "! no quorum: 2 of 3 servers are needed, 1 here; missing: n2, n3, \
                        10.0.0.2:6222, 10.0.0.3:6222\n  To do: start the missing nodes";
         assert!(page.contains(problem), "{page}");
         assert!(page.contains("! the node is not ready: the log cannot be reached"), "{page}");
+    }
+
+    #[test]
+    fn a_node_that_takes_no_writes_says_why() {
+        let mut status = ready();
+        status["read_only"] = "the database was opened with mode=ro".into();
+        let page = page(&status);
+        assert!(page.contains("takes reads only: the database was opened with mode=ro"), "{page}");
     }
 
     #[test]

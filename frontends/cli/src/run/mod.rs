@@ -86,7 +86,9 @@ async fn work(
         opened = opening => opened?,
         never = tell_what_is_waited_for(config, lobby) => match never {},
     };
-    let node = match begin_node(options, &transport, lobby).await {
+    lobby.wait_for("the node is starting: it compares its database with the log".to_owned());
+    let start = async || Node::start(options.clone(), Arc::clone(&transport)).await;
+    let node = match once_reachable(start).await {
         Ok(node) => node,
         Err(error) => {
             let _ = transport.close().await;
@@ -102,21 +104,16 @@ async fn work(
     report(node).await
 }
 
-/// Starts the node. A log that is out of reach, as a cluster's is for the moment of an election, is
-/// waited for: it was there when it was opened.
-async fn begin_node(
-    options: NodeOptions,
-    transport: &Arc<dyn ChangeTransport>,
-    lobby: &Lobby,
-) -> Result<Arc<Node>, Error> {
+/// What `begin` gives, tried again for as long as the log is out of reach, as a cluster's is for
+/// the moment of an election: it was there when it was opened.
+async fn once_reachable<T>(begin: impl AsyncFn() -> Result<T, Error>) -> Result<T, Error> {
     loop {
-        match Node::start(options.clone(), Arc::clone(transport)).await {
-            Err(error @ Error::Transport { .. }) => {
+        match begin().await {
+            Err(error @ (Error::Transport { .. } | Error::NotSent(_))) => {
                 tracing::warn!(%error, "waiting for the log");
-                lobby.wait_for(error.to_string());
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
-            started => return started,
+            begun => return begun,
         }
     }
 }

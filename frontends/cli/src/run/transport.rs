@@ -131,6 +131,7 @@ mod embedded {
 
     pub(super) use ha_nats_embedded::silent;
 
+    use super::super::once_reachable;
     use super::{Opened, roll_call};
     use crate::config::{Config, EmbeddedServer, ServerOptions};
     use crate::values::NatsSync;
@@ -158,7 +159,12 @@ mod embedded {
             }
             // A cluster's stream belongs to all its members, and another one may know more.
             let node = NodeOptions { own_stream: !is_clustered, ..node.clone() };
-            Node::prepare(&node, &(log as Arc<dyn ChangeTransport>)).await
+            let log = log as Arc<dyn ChangeTransport>;
+            if is_clustered {
+                once_reachable(async || Node::prepare(&node, &log).await).await
+            } else {
+                Node::prepare(&node, &log).await
+            }
         };
         let embedded = Embedded::open_after(options, stream, prepare).await?;
         let log = Some(Arc::clone(embedded.log()));

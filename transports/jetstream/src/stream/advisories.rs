@@ -18,20 +18,24 @@ impl Stream {
         let stream = self.clone();
         tokio::spawn(async move {
             while let Some(Some(told)) = until(closed.clone(), advisories.next()).await {
-                stream.take_note(&told).await;
+                stream.take_note(&told);
             }
         });
         Ok(())
     }
 
-    async fn take_note(&self, advisory: &Message) {
+    fn take_note(&self, advisory: &Message) {
         match advisory.subject.split('.').nth(4) {
             Some("LEADER_ELECTED") => self.elections.send_modify(|count| *count += 1),
-            // Its configuration is noted when it is known.
+            // Its configuration is noted when it is known. Who asks may wait for the next leader,
+            // which is noted here.
             Some("UPDATED") => {
-                if let Err(error) = self.info().await {
-                    tracing::debug!("the stream's configuration is not known: {error}");
-                }
+                let stream = self.clone();
+                tokio::spawn(async move {
+                    if let Err(error) = stream.info().await {
+                        tracing::debug!("the stream's configuration is not known: {error}");
+                    }
+                });
             }
             _ => {}
         }

@@ -112,3 +112,15 @@ fn an_entry_made_here_on_another_history_has_the_log_compared_once() {
     let actions = idle().on(Duration::ZERO, delivered(4, &earlier));
     assert!(matches!(how(&actions), Some(How::Nothing(Some(_)))), "{actions:?}");
 }
+
+#[test]
+fn an_answer_that_fails_does_not_end_the_wait_for_a_lost_end() {
+    let mut machine = idle();
+    machine.on(Duration::ZERO, bounds(1, 9));
+    machine.on(Duration::ZERO, bounds(1, 5));
+    assert!(!machine.can_execute(), "somebody may be about to append the end again");
+    machine.on(Duration::ZERO, Event::Unreachable("it flaps".to_owned()));
+    let actions = machine.on(Duration::from_millis(60), Event::Tick);
+    assert!(matches!(actions[..], [Action::AskBounds]), "{actions:?}");
+    assert!(!machine.can_execute());
+}
