@@ -10,6 +10,7 @@ mod frontend;
 mod health;
 mod level;
 mod position;
+mod settings;
 pub mod sql;
 mod statement;
 mod transport;
@@ -24,6 +25,7 @@ pub use frontend::{Frontend, Shutdown, ShutdownTrigger};
 pub use health::{AuditOutcome, Difference, Health, LogCopy, Members, Skipped, TransportHealth};
 pub use level::{IdempotencyKey, ReadLevel};
 pub use position::{AttemptId, AttemptName, Lineage, RunningHash, Seq, Token};
+pub use settings::Settings;
 pub use statement::{
     Batch, Column, Description, Limits, ParamDescription, Params, Reply, ResultSet, Statement,
 };

@@ -1,0 +1,1 @@
+//! The C boundary between ha and a plugin.

@@ -1,0 +1,1 @@
+//! Loads plugins and shows them as the traits of ha-core.

@@ -1,0 +1,1 @@
+//! A MySQL front-end for ha.

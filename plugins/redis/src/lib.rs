@@ -1,0 +1,1 @@
+//! A transport for ha over Redis Streams.
