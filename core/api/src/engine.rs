@@ -90,6 +90,7 @@ impl Debug for Snapshot {
 
 /// How a session is to be.
 #[derive(Debug, Clone, Default)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize), serde(default))]
 pub struct SessionOptions {
     /// Refuse writes.
     pub read_only: bool,
@@ -97,6 +98,7 @@ pub struct SessionOptions {
 
 /// How a transaction is to be.
 #[derive(Debug, Clone, Copy, Default)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize), serde(default))]
 pub struct TransactionOptions {
     /// Refuse writes.
     pub read_only: bool,
@@ -158,6 +160,7 @@ pub enum Outcome {
 
 /// How a node is.
 #[derive(Debug, Clone)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Status {
     /// The node's name.
     pub node: String,
@@ -173,6 +176,11 @@ pub struct Status {
 
 /// Whether clients should be sent to a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "json",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
 pub enum Readiness {
     /// Caught up, and the log is reachable.
     Ready,

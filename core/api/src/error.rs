@@ -9,6 +9,11 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// differently.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
+#[cfg_attr(
+    feature = "json",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(tag = "kind", content = "detail", rename_all = "snake_case")
+)]
 pub enum Error {
     /// SQLite refuses the statement.
     #[error("{message}")]

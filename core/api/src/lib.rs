@@ -8,6 +8,8 @@ mod engine;
 mod error;
 mod frontend;
 mod health;
+#[cfg(feature = "json")]
+pub mod json;
 mod level;
 mod position;
 mod settings;
@@ -15,6 +17,7 @@ pub mod sql;
 mod statement;
 mod transport;
 mod value;
+
 
 pub use engine::{
     Canceller, Engine, Outcome, Readiness, Session, SessionOptions, Snapshot, Status,

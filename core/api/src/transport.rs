@@ -128,6 +128,11 @@ pub struct Appended {
 /// Why an append was not acknowledged. Only [`Self::Unknown`] may have stored the entry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
+#[cfg_attr(
+    feature = "json",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(tag = "kind", rename_all = "snake_case")
+)]
 pub enum AppendError {
     /// The log did not end at `expect`, for certain: a transport whose servers may disagree about
     /// it has to say [`Self::Unknown`]. `last` is where it ended, if the server told; entries
@@ -183,6 +188,7 @@ pub struct Stored {
 
 /// The log's identity and extent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Bounds {
     /// Which log.
     pub lineage: Lineage,
@@ -196,8 +202,10 @@ pub struct Bounds {
 
 /// What a snapshot is.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct SnapshotMeta {
     /// SHA-256 of the body.
+    #[cfg_attr(feature = "json", serde(with = "crate::json::digest"))]
     pub digest: [u8; 32],
     /// The body's length in bytes.
     pub bytes: u64,
