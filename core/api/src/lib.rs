@@ -6,6 +6,7 @@
 
 mod engine;
 mod error;
+mod feed;
 mod frontend;
 mod health;
 mod level;
@@ -21,6 +22,7 @@ pub use engine::{
     TransactionOptions, TransactionState,
 };
 pub use error::{Error, Result};
+pub use feed::{ChangeEvent, EventTable, Row, RowEvent, RowOp, Transaction};
 pub use frontend::{Frontend, Shutdown, ShutdownTrigger};
 pub use health::{AuditOutcome, Difference, Health, LogCopy, Members, Skipped, TransportHealth};
 pub use level::{IdempotencyKey, ReadLevel};
