@@ -2,11 +2,11 @@ use std::fmt::{self, Debug};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures::stream::BoxStream;
 
-use crate::transport::no_members;
 use crate::{
     AttemptName, Batch, ByteStream, Description, Health, Limits, ReadLevel, Reply, Result, Seq,
-    Token,
+    Token, Transaction,
 };
 
 /// A node, as its front-ends see it.
@@ -18,6 +18,25 @@ pub trait Engine: Debug + Send + Sync + 'static {
     /// The whole database as an SQLite file, from one consistent state.
     async fn snapshot(&self) -> Result<Snapshot>;
 
+    /// The committed transactions of all nodes, in the order of the log and each exactly once:
+    /// those after `from`, or from now on. A feed yields only what this node has applied, and
+    /// never what has lost its place to another entry; when there is no more it waits.
+    ///
+    /// It goes on from the [`Transaction::position`] of the last one that was read, on any node
+    /// that follows the same log. What is read slowly is kept for nobody: it is read from the
+    /// log again, and held by no memory meanwhile.
+    ///
+    /// # Errors
+    /// [`crate::Error::Truncated`] if what comes after `from` is no longer stored, or the log has
+    /// begun with another state since then: begin again from a [`Self::snapshot`].
+    /// [`crate::Error::OtherLog`] if `from` belongs to another log than the node follows;
+    /// [`crate::Error::NotReady`] if the node has not reached `from`. The same errors end a
+    /// stream when they arise later, as does [`crate::Error::Closed`] when the node stops.
+    async fn changes(
+        &self,
+        from: Option<Token>,
+    ) -> Result<BoxStream<'static, Result<Arc<Transaction>>>>;
+
     /// What became of a transaction whose client was told
     /// [`crate::Error::OutcomeUnknown`].
     async fn outcome(&self, name: &AttemptName) -> Result<Outcome>;
@@ -27,14 +46,10 @@ pub trait Engine: Debug + Send + Sync + 'static {
 
     /// How the node is, in detail: asks the database and the log, and waits some seconds for
     /// each at most. An engine that knows no more than its status says that.
-    async fn health(&self) -> Health {
-        self.status().into()
-    }
+    async fn health(&self) -> Health;
 
     /// See [`crate::ChangeTransport::remove_member`].
-    async fn remove_member(&self, name: &str) -> Result<()> {
-        Err(no_members(name))
-    }
+    async fn remove_member(&self, name: &str) -> Result<()>;
 }
 
 /// A client's connection to a node: at most one open transaction, one call at a time.

@@ -132,6 +132,14 @@ impl Error {
         Self::Invalid(what.into())
     }
 
+    /// That there is no member `name` to be removed, nor any other.
+    #[must_use]
+    pub fn no_members(name: &str) -> Self {
+        Self::Unsupported(format!(
+            "removing {name:?}: this node's log is not kept by a cluster of embedded servers"
+        ))
+    }
+
     /// [`Self::Io`] from a system error.
     pub fn io(context: impl Into<String>, error: &std::io::Error) -> Self {
         Self::Io { context: context.into(), reason: error.to_string() }

@@ -6,6 +6,7 @@
 
 mod engine;
 mod error;
+mod feed;
 mod frontend;
 mod health;
 #[cfg(feature = "json")]
@@ -24,6 +25,7 @@ pub use engine::{
     TransactionOptions, TransactionState,
 };
 pub use error::{Error, Result};
+pub use feed::{ChangeEvent, EventTable, Row, RowEvent, RowOp, Transaction};
 pub use frontend::{Frontend, Shutdown, ShutdownTrigger};
 pub use health::{AuditOutcome, Difference, Health, LogCopy, Members, Skipped, TransportHealth};
 pub use level::{IdempotencyKey, ReadLevel};

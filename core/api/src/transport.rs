@@ -62,25 +62,15 @@ pub trait ChangeTransport: Debug + Display + Send + Sync + 'static {
 
     /// How the transport is. It does not ask the log, so that it answers when nothing else does;
     /// one that knows nothing says nothing.
-    async fn health(&self) -> TransportHealth {
-        TransportHealth::default()
-    }
+    async fn health(&self) -> TransportHealth;
 
     /// Takes a server that keeps the log together with others out of their number for good.
-    /// [`crate::Error::Unsupported`] where there are none.
-    async fn remove_member(&self, name: &str) -> Result<()> {
-        Err(no_members(name))
-    }
+    /// [`crate::Error::no_members`] where there are none.
+    async fn remove_member(&self, name: &str) -> Result<()>;
 
     /// Ends all subscriptions and releases connections. Later calls fail with
     /// [`crate::Error::Closed`]; closing again is no error.
     async fn close(&self) -> Result<()>;
-}
-
-pub(crate) fn no_members(name: &str) -> crate::Error {
-    crate::Error::Unsupported(format!(
-        "removing {name:?}: this node's log is not kept by a cluster of embedded servers"
-    ))
 }
 
 /// What a transport can do.

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::AbortHandle;
+use futures::stream::BoxStream;
 use ha_core::{
     AttemptName, ChangeTransport, Engine, Error, Health, Outcome, Readiness, Result, Session,
-    SessionOptions, Snapshot, Status,
+    SessionOptions, Snapshot, Status, Token, Transaction,
 };
 use ha_sqlite::{Durability, OpenOptions};
 use parking_lot::Mutex;
@@ -199,6 +200,13 @@ impl Engine for Node {
             return Err(Error::NotReady(reason));
         }
         snapshot::stream(&self.readers).await
+    }
+
+    async fn changes(
+        &self,
+        _from: Option<Token>,
+    ) -> Result<BoxStream<'static, Result<Arc<Transaction>>>> {
+        Err(Error::Unsupported("a feed of changes".to_owned()))
     }
 
     async fn outcome(&self, name: &AttemptName) -> Result<Outcome> {

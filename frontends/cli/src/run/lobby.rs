@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::stream::BoxStream;
 use ha_core::{
     AttemptName, Engine, Error, Health, Lineage, Outcome, Readiness, Result, Seq, Session,
-    SessionOptions, Snapshot, Status, Token, TransportHealth,
+    SessionOptions, Snapshot, Status, Token, Transaction, TransportHealth,
 };
 use ha_engine::{Found, Node};
 use tokio::sync::watch;
@@ -72,6 +73,13 @@ impl Engine for Lobby {
 
     async fn snapshot(&self) -> Result<Snapshot> {
         self.awaited().await?.snapshot().await
+    }
+
+    async fn changes(
+        &self,
+        from: Option<Token>,
+    ) -> Result<BoxStream<'static, Result<Arc<Transaction>>>> {
+        self.awaited().await?.changes(from).await
     }
 
     async fn outcome(&self, name: &AttemptName) -> Result<Outcome> {
