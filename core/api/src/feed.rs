@@ -114,6 +114,7 @@ impl RowEvent {
 
     /// The row after, unless it is gone.
     #[must_use]
+    #[allow(clippy::new_ret_no_self, reason = "new as in SQL's triggers, not a constructor")]
     pub fn new(&self) -> Option<&Row> {
         match &self.op {
             RowOp::Insert { new } | RowOp::Update { new, .. } => Some(new),

@@ -92,8 +92,8 @@ typedef struct HaStreamCompletion {
 } HaStreamCompletion;
 
 /* A node, as a front-end gets it in `serve`. The struct is lent for that call: copy it. What it is
- * of lives until the plugin calls drop, which it does once, with no call unanswered; sessions that
- * are still open are closed by it. Requests and answers are JSON:
+ * of lives until the plugin calls drop, which it does once: sessions that are still open are closed
+ * by it, and calls that are unanswered are still answered. Requests and answers are JSON:
  *   batch     {"statements": [{"sql": "...", "params": [..] or {"name": ..}}], "limits": {"time_ms",
  *             "rows", "bytes"}, "reads": {"strong": true, "min_position": "..."}, "key": "..."};
  *             all but statements may be left out; a statement may be a plain text

@@ -3,8 +3,8 @@ use core::ffi::c_void;
 use crate::{HaBuf, HaCompletion, HaSlice, HaStreamCompletion};
 
 /// A node, as a front-end gets it in `serve`. The struct is lent for that call: copy it. What it
-/// is of lives until the plugin calls `drop`, which it does once, with no call unanswered; sessions
-/// that are still open are closed by it. Requests and answers are JSON.
+/// is of lives until the plugin calls `drop`, which it does once: sessions that are
+/// still open are closed by it, and calls that are unanswered are still answered. Requests and answers are JSON.
 #[repr(C)]
 #[derive(Debug)]
 pub struct HaEngine {
