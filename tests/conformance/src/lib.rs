@@ -9,10 +9,12 @@
 //! [`ha_core::Capabilities`] do not offer are skipped and say so.
 
 mod fixture;
+mod library;
 mod probe;
 pub mod transport;
 
 pub use fixture::TransportFixture;
+pub use library::library;
 
 /// One `#[tokio::test]` per check of [`transport`], on the given [`TransportFixture`], which is
 /// an expression that makes it. The calling crate needs `tokio` with `macros` and
