@@ -1,7 +1,12 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::{Token, Value};
+use futures::stream::BoxStream;
+
+use crate::{Result, Token, Value};
+
+/// Committed transactions, as [`crate::Engine::changes`] tells them; an error ends it.
+pub type TransactionStream = BoxStream<'static, Result<Arc<Transaction>>>;
 
 /// A committed client transaction, as [`crate::Engine::changes`] tells it.
 #[derive(Debug, Clone, PartialEq)]
