@@ -101,15 +101,13 @@ async fn a_position_of_another_log_is_refused_and_a_feed_ends_with_its_log() {
     assert_eq!(a.node.changes(Some(elsewhere)).await.err(), Some(expected));
     equal(&a, &b).await;
     let mut feed = follow(&b, None).await;
-    a.stop().await;
-    let dir = TempDir::new().unwrap();
-    std::fs::copy(b.dir.path().join("ha.db"), dir.path().join("ha.db")).unwrap();
+    log.disconnect(&b.transport);
+    let dir = a.stop().await;
     log.recreate();
-    let c = start_with(&log, TempDir::new().unwrap(), |dir| options("c", dir)).await.unwrap();
-    c.run("CREATE TABLE other(v)").await;
-    let _ =
-        start_with(&log, dir, |dir| NodeOptions { new_lineage: true, ..options("d", dir) }).await;
-    let lineage = c.node.status().position.lineage;
+    let renewed = |dir: &TempDir| NodeOptions { new_lineage: true, ..options("a", dir) };
+    let a = start_with(&log, dir, renewed).await.unwrap();
+    let lineage = a.node.status().position.lineage;
+    log.reconnect(&b.transport);
     until("the log made again is followed", || b.node.status().position.lineage == lineage).await;
     let ended = end(&mut feed).await;
     assert!(matches!(ended, Error::OtherLog { lineage: now, .. } if now == lineage), "{ended:?}");
