@@ -95,7 +95,7 @@ pub struct EventTable {
 impl RowEvent {
     /// The row before, unless it is new.
     #[must_use]
-    pub fn old(&self) -> Option<&Row> {
+    pub fn before(&self) -> Option<&Row> {
         match &self.op {
             RowOp::Insert { .. } => None,
             RowOp::Update { old, .. } | RowOp::Delete { old } => Some(old),
@@ -104,7 +104,7 @@ impl RowEvent {
 
     /// The row after, unless it is gone.
     #[must_use]
-    pub fn new(&self) -> Option<&Row> {
+    pub fn after(&self) -> Option<&Row> {
         match &self.op {
             RowOp::Insert { new } | RowOp::Update { new, .. } => Some(new),
             RowOp::Delete { .. } => None,

@@ -122,8 +122,8 @@ async fn concurrent_writers_on_both_nodes_are_told_once_each_and_in_one_order() 
     assert_eq!(places, acknowledged, "the name of a transaction is what its client was told");
     // Each was executed on all before it: entries that lost their places are not told.
     let ids = told[0].iter().map(|one| match &one.changes[0] {
-        ChangeEvent::Row(row) => row.new().unwrap().rowid.unwrap(),
-        other => panic!("{other:?}"),
+        ChangeEvent::Row(row) => row.after().unwrap().rowid.unwrap(),
+        ChangeEvent::Sql { sql, .. } => panic!("{sql}"),
     });
     assert!(ids.eq(1..=160));
 }

@@ -60,7 +60,7 @@ async fn messages_of_v0_0_7_are_transactions_too() {
         panic!("{told:?}");
     };
     assert_eq!(row.table.columns, ["id", "name"]);
-    assert_eq!(row.new().unwrap().values, [Value::Integer(1), Value::from("from go")]);
+    assert_eq!(row.after().unwrap().values, [Value::Integer(1), Value::from("from go")]);
     assert_eq!((sql.as_str(), &params[..]), ("UPDATE users SET name = ?", &[Value::from("x")][..]));
     a.run("INSERT INTO users(name) VALUES('ours')").await;
     let mut after = follow(&a, Some(told.position)).await;

@@ -52,7 +52,7 @@ pub(crate) fn inserted(transactions: &[Arc<Transaction>]) -> Vec<Value> {
     let events = transactions.iter().flat_map(|transaction| &transaction.changes);
     events
         .filter_map(|event| match event {
-            ChangeEvent::Row(row) => row.new().and_then(|row| row.values.last().cloned()),
+            ChangeEvent::Row(row) => row.after().and_then(|row| row.values.last().cloned()),
             ChangeEvent::Sql { .. } => None,
         })
         .collect()
