@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use futures::future::join_all;
 use ha_core::{Params, Value};
 
 use super::served::{number, refused, run, speaks};
@@ -42,11 +41,11 @@ pub async fn a_client_that_waits_blocks_nobody(fixture: &impl FrontendFixture) {
     let served = Served::new(fixture).await;
     let engine = served.engine();
     engine.hold(4);
-    let slow = (0..4).map(async |_| {
+    let mut slow = Vec::new();
+    for _ in 0..4 {
         let mut client = fixture.connect(served.address).await;
-        tokio::spawn(async move { client.run("SELECT 1", Params::None).await })
-    });
-    let slow = join_all(slow).await;
+        slow.push(tokio::spawn(async move { client.run("SELECT 1", Params::None).await }));
+    }
     engine.holds().await;
     let mut client = fixture.connect(served.address).await;
     run(&mut client, "SELECT 1").await;
