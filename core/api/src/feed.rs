@@ -5,12 +5,14 @@ use crate::{Token, Value};
 
 /// A committed client transaction, as [`crate::Engine::changes`] tells it.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Transaction {
     /// Its place in the log. A feed that is asked for what comes after it goes on with the next.
     pub position: Token,
     /// The node that executed it, if the log tells.
     pub node: Option<String>,
     /// That node's wall clock when it did, if the log tells. It orders nothing.
+    #[cfg_attr(feature = "json", serde(rename = "at_ns", with = "crate::json::maybe_time"))]
     pub at: Option<SystemTime>,
     /// What it did, in the order of execution, the effects of triggers and cascades included.
     /// Empty if it did nothing that lasts.
@@ -19,6 +21,11 @@ pub struct Transaction {
 
 /// One step of a transaction.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(
+    feature = "json",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
 pub enum ChangeEvent {
     /// A row was inserted, updated or deleted.
     Row(RowEvent),
@@ -37,6 +44,7 @@ pub enum ChangeEvent {
 /// In a transaction that a node of v0.0.7 executed, values are what its message says: blobs may
 /// be text, and a table that was altered in the meantime may have more columns than values.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct RowEvent {
     /// Whose row; rows of one table share it as far as possible.
     pub table: Arc<EventTable>,
@@ -46,6 +54,11 @@ pub struct RowEvent {
 
 /// How a row changed.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(
+    feature = "json",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
 pub enum RowOp {
     /// It is new.
     Insert {
@@ -68,6 +81,7 @@ pub enum RowOp {
 
 /// A row at one moment.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Row {
     /// `None` in a `WITHOUT ROWID` table.
     pub rowid: Option<i64>,
@@ -77,6 +91,7 @@ pub struct Row {
 
 /// The table of a [`RowEvent`], as it was then.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct EventTable {
     /// Its name, not quoted.
     pub name: String,
@@ -99,6 +114,7 @@ impl RowEvent {
 
     /// The row after, unless it is gone.
     #[must_use]
+    #[allow(clippy::new_ret_no_self, reason = "new as in SQL's triggers, not a constructor")]
     pub fn new(&self) -> Option<&Row> {
         match &self.op {
             RowOp::Insert { new } | RowOp::Update { new, .. } => Some(new),

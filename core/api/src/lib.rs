@@ -19,7 +19,6 @@ mod statement;
 mod transport;
 mod value;
 
-
 pub use engine::{
     Canceller, Engine, Outcome, Readiness, Session, SessionOptions, Snapshot, Status,
     TransactionOptions, TransactionState,

@@ -91,8 +91,9 @@ typedef struct HaStreamCompletion {
   void (*done)(void *ctx, HaStatus status, HaStream stream, HaBuf body);
 } HaStreamCompletion;
 
-/* A node, as a front-end gets it in `serve`; valid until the plugin calls drop, which it does
- * once, with no call unanswered. Requests and answers are JSON:
+/* A node, as a front-end gets it in `serve`. The struct is lent for that call: copy it. What it is
+ * of lives until the plugin calls drop, which it does once: sessions that are still open are closed
+ * by it, and calls that are unanswered are still answered. Requests and answers are JSON:
  *   batch     {"statements": [{"sql": "...", "params": [..] or {"name": ..}}], "limits": {"time_ms",
  *             "rows", "bytes"}, "reads": {"strong": true, "min_position": "..."}, "key": "..."};
  *             all but statements may be left out; a statement may be a plain text
@@ -120,7 +121,8 @@ typedef struct HaEngine {
   void (*session_rollback)(void *ctx, uint64_t session, HaCompletion done);
   /* What a statement takes and gives: {"params": [{"name"}], "columns": [..], "read_only"}. */
   void (*session_describe)(void *ctx, uint64_t session, HaSlice sql, HaCompletion done);
-  /* Whether a transaction is open: 0 none, 1 open, 2 lost. Not while a call is unanswered. */
+  /* Whether a transaction is open: 0 none, 1 open, 2 lost. While a call is unanswered, what was
+   * before it. */
   uint32_t (*session_transaction)(void *ctx, uint64_t session);
   /* Stops the statement that runs, if one does. */
   void (*session_cancel)(void *ctx, uint64_t session);
@@ -135,9 +137,9 @@ typedef struct HaEngine {
   void (*changes)(void *ctx, HaSlice from, HaStreamCompletion done);
   /* The database as an SQLite file in chunks; the stream's body is its position, as text. */
   void (*snapshot)(void *ctx, HaStreamCompletion done);
-  /* How the node is: {"node", "position", "end", "readiness": {"ready": true, "reason", "stopped"},
-   * "read_only"}. */
-  void (*status)(void *ctx, HaCompletion done);
+  /* How the node is, at once: {"node", "position", "end", "readiness": "ready" or {"waiting": "why"}
+   * or {"stopped": "why"}, "read_only"}. */
+  HaBuf (*status)(void *ctx);
   /* How the node is, in detail. */
   void (*health)(void *ctx, HaCompletion done);
   /* Takes a member out of the servers that keep the log. */

@@ -1,9 +1,10 @@
 use core::ffi::c_void;
 
-use crate::{HaCompletion, HaSlice, HaStreamCompletion};
+use crate::{HaBuf, HaCompletion, HaSlice, HaStreamCompletion};
 
-/// A node, as a front-end gets it in `serve`. Valid until the plugin calls `drop`, which it does
-/// once; sessions that are still open are closed by it. Requests and answers are JSON.
+/// A node, as a front-end gets it in `serve`. The struct is lent for that call: copy it. What it
+/// is of lives until the plugin calls `drop`, which it does once: sessions that are
+/// still open are closed by it, and calls that are unanswered are still answered. Requests and answers are JSON.
 #[repr(C)]
 #[derive(Debug)]
 pub struct HaEngine {
@@ -28,7 +29,8 @@ pub struct HaEngine {
     /// What the statement takes and gives.
     pub session_describe:
         unsafe extern "C" fn(ctx: *mut c_void, session: u64, sql: HaSlice, done: HaCompletion),
-    /// Whether a transaction is open: 0 none, 1 open, 2 lost. Not while a call is unanswered.
+    /// Whether a transaction is open: 0 none, 1 open, 2 lost. While a call is unanswered, what was
+    /// before it.
     pub session_transaction: unsafe extern "C" fn(ctx: *mut c_void, session: u64) -> u32,
     /// Stops the statement that runs, if one does. Any time.
     pub session_cancel: unsafe extern "C" fn(ctx: *mut c_void, session: u64),
@@ -45,8 +47,8 @@ pub struct HaEngine {
     pub changes: unsafe extern "C" fn(ctx: *mut c_void, from: HaSlice, done: HaStreamCompletion),
     /// The database as an SQLite file in chunks; the stream's body is its position, as text.
     pub snapshot: unsafe extern "C" fn(ctx: *mut c_void, done: HaStreamCompletion),
-    /// How the node is.
-    pub status: unsafe extern "C" fn(ctx: *mut c_void, done: HaCompletion),
+    /// How the node is, at once.
+    pub status: unsafe extern "C" fn(ctx: *mut c_void) -> HaBuf,
     /// How the node is, in detail.
     pub health: unsafe extern "C" fn(ctx: *mut c_void, done: HaCompletion),
     /// Takes a member out of the servers that keep the log.
