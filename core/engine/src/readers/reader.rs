@@ -96,8 +96,8 @@ impl Reader {
     }
 
     /// The tables that the batch reads in the open snapshot, in lower case; `None` if it reads
-    /// The tables that the batch reads in the open snapshot, in lower case; `None` if it reads
-    /// something else than rows of tables.
+    /// The tables that the batch has read in the open snapshot, in lower case; `None` if it has
+    /// read something else than rows of tables.
     pub(crate) fn tables(&mut self, batch: &Batch) -> Option<Vec<String>> {
         self.mind_schema().ok()?;
         let mut tables = BTreeSet::new();
@@ -230,9 +230,17 @@ mod tests {
         let schema = "CREATE TABLE T(a); CREATE TABLE u(a); CREATE VIRTUAL TABLE f USING fts5(a)";
         let writer = ha_sqlite::open(&path, Role::Execute, &options).unwrap();
         writer.execute_batch(schema).unwrap();
+        store::create(&writer).unwrap();
+        let record = Record::empty(ha_core::Lineage([7; 8]));
+        store::write_record(&writer, &record, None).unwrap();
         let mut reader = Readers::new(path, options, 1).open().unwrap();
         let mut tables = |sql: &str| {
-            reader.tables(&Batch { statements: vec![Statement::new(sql)], ..Batch::default() })
+            let batch = Batch { statements: vec![Statement::new(sql)], ..Batch::default() };
+            reader.begin().unwrap();
+            reader.read_on(&batch, &Interrupt::default()).unwrap();
+            let tables = reader.tables(&batch);
+            reader.end().unwrap();
+            tables
         };
         let names = |names: &[&str]| Some(names.iter().map(|&name| name.to_owned()).collect());
         assert_eq!(tables("SELECT 1"), names(&[]));
