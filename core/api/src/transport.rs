@@ -42,8 +42,9 @@ pub trait ChangeTransport: Debug + Display + Send + Sync + 'static {
     /// Forgets the entries below `before`.
     async fn trim(&self, before: Seq) -> Result<()>;
 
-    /// Stores a snapshot; it is listed only once it is whole. Stores it again under the same
-    /// digest without harm.
+    /// Stores a snapshot. It is listed, and this returns, only after what was stored has been
+    /// read back and found to have the digest and the length of `meta`: the log is trimmed by
+    /// what is listed. Stores it again under the same digest without harm.
     async fn put_snapshot(&self, meta: SnapshotMeta, body: ByteStream) -> Result<()>;
 
     /// The stored snapshots, the newest position first.

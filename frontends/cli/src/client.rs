@@ -3,12 +3,28 @@
 use std::time::Duration;
 
 use crate::secret::Secret;
+use crate::values::Optional;
 
 /// How long a node may take to answer.
 const PATIENCE: Duration = Duration::from_secs(40);
 
 /// How long it may take to change the cluster: the node asks twenty times, for up to four seconds.
 const CHANGE: Duration = Duration::from_secs(100);
+
+/// What lets a client in.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Access {
+    /// Token of the node's HTTP front-end
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "HA_HTTP_TOKEN",
+        hide_env_values = true,
+        default_value = "",
+        hide_default_value = true
+    )]
+    token: Optional<Secret>,
+}
 
 /// Asks one node.
 #[derive(Debug)]
@@ -27,7 +43,7 @@ pub(crate) struct Answer {
 
 impl Client {
     /// For the node at `url`; without a scheme it is `http://`.
-    pub(crate) fn new(url: &str, token: Option<&Secret>) -> Self {
+    pub(crate) fn new(url: &str, access: &Access) -> Self {
         let url = url.trim_end_matches('/');
         let url = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
         let config = ureq::Agent::config_builder()
@@ -35,7 +51,7 @@ impl Client {
             .http_status_as_error(false)
             .proxy(None)
             .build();
-        Self { url, token: token.cloned(), agent: config.into() }
+        Self { url, token: access.token.0.clone(), agent: config.into() }
     }
 
     /// The node's address.

@@ -7,11 +7,9 @@ use std::time::{Duration, Instant};
 use clap::{Parser, Subcommand};
 use serde_json::Value;
 
-use crate::client::{Answer, Client};
+use crate::client::{Access, Answer, Client};
 use crate::doctor;
-use crate::secret::Secret;
 use crate::stop::{self, Stop};
-use crate::values::Optional;
 
 /// How long the log may take to be copied.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -36,16 +34,8 @@ enum Change {
         #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
         url: String,
 
-        /// Token of the node's HTTP front-end
-        #[arg(
-            long,
-            value_name = "TOKEN",
-            env = "HA_HTTP_TOKEN",
-            hide_env_values = true,
-            default_value = "",
-            hide_default_value = true
-        )]
-        token: Optional<Secret>,
+        #[command(flatten)]
+        access: Access,
     },
 }
 
@@ -70,8 +60,8 @@ fn parsed<A>(args: Result<A, clap::Error>, run: impl FnOnce(A) -> ExitCode) -> E
 }
 
 fn change(args: Cluster) -> ExitCode {
-    let Change::Remove { name, url, token } = args.change;
-    let client = Client::new(&url, token.0.as_ref());
+    let Change::Remove { name, url, access } = args.change;
+    let client = Client::new(&url, &access);
     let member = percent_encoding::utf8_percent_encode(&name, percent_encoding::NON_ALPHANUMERIC);
     let failed = match client.delete(&format!("/v1/members/{member}")) {
         Ok(Answer { status: 200, .. }) => return removed(&client, &name),

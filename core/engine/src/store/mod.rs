@@ -10,6 +10,7 @@ mod rows;
 mod schema;
 mod sequences;
 mod staging;
+mod statement;
 mod stretch;
 mod tables;
 

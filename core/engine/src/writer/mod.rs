@@ -7,6 +7,7 @@ mod job;
 mod lease;
 mod link;
 mod mend;
+mod message;
 mod offer;
 mod perform;
 mod progress;
@@ -16,6 +17,7 @@ mod stages;
 mod stepped;
 mod strong;
 mod touched;
+mod waiting;
 mod watch;
 
 use std::collections::VecDeque;
@@ -24,74 +26,29 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use ha_core::{AttemptName, Bounds, Error, Result, Seq, Token};
+use ha_core::{AttemptName, Result, Seq, Token};
 use ha_sqlite::OpenOptions;
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::heal::{Comparison, Healing};
-use crate::machine::{Event, Identity, Machine, NoSeed, Reseed};
+use crate::machine::{Event, Identity, Machine, Reseed};
 use crate::shared::Shared;
-use crate::snapshots::{Room, Seed};
+use crate::snapshots::Room;
 use crate::store::{Record, Store};
 
 use audit::Auditor;
-pub(crate) use audit::Hashed;
 use encoding::EntryLimits;
 use group::Group;
 pub(crate) use job::{Command, Job, Lease, LeaseId, Ran, ReadOf, Step};
 use lease::Leased;
 pub(crate) use link::{Link, News};
+pub(crate) use message::Message;
 use progress::Progress;
 use stages::Stages;
 #[cfg(test)]
 pub(crate) use stepped::Turn;
 use touched::Touched;
+use waiting::Work;
 use watch::PROBE;
-
-/// How many messages are taken before it is looked whether somebody has waited too long.
-const TURN: usize = 1_024;
-
-/// How long messages are taken at most; one of several parts takes long to apply.
-const LONGEST_TURN: Duration = Duration::from_millis(50);
-
-/// What the writer thread is told.
-#[derive(Debug)]
-pub(crate) enum Message {
-    /// A transaction to execute.
-    Job(Job),
-    /// A session wants the writer.
-    Lease(Lease),
-    /// A session goes on with the transaction it has there.
-    Command(LeaseId, Command),
-    /// A session no longer needs its transaction there.
-    Release(LeaseId),
-    /// A strong read waits until this node has everything that is acknowledged anywhere.
-    Strong(oneshot::Sender<Result<()>>),
-    /// An answer of the transport.
-    Event(Event),
-    /// News of the transport.
-    News(News),
-    /// The log's bounds, asked for when the node stood at `position`.
-    Bounds { position: Seq, result: Result<Bounds> },
-    /// The state at an audit mark.
-    Hashed(Hashed),
-    /// Whether the log is still the one that was applied.
-    Compared(Comparison),
-    /// What came of making the log and this node fit.
-    Healed(Result<Healing>),
-    /// What the database is to become.
-    Fetched(Result<Seed, NoSeed>),
-    /// Finish what was accepted and end.
-    Stop,
-}
-
-/// What waits for the writer.
-#[derive(Debug)]
-enum Work {
-    Job(Job),
-    Lease(Lease),
-}
 
 /// The thread's state.
 #[derive(Debug)]
@@ -302,128 +259,6 @@ impl Writer {
         machine.into_iter().chain(others).min()
     }
 
-    /// Takes what is there, but not for ever: a long backlog must not keep clients waiting.
-    fn take_more(&mut self) {
-        let begun = Instant::now();
-        for _ in 0..TURN {
-            if begun.elapsed() > LONGEST_TURN {
-                return;
-            }
-            let Ok(message) = self.inbox.try_recv() else { return };
-            self.take(message);
-        }
-    }
-
-    fn take(&mut self, message: Message) {
-        match message {
-            Message::News(news) if news.is_stale() => {}
-            Message::Event(_)
-            | Message::Bounds { .. }
-            | Message::Fetched(_)
-            | Message::News(News::Entry(..) | News::Reconnected(_) | News::Truncated(_))
-            | Message::Healed(_)
-                if self.verifying || self.lease.is_some() && !self.says_nothing(&message) =>
-            {
-                self.held.push_back(message);
-            }
-            // Their time begins only now: until now the writer executed for others.
-            Message::Job(mut job) => {
-                job.deadline = self.deadline_of_new();
-                self.queue.push_back(Work::Job(job));
-            }
-            Message::Lease(mut lease) => {
-                lease.deadline = self.deadline_of_new();
-                self.queue.push_back(Work::Lease(lease));
-            }
-            Message::Command(id, command) => self.command(id, command),
-            Message::Release(id) => self.release(id),
-            Message::Strong(reader) => self.ask_strong(reader),
-            Message::Event(event) => self.tell(event),
-            Message::News(News::Entry(stored, _permit)) => {
-                self.shared.heard_of(stored.seq);
-                self.tell(Event::Delivered(stored));
-            }
-            Message::News(News::Reconnected(bounds)) => {
-                self.shared.reachable(None);
-                self.hear(bounds);
-                self.reconnected();
-            }
-            Message::Bounds { position, result: Ok(bounds) } => {
-                self.probing = false;
-                self.shared.reachable(None);
-                if bounds.last >= position || position == self.machine.position().seq {
-                    self.shared.heard_of(bounds.last);
-                    self.tell(Event::Bounds(bounds));
-                }
-            }
-            Message::Bounds { result: Err(error), .. } => {
-                self.probing = false;
-                self.shared.reachable(Some(error.to_string()));
-                self.tell(Event::Unreachable(error.to_string()));
-            }
-            Message::News(News::Unreachable(reason)) => self.shared.reachable(Some(reason)),
-            Message::News(News::Truncated(error)) => self.truncated(&error),
-            Message::Hashed(hashed) => self.hashed(hashed),
-            Message::Compared(comparison) => self.compared(comparison),
-            Message::Healed(outcome) => self.healed(outcome),
-            Message::Fetched(found) => self.fetched(found),
-            Message::Stop => self.stopping = true,
-        }
-    }
-
-    /// Answers those who have waited long enough.
-    fn expire(&mut self) {
-        self.expire_strong();
-        let now = Instant::now();
-        let stopped = self.machine.stopped().is_some();
-        let why = self.why_waiting();
-        let late = |work: &Work| stopped || work.deadline() <= now;
-        for work in std::mem::take(&mut self.queue) {
-            if late(&work) {
-                work.fail(why.clone());
-            } else {
-                self.queue.push_back(work);
-            }
-        }
-        for (name, job) in std::mem::take(&mut self.applying) {
-            if stopped || job.deadline <= now {
-                job.unknown(name);
-            } else {
-                self.applying.push((name, job));
-            }
-        }
-    }
-
-    fn why_waiting(&self) -> Error {
-        if self.verifying && self.machine.stopped().is_none() {
-            return Error::NotSent("the log is being compared after an interruption".to_owned());
-        }
-        self.machine.why_waiting()
-    }
-
-    /// Those who wait are not charged for the time that others execute: the deadline is one
-    /// for the log.
-    fn excuse(&mut self, spent: Duration) {
-        for work in &mut self.queue {
-            match work {
-                Work::Job(job) => job.deadline += spent,
-                Work::Lease(lease) => lease.deadline += spent,
-            }
-        }
-    }
-
-    /// Who comes now is not charged for the time that a large entry takes.
-    fn deadline_of_new(&self) -> Instant {
-        let now = Instant::now();
-        let from = if self.open.is_some() { self.busy_until.max(now) } else { now };
-        from + self.patience
-    }
-
-    fn first_deadline(&self) -> Option<Instant> {
-        let applying = self.applying.iter().map(|(_, job)| job.deadline);
-        self.queue.iter().map(Work::deadline).chain(applying).min()
-    }
-
     /// Executes what waits, if the machine allows it.
     fn work(&mut self) {
         while self.machine.can_execute()
@@ -459,23 +294,5 @@ impl Writer {
     fn token(&self) -> Token {
         let Record { position, transactions } = self.store.record();
         Token { lineage: position.lineage, seq: position.seq, n: transactions }
-    }
-}
-
-impl Work {
-    fn deadline(&self) -> Instant {
-        match self {
-            Self::Job(job) => job.deadline,
-            Self::Lease(lease) => lease.deadline,
-        }
-    }
-
-    fn fail(self, error: Error) {
-        match self {
-            Self::Job(job) => job.fail(error),
-            Self::Lease(lease) => {
-                let _ = lease.granted.send(Err(error));
-            }
-        }
     }
 }

@@ -12,9 +12,7 @@ use clap::Parser;
 
 pub use findings::{Findings, Problem};
 
-use crate::client::Client;
-use crate::secret::Secret;
-use crate::values::Optional;
+use crate::client::{Access, Client};
 
 const MORE: &str = "\
 The exit code is 0 if all is well, 1 if there is something to do, 2 after a
@@ -33,16 +31,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "URL")]
     url: Option<String>,
 
-    /// Token of the node's HTTP front-end
-    #[arg(
-        long,
-        value_name = "TOKEN",
-        env = "HA_HTTP_TOKEN",
-        hide_env_values = true,
-        default_value = "",
-        hide_default_value = true
-    )]
-    token: Optional<Secret>,
+    #[command(flatten)]
+    access: Access,
 
     /// Compare indexes with their tables too, which takes longer
     #[arg(long)]
@@ -52,7 +42,7 @@ pub(crate) struct Args {
 /// Examines what the arguments name and says what it finds on standard output.
 pub(crate) fn run(args: &Args) -> ExitCode {
     let findings = match (&args.file, &args.url) {
-        (_, Some(url)) => node::ask(&Client::new(url, args.token.0.as_ref())),
+        (_, Some(url)) => node::ask(&Client::new(url, &args.access)),
         (Some(path), None) => file::examine(path, args.full),
         (None, None) => Findings::new("nothing"),
     };

@@ -1,0 +1,89 @@
+//! Clients that wait for the writer, and for how long.
+
+use std::time::Duration;
+
+use ha_core::Error;
+use tokio::time::Instant;
+
+use super::Writer;
+use super::job::{Job, Lease};
+
+/// What waits for the writer.
+#[derive(Debug)]
+pub(super) enum Work {
+    Job(Job),
+    Lease(Lease),
+}
+
+impl Writer {
+    /// Answers those who have waited long enough.
+    pub(super) fn expire(&mut self) {
+        self.expire_strong();
+        let now = Instant::now();
+        let stopped = self.machine.stopped().is_some();
+        let why = self.why_waiting();
+        let late = |work: &Work| stopped || work.deadline() <= now;
+        for work in std::mem::take(&mut self.queue) {
+            if late(&work) {
+                work.fail(why.clone());
+            } else {
+                self.queue.push_back(work);
+            }
+        }
+        for (name, job) in std::mem::take(&mut self.applying) {
+            if stopped || job.deadline <= now {
+                job.unknown(name);
+            } else {
+                self.applying.push((name, job));
+            }
+        }
+    }
+
+    pub(super) fn why_waiting(&self) -> Error {
+        if self.verifying && self.machine.stopped().is_none() {
+            return Error::NotSent("the log is being compared after an interruption".to_owned());
+        }
+        self.machine.why_waiting()
+    }
+
+    /// Those who wait are not charged for the time that others execute: the deadline is one
+    /// for the log.
+    pub(super) fn excuse(&mut self, spent: Duration) {
+        for work in &mut self.queue {
+            match work {
+                Work::Job(job) => job.deadline += spent,
+                Work::Lease(lease) => lease.deadline += spent,
+            }
+        }
+    }
+
+    /// Who comes now is not charged for the time that a large entry takes.
+    pub(super) fn deadline_of_new(&self) -> Instant {
+        let now = Instant::now();
+        let from = if self.open.is_some() { self.busy_until.max(now) } else { now };
+        from + self.patience
+    }
+
+    pub(super) fn first_deadline(&self) -> Option<Instant> {
+        let applying = self.applying.iter().map(|(_, job)| job.deadline);
+        self.queue.iter().map(Work::deadline).chain(applying).min()
+    }
+}
+
+impl Work {
+    pub(super) fn deadline(&self) -> Instant {
+        match self {
+            Self::Job(job) => job.deadline,
+            Self::Lease(lease) => lease.deadline,
+        }
+    }
+
+    pub(super) fn fail(self, error: Error) {
+        match self {
+            Self::Job(job) => job.fail(error),
+            Self::Lease(lease) => {
+                let _ = lease.granted.send(Err(error));
+            }
+        }
+    }
+}
