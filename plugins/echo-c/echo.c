@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,12 +26,9 @@
 #define MAX_CLIENTS 256    /* at a time; more are hung up on */
 #define LIMITS "\"limits\":{\"time_ms\":30000,\"bytes\":67108864}"
 
-struct echo;
-
 struct client {
-  struct echo *echo;
+  struct echo *echo; /* NULL if the place is free */
   int socket;
-  struct client *previous, *next;
 };
 
 struct echo {
@@ -38,14 +36,14 @@ struct echo {
   unsigned port;
   HaEngine engine;
   HaCompletion served;
+  atomic_int stopping;
   pthread_mutex_t lock; /* for everything below */
   pthread_cond_t left;  /* a client is gone */
-  int stopping;
   unsigned count;
-  struct client *clients;
+  struct client clients[MAX_CLIENTS];
 };
 
-/* --- Texts ------------------------------------------------------------------------------- */
+/* --- Texts --- */
 
 static HaSlice slice(const char *text) {
   return (HaSlice){(const uint8_t *)text, strlen(text)};
@@ -88,7 +86,7 @@ static char *batch(const char *sql) {
   return json;
 }
 
-/* --- One client -------------------------------------------------------------------------- */
+/* --- One client --- */
 
 struct answer {
   sem_t here;
@@ -136,14 +134,11 @@ static int execute(struct client *client, const char *sql) {
 static void leave(struct client *client) {
   struct echo *echo = client->echo;
   pthread_mutex_lock(&echo->lock);
-  if (client->previous) client->previous->next = client->next;
-  else echo->clients = client->next;
-  if (client->next) client->next->previous = client->previous;
   close(client->socket);
+  client->echo = NULL;
   echo->count--;
   pthread_cond_signal(&echo->left);
   pthread_mutex_unlock(&echo->lock);
-  free(client);
 }
 
 static void *attend(void *ctx) {
@@ -164,7 +159,7 @@ static void *attend(void *ctx) {
   return NULL;
 }
 
-/* --- The front-end ----------------------------------------------------------------------- */
+/* --- The front-end --- */
 
 /* Starts a thread that nobody joins. */
 static int start(void *(*body)(void *), void *ctx) {
@@ -174,33 +169,25 @@ static int start(void *(*body)(void *), void *ctx) {
   return failed;
 }
 
+/* Finds a place for a client, or hangs up. */
 static void admit(struct echo *echo, int socket) {
-  struct client *client = calloc(1, sizeof *client);
+  struct client *place = NULL;
   pthread_mutex_lock(&echo->lock);
-  int refused = !client || echo->stopping || echo->count >= MAX_CLIENTS;
-  if (!refused) {
-    *client = (struct client){echo, socket, NULL, echo->clients};
-    if (echo->clients) echo->clients->previous = client;
-    echo->clients = client;
+  if (!echo->stopping && echo->count < MAX_CLIENTS) {
+    for (place = echo->clients; place->echo; place++) continue;
+    *place = (struct client){echo, socket};
     echo->count++;
   }
   pthread_mutex_unlock(&echo->lock);
-  if (refused) close(socket), free(client);
-  else if (start(attend, client)) leave(client);
-}
-
-static int is_stopping(struct echo *echo) {
-  pthread_mutex_lock(&echo->lock);
-  int stopping = echo->stopping;
-  pthread_mutex_unlock(&echo->lock);
-  return stopping;
+  if (!place) close(socket);
+  else if (start(attend, place)) leave(place);
 }
 
 /* Takes connections until the stop, waits for the clients, gives the node back. */
 static void *take_connections(void *ctx) {
   struct echo *echo = ctx;
   HaCompletion served = echo->served;
-  while (!is_stopping(echo)) {
+  while (!echo->stopping) {
     int socket = accept4(echo->listener, NULL, NULL, SOCK_CLOEXEC);
     if (socket >= 0) admit(echo, socket);
     else usleep(1000); /* perhaps there is no room for more files */
@@ -216,8 +203,9 @@ static void *take_connections(void *ctx) {
 }
 
 static HaBuf display(void *ctx) {
+  struct echo *echo = ctx;
   char *text;
-  return give(asprintf(&text, NAME " on 127.0.0.1:%u", ((struct echo *)ctx)->port) < 0 ? NULL : text);
+  return give(asprintf(&text, NAME " on 127.0.0.1:%u", echo->port) < 0 ? NULL : text);
 }
 
 static void serve(void *ctx, const HaEngine *engine, HaCompletion done) {
@@ -235,8 +223,8 @@ static void stop(void *ctx) {
   pthread_mutex_lock(&echo->lock);
   echo->stopping = 1;
   if (echo->listener >= 0) shutdown(echo->listener, SHUT_RDWR);
-  for (struct client *client = echo->clients; client; client = client->next)
-    shutdown(client->socket, SHUT_RD);
+  for (int place = 0; place < MAX_CLIENTS; place++)
+    if (echo->clients[place].echo) shutdown(echo->clients[place].socket, SHUT_RD);
   pthread_mutex_unlock(&echo->lock);
 }
 
@@ -246,22 +234,20 @@ static void drop(void *ctx) {
   free(echo);
 }
 
-/* --- Opening ----------------------------------------------------------------------------- */
+/* --- Opening --- */
 
-/* Reads {"port":"7000"}, where everything may be left out; NULL or the name of a wrong setting. */
+/* Reads {"port":"7000"} or {}; the name of a setting that is wrong, or NULL. */
 static const char *read_port(HaSlice settings, unsigned *port, char key[64]) {
-  char json[256] = "", value[64], end, *at = json;
+  char json[256] = "", value[64] = "", end = 0, *rest = value;
   if (settings.len >= sizeof json) return "settings";
   if (settings.len) memcpy(json, settings.ptr, settings.len);
-  if (sscanf(json, " { %1[}]", value) == 1 || !*json) return NULL;
-  int fields = sscanf(at, " { \"%63[^\"]\" : \"%63[^\"]\" %c", key, value, &end);
-  if (fields < 1 || strcmp(key, "port") != 0) return fields < 1 ? "settings" : key;
-  if (fields == 3 && end == ',') return "settings";
-  char *rest;
+  int fields = sscanf(json, " { \"%63[^\"]\" : \"%63[^\"]\" %c", key, value, &end);
+  if (fields < 1) return strpbrk(json, "\"") ? "settings" : NULL;
   unsigned long number = strtoul(value, &rest, 10);
-  if (fields != 3 || *rest || number > 65535) return "port";
+  if (strcmp(key, "port") != 0) return key;
+  if (!*value || *rest || number > 65535) return "port";
   *port = (unsigned)number;
-  return NULL;
+  return end == '}' ? NULL : "settings";
 }
 
 static int listen_on(unsigned *port) {
@@ -297,7 +283,8 @@ static HaStatus open_frontend(HaSlice settings, HaFrontend *out, HaBuf *error) {
 
 HaStatus ha_plugin_v1(const HaHost *host, HaPlugin *out) {
   if (host->major != HA_MAJOR) return HA_ABI;
-  HaPlugin plugin = {sizeof plugin, HA_MAJOR, HA_MINOR, slice(NAME), slice("1.0.0"), NULL, open_frontend};
+  HaPlugin plugin = {sizeof plugin,  HA_MAJOR, HA_MINOR,     slice(NAME),
+                     slice("1.0.0"), NULL,     open_frontend};
   plugin.size = out->size < sizeof plugin ? out->size : sizeof plugin;
   memcpy(out, &plugin, plugin.size);
   return HA_OK;

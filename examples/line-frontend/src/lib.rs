@@ -3,7 +3,9 @@
 use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use ha_plugin::async_trait::async_trait;
-use ha_plugin::core::{Batch, Engine, Error, Frontend, Result, Session, Settings, Shutdown, Statement, json, sql};
+use ha_plugin::core::{
+    Batch, Engine, Error, Frontend, Result, Session, Settings, Shutdown, Statement, json, sql,
+};
 use ha_plugin::tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use ha_plugin::tokio::net::{TcpListener, TcpStream};
 use ha_plugin::tokio::{select, sync::Mutex, task::JoinSet, time::sleep};
@@ -54,7 +56,9 @@ async fn attend(client: TcpStream, engine: Arc<dyn Engine>, stop: Shutdown) -> i
     let mut session = engine.session(Default::default()).await.map_err(io::Error::other)?;
     let (reader, mut writer) = client.into_split();
     let mut lines = BufReader::new(reader).lines();
-    while let Some(line) = select! { line = lines.next_line() => line?, () = stop.requested() => None } {
+    while let Some(line) =
+        select! { line = lines.next_line() => line?, () = stop.requested() => None }
+    {
         let answer = match execute(&mut *session, &line).await {
             Ok(answer) => answer,
             Err(error) => [&br#"{"error":"#[..], &json::error(&error), b"}"].concat(),
