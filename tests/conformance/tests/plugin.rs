@@ -15,7 +15,8 @@
 mod support;
 
 use std::env;
-use std::path::Path;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -32,7 +33,7 @@ fn main() -> ExitCode {
             eprintln!("skipped: HA_TEST_PLUGIN names no library to check");
             Vec::new()
         }
-        Some(path) => library(Path::new(&path)).map_or_else(broken, |library| trials(&library)),
+        Some(path) => library(&invoked_in(&path)).map_or_else(broken, |library| trials(&library)),
     };
     libtest_mimic::run(&arguments, trials).exit_code()
 }
@@ -45,9 +46,14 @@ fn library(path: &Path) -> Result<Library, LoadError> {
         settings = format!("{settings}{comma}{}.port={{port}}", plugin.name());
     }
     let client = env::var_os("HA_TEST_CLIENT");
-    let clients = client.map_or(Clients::None, |path| Clients::Program(path.into()));
+    let clients = client.map_or(Clients::None, |path| Clients::Program(invoked_in(&path)));
     let sessions = env::var_os("HA_TEST_SESSIONS").is_some();
     Ok(Library { plugin, settings, clients, sessions })
+}
+
+/// Paths are relative to where cargo was called, while tests run in the folder of their crate.
+fn invoked_in(path: &OsStr) -> PathBuf {
+    env::var_os("PWD").map(PathBuf::from).unwrap_or_default().join(path)
 }
 
 fn trials(library: &Library) -> Vec<Trial> {
