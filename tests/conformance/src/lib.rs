@@ -14,9 +14,11 @@ mod check;
 mod fixture;
 #[cfg(feature = "frontend")]
 pub mod frontend;
+mod library;
 mod probe;
 mod suites;
 pub mod transport;
 
 pub use check::{Check, run};
 pub use fixture::TransportFixture;
+pub use library::library;
