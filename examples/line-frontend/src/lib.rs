@@ -2,7 +2,7 @@
 
 use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use ha_plugin::core::{
+use ha_plugin::ha_core::{
     Batch, Engine, Error, Frontend, Result, Session, Settings, Shutdown, Statement, json, sql,
 };
 use ha_plugin::tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};

@@ -4,15 +4,15 @@ mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::LazyLock;
 
 use ha_conformance::frontend::FrontendFixture as _;
 use ha_core::{Error, Settings};
 use support::{Library, root, succeed};
 
 fn echo() -> Library {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    Library::of_lines(BUILT.get_or_init(build), false)
+    static BUILT: LazyLock<PathBuf> = LazyLock::new(build);
+    Library::of_lines(&BUILT, false)
 }
 
 fn build() -> PathBuf {

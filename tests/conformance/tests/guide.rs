@@ -6,13 +6,13 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::LazyLock;
 
 use support::{Library, root, succeed};
 
 fn line() -> Library {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    Library::of_lines(BUILT.get_or_init(build), true)
+    static BUILT: LazyLock<PathBuf> = LazyLock::new(build);
+    Library::of_lines(&BUILT, true)
 }
 
 /// Builds the guide's crate outside of the workspace, with the versions that are locked here, and
