@@ -4,15 +4,16 @@ mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::LazyLock;
 
 use ha_conformance::frontend::FrontendFixture as _;
 use ha_core::{Error, Settings};
-use support::{Library, root, succeed};
+use libtest_mimic::{Arguments, Conclusion};
+use support::{Library, root, runner, succeed};
 
 fn echo() -> Library {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    Library::of_lines(BUILT.get_or_init(build), false)
+    static BUILT: LazyLock<PathBuf> = LazyLock::new(build);
+    Library::of_lines(&BUILT, false)
 }
 
 fn build() -> PathBuf {
@@ -54,4 +55,41 @@ async fn a_front_end_that_is_never_served_gives_its_port_back() {
     let (frontend, address) = echo.bind(0).await.unwrap();
     drop(frontend);
     echo.bind(address.port()).await.unwrap();
+}
+
+/// Runs the suites as for a library that somebody else has built, and without a word.
+fn run(variables: &[(&str, &Path)]) -> Conclusion {
+    let value = |name: &str| variables.iter().find(|(known, _)| *known == name);
+    let trials = runner::trials(|name| value(name).map(|(_, value)| value.as_os_str().into()));
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let logfile = Some(log.path().display().to_string());
+    let arguments = Arguments { logfile, ..Arguments::default() };
+    libtest_mimic::run(&arguments, trials.expect("a library is named"))
+}
+
+#[test]
+fn a_library_is_checked_with_and_without_a_client() {
+    let (echo, client) = (echo(), root().join("tests/conformance/clients/lines.pl"));
+    let plugin = ("HA_TEST_PLUGIN", echo.plugin.path());
+    let settings = ("HA_TEST_SETTINGS", Path::new("echo-c.port={port}"));
+    let alone = run(&[plugin, settings]);
+    let spoken = run(&[plugin, ("HA_TEST_CLIENT", &client)]);
+    let checks = ha_conformance::frontend::checks::<Library>().len() as u64;
+    assert_eq!((alone.num_passed, alone.num_failed), (checks, 0));
+    assert_eq!((spoken.num_passed, spoken.num_failed), (checks, 0));
+}
+
+#[test]
+fn a_library_that_breaks_promises_fails() {
+    let echo = echo();
+    let plugin = ("HA_TEST_PLUGIN", echo.plugin.path());
+    let wrong = run(&[plugin, ("HA_TEST_SETTINGS", Path::new("echo-c.prot=1"))]);
+    assert!(wrong.has_failed());
+    // It has no transactions on a connection.
+    let client = root().join("tests/conformance/clients/lines.pl");
+    let sessions = ("HA_TEST_SESSIONS", Path::new("1"));
+    assert_eq!(run(&[plugin, ("HA_TEST_CLIENT", &client), sessions]).num_failed, 3);
+    let absent = Path::new("/nowhere/libabsent.so");
+    assert!(run(&[("HA_TEST_PLUGIN", absent)]).has_failed());
+    assert!(runner::trials(|_| None).is_none(), "without a library nothing is checked");
 }

@@ -1,6 +1,8 @@
 //! Libraries as fixtures.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
 
+pub mod runner;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,7 +20,7 @@ use ha_plugin_host::Plugin;
 #[derive(Debug, Clone)]
 pub struct Library {
     pub plugin: Plugin,
-    /// `key=value,key=value`; `{port}` and `{fresh}` stand for what the checks put there.
+    /// `name.key=value,name.key=value`; `{port}` and `{fresh}` stand for what the checks put there.
     pub settings: String,
     pub clients: Clients,
     pub sessions: bool,
@@ -39,7 +41,7 @@ impl Library {
     /// A front-end that speaks lines and has the setting `port`.
     pub fn of_lines(path: &Path, sessions: bool) -> Self {
         let plugin = Plugin::load(path).unwrap_or_else(|error| panic!("{error}"));
-        Self { plugin, settings: "port={port}".to_owned(), clients: Clients::Lines, sessions }
+        Self { plugin, settings: String::new(), clients: Clients::Lines, sessions }
     }
 
     /// The settings; a value may have commas in it, as long as no `name.` follows them.
@@ -57,7 +59,10 @@ impl Library {
 #[async_trait]
 impl FrontendFixture for Library {
     async fn bind(&self, port: u16) -> Result<(Arc<dyn Frontend>, SocketAddr)> {
-        let settings = self.filled(port, &fresh());
+        let mut settings = self.filled(port, &fresh());
+        if !self.settings.contains("{port}") {
+            settings = settings.with("port", port.to_string());
+        }
         let frontend = self.plugin.open_frontend(settings).await?;
         let text = frontend.to_string();
         let port = port_in(&text).ok_or_else(|| Error::invalid(format!("no port in {text:?}")))?;
