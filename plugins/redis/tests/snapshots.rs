@@ -1,0 +1,99 @@
+//! What broken uploads and deletions leave.
+
+mod support;
+
+use bytes::Bytes;
+use futures::stream::{self, StreamExt};
+use futures::{FutureExt, TryStreamExt};
+use ha_core::{ChangeTransport, Error, RunningHash, Seq, SnapshotMeta};
+use sha2::{Digest, Sha256};
+use support::{TestServer, until};
+
+const BODY: usize = 3 << 20;
+
+async fn meta(node: &ha_redis::Redis) -> SnapshotMeta {
+    let body = vec![7; BODY];
+    SnapshotMeta {
+        digest: Sha256::digest(&body).into(),
+        bytes: BODY as u64,
+        lineage: node.bounds().await.unwrap().lineage,
+        seq: Seq(1),
+        hash: RunningHash::default(),
+    }
+}
+
+fn body() -> Bytes {
+    Bytes::from(vec![7; BODY])
+}
+
+async fn pieces(server: &TestServer) -> Vec<String> {
+    server.ask("KEYS ha_replication:snapshot:*").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_fails_leaves_nothing() {
+    let server = TestServer::start().await;
+    let node = server.open().await;
+    let broken = Error::Corrupt("the source broke off".to_owned());
+    let torn = stream::iter([Ok(body().slice(..2 << 20)), Err(broken)]).boxed();
+    node.put_snapshot(meta(&node).await, torn).await.unwrap_err();
+    assert_eq!(pieces(&server).await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_is_given_up_is_forgotten_by_the_server() {
+    let server = TestServer::start().await;
+    let node = server.open().await;
+    let meta = meta(&node).await;
+    let endless = stream::iter([Ok(body().slice(..2 << 20))]).chain(stream::pending()).boxed();
+    let mut upload = Box::pin(node.put_snapshot(meta.clone(), endless));
+    until("a piece", async || {
+        assert!((&mut upload).now_or_never().is_none());
+        !pieces(&server).await.is_empty()
+    })
+    .await;
+    drop(upload);
+    assert_eq!(node.snapshots().await.unwrap(), []);
+    let orphan = pieces(&server).await.remove(0);
+    let seconds: i64 = server.ask(&format!("TTL {orphan}")).await;
+    assert!((1..=3600).contains(&seconds), "{seconds}");
+
+    node.put_snapshot(meta, stream::iter([Ok(body())]).boxed()).await.unwrap();
+    for key in pieces(&server).await {
+        let seconds: i64 = server.ask(&format!("TTL {key}")).await;
+        assert_eq!(seconds == -1, key != orphan, "what is listed stays");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_that_is_stored_again_may_still_be_read_from_before() {
+    let server = TestServer::start().await;
+    let node = server.open().await;
+    let meta = meta(&node).await;
+    node.put_snapshot(meta.clone(), stream::iter([Ok(body())]).boxed()).await.unwrap();
+    let mut reading = node.get_snapshot(&meta).await.unwrap();
+    let start = reading.try_next().await.unwrap().unwrap();
+    node.put_snapshot(meta.clone(), stream::iter([Ok(body())]).boxed()).await.unwrap();
+    let rest = reading.map_ok(|chunk| chunk.to_vec()).try_concat().await.unwrap();
+    assert_eq!([&start[..], &rest].concat(), body());
+    assert_eq!(pieces(&server).await.len(), 2);
+    node.remove_snapshot(&meta).await.unwrap();
+    for key in pieces(&server).await {
+        let seconds: i64 = server.ask(&format!("TTL {key}")).await;
+        assert!(seconds > 0, "what was replaced is forgotten later");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_was_changed_or_deleted_is_an_error() {
+    let server = TestServer::start().await;
+    let node = server.open().await;
+    let meta = meta(&node).await;
+    node.put_snapshot(meta.clone(), stream::iter([Ok(body())]).boxed()).await.unwrap();
+    let key = pieces(&server).await.remove(0);
+    for harm in [format!("HSET {key} 2 other"), format!("HDEL {key} 1")] {
+        let _: i64 = server.ask(&harm).await;
+        let read = node.get_snapshot(&meta).await.unwrap().try_collect::<Vec<_>>().await;
+        assert!(matches!(read, Err(Error::Corrupt(_))));
+    }
+}
