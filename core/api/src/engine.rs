@@ -3,10 +3,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::transport::no_members;
 use crate::{
     AttemptName, Batch, ByteStream, Description, Health, Limits, ReadLevel, Reply, Result, Seq,
-    Token,
+    Token, TransactionStream,
 };
 
 /// A node, as its front-ends see it.
@@ -18,6 +17,22 @@ pub trait Engine: Debug + Send + Sync + 'static {
     /// The whole database as an SQLite file, from one consistent state.
     async fn snapshot(&self) -> Result<Snapshot>;
 
+    /// The committed transactions of all nodes, in the order of the log and each exactly once:
+    /// those after `from`, or from now on. A feed yields only what this node has applied, and
+    /// never what has lost its place to another entry; when there is no more it waits.
+    ///
+    /// It goes on from the [`Transaction::position`] of the last one that was read, on any node
+    /// that follows the same log. What is read slowly is kept for nobody: it is read from the
+    /// log again, and held by no memory meanwhile.
+    ///
+    /// # Errors
+    /// [`crate::Error::Truncated`] if what comes after `from` is no longer stored, or the log has
+    /// begun with another state since then: begin again from a [`Self::snapshot`].
+    /// [`crate::Error::OtherLog`] if `from` belongs to another log than the node follows;
+    /// [`crate::Error::NotReady`] if the node has not reached `from`. The same errors end a
+    /// stream when they arise later, as does [`crate::Error::Closed`] when the node stops.
+    async fn changes(&self, from: Option<Token>) -> Result<TransactionStream>;
+
     /// What became of a transaction whose client was told
     /// [`crate::Error::OutcomeUnknown`].
     async fn outcome(&self, name: &AttemptName) -> Result<Outcome>;
@@ -27,14 +42,10 @@ pub trait Engine: Debug + Send + Sync + 'static {
 
     /// How the node is, in detail: asks the database and the log, and waits some seconds for
     /// each at most. An engine that knows no more than its status says that.
-    async fn health(&self) -> Health {
-        self.status().into()
-    }
+    async fn health(&self) -> Health;
 
     /// See [`crate::ChangeTransport::remove_member`].
-    async fn remove_member(&self, name: &str) -> Result<()> {
-        Err(no_members(name))
-    }
+    async fn remove_member(&self, name: &str) -> Result<()>;
 }
 
 /// A client's connection to a node: at most one open transaction, one call at a time.
@@ -90,6 +101,7 @@ impl Debug for Snapshot {
 
 /// How a session is to be.
 #[derive(Debug, Clone, Default)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize), serde(default))]
 pub struct SessionOptions {
     /// Refuse writes.
     pub read_only: bool,
@@ -97,6 +109,7 @@ pub struct SessionOptions {
 
 /// How a transaction is to be.
 #[derive(Debug, Clone, Copy, Default)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize), serde(default))]
 pub struct TransactionOptions {
     /// Refuse writes.
     pub read_only: bool,
@@ -158,6 +171,7 @@ pub enum Outcome {
 
 /// How a node is.
 #[derive(Debug, Clone)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Status {
     /// The node's name.
     pub node: String,
@@ -173,6 +187,11 @@ pub struct Status {
 
 /// Whether clients should be sent to a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "json",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
 pub enum Readiness {
     /// Caught up, and the log is reachable.
     Ready,

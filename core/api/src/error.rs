@@ -9,6 +9,11 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// differently.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
+#[cfg_attr(
+    feature = "json",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(tag = "kind", content = "detail", rename_all = "snake_case")
+)]
 pub enum Error {
     /// SQLite refuses the statement.
     #[error("{message}")]
@@ -125,6 +130,14 @@ impl Error {
     /// [`Self::Invalid`].
     pub fn invalid(what: impl Into<String>) -> Self {
         Self::Invalid(what.into())
+    }
+
+    /// That there is no member `name` to be removed, nor any other.
+    #[must_use]
+    pub fn no_members(name: &str) -> Self {
+        Self::Unsupported(format!(
+            "removing {name:?}: this node's log is not kept by a cluster of embedded servers"
+        ))
     }
 
     /// [`Self::Io`] from a system error.

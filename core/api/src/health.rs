@@ -4,6 +4,7 @@ use crate::{Bounds, Seq, SnapshotMeta, Status};
 
 /// Everything that a node knows of how it is: for people, for `ha doctor` and for monitoring.
 #[derive(Debug, Clone)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Health {
     /// Whether clients should come, and the position.
     pub status: Status,
@@ -21,6 +22,7 @@ pub struct Health {
 
 /// An entry that changed nothing although it should have.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Skipped {
     /// Its place.
     pub seq: Seq,
@@ -30,10 +32,12 @@ pub struct Skipped {
 
 /// What came of comparing the databases of all nodes.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct AuditOutcome {
     /// The entry at which they were compared.
     pub mark: Seq,
     /// When this node had the result.
+    #[cfg_attr(feature = "json", serde(rename = "at_ns", with = "crate::json::time"))]
     pub at: SystemTime,
     /// How many nodes took part, this one included.
     pub nodes: usize,
@@ -43,6 +47,7 @@ pub struct AuditOutcome {
 
 /// Databases that are not the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Difference {
     /// The other nodes whose database is not this one's.
     pub nodes: Vec<String>,
@@ -54,6 +59,7 @@ pub struct Difference {
 
 /// How a transport is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize), serde(default))]
 pub struct TransportHealth {
     /// What and where it is.
     pub name: String,
@@ -69,6 +75,7 @@ pub struct TransportHealth {
 
 /// A copy of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct LogCopy {
     /// The server that keeps it.
     pub server: String,
@@ -78,6 +85,7 @@ pub struct LogCopy {
 
 /// Servers that keep the log together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize), serde(default))]
 pub struct Members {
     /// How many there are.
     pub size: usize,

@@ -3,6 +3,7 @@ use crate::{Error, Token};
 /// How new the state is that a read sees. The default, `local`, is the newest state that the
 /// node has; it costs nothing and may be behind what other nodes have acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize), serde(default))]
 pub struct ReadLevel {
     /// `session`: not before this position, which the client was told by any node. The read
     /// waits for it for a while, then fails with [`Error::NotReady`]; a position in another log

@@ -7,6 +7,7 @@ use crate::Error;
 
 /// A sequence number of the log. The first entry has 1; 0 is the state before any entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Seq(pub u64);
 
 impl Seq {

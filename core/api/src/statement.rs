@@ -40,13 +40,16 @@ pub enum Params {
 
 /// Statements that run as one transaction.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Batch {
     /// In the order of execution.
     pub statements: Vec<Statement>,
     /// What it may use.
+    #[cfg_attr(feature = "json", serde(default))]
     pub limits: Limits,
     /// How new the state is that it sees. In an open transaction that of its
     /// [`crate::TransactionOptions`] counts instead.
+    #[cfg_attr(feature = "json", serde(default))]
     pub reads: ReadLevel,
     /// If it writes, it does so at most once under this key, on all nodes together. Refused in
     /// an open transaction.
@@ -54,13 +57,16 @@ pub struct Batch {
     /// A repetition is answered as the first time, without rows: [`ResultSet::changes`] and
     /// [`ResultSet::last_insert_rowid`] of each string, and the position. A batch that failed is
     /// not remembered, and one that only reads ignores the key.
+    #[cfg_attr(feature = "json", serde(default))]
     pub key: Option<IdempotencyKey>,
 }
 
 /// What one call may use. `None` means no limit of that kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize), serde(default))]
 pub struct Limits {
     /// Time to execute, without the time to replicate.
+    #[cfg_attr(feature = "json", serde(rename = "time_ms", with = "crate::json::milliseconds"))]
     pub time: Option<Duration>,
     /// Rows of one result.
     pub rows: Option<usize>,
@@ -70,6 +76,7 @@ pub struct Limits {
 
 /// The answer to a [`Batch`].
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Reply {
     /// One per statement string, in order.
     pub results: Vec<ResultSet>,
@@ -79,6 +86,7 @@ pub struct Reply {
 
 /// What a statement gave.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize), serde(default))]
 pub struct ResultSet {
     /// Empty for a statement that returns no rows by its nature.
     pub columns: Vec<Column>,
@@ -92,6 +100,7 @@ pub struct ResultSet {
 
 /// A column of a result.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize), serde(default))]
 pub struct Column {
     /// Its name, as SQLite gives it.
     pub name: String,
@@ -103,6 +112,7 @@ pub struct Column {
 
 /// What a statement takes and gives, told without executing it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize), serde(default))]
 pub struct Description {
     /// One per parameter, in the order of their numbers.
     pub params: Vec<ParamDescription>,
@@ -114,6 +124,7 @@ pub struct Description {
 
 /// A parameter of a statement.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize), serde(default))]
 pub struct ParamDescription {
     /// Its name with the prefix, or `None` for `?`.
     pub name: Option<String>,

@@ -62,25 +62,15 @@ pub trait ChangeTransport: Debug + Display + Send + Sync + 'static {
 
     /// How the transport is. It does not ask the log, so that it answers when nothing else does;
     /// one that knows nothing says nothing.
-    async fn health(&self) -> TransportHealth {
-        TransportHealth::default()
-    }
+    async fn health(&self) -> TransportHealth;
 
     /// Takes a server that keeps the log together with others out of their number for good.
-    /// [`crate::Error::Unsupported`] where there are none.
-    async fn remove_member(&self, name: &str) -> Result<()> {
-        Err(no_members(name))
-    }
+    /// [`crate::Error::no_members`] where there are none.
+    async fn remove_member(&self, name: &str) -> Result<()>;
 
     /// Ends all subscriptions and releases connections. Later calls fail with
     /// [`crate::Error::Closed`]; closing again is no error.
     async fn close(&self) -> Result<()>;
-}
-
-pub(crate) fn no_members(name: &str) -> crate::Error {
-    crate::Error::Unsupported(format!(
-        "removing {name:?}: this node's log is not kept by a cluster of embedded servers"
-    ))
 }
 
 /// What a transport can do.
@@ -128,6 +118,11 @@ pub struct Appended {
 /// Why an append was not acknowledged. Only [`Self::Unknown`] may have stored the entry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
+#[cfg_attr(
+    feature = "json",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(tag = "kind", rename_all = "snake_case")
+)]
 pub enum AppendError {
     /// The log did not end at `expect`, for certain: a transport whose servers may disagree about
     /// it has to say [`Self::Unknown`]. `last` is where it ended, if the server told; entries
@@ -183,6 +178,7 @@ pub struct Stored {
 
 /// The log's identity and extent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Bounds {
     /// Which log.
     pub lineage: Lineage,
@@ -196,8 +192,10 @@ pub struct Bounds {
 
 /// What a snapshot is.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct SnapshotMeta {
     /// SHA-256 of the body.
+    #[cfg_attr(feature = "json", serde(with = "crate::json::digest"))]
     pub digest: [u8; 32],
     /// The body's length in bytes.
     pub bytes: u64,

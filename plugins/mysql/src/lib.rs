@@ -31,3 +31,5 @@ pub use server::MySql;
 pub async fn open(settings: Settings) -> Result<Arc<MySql>> {
     MySql::bind(Options::read(settings)?).await
 }
+
+ha_plugin::declare_plugin!(name: "mysql", frontend: open);

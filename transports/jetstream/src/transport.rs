@@ -210,6 +210,10 @@ impl ChangeTransport for JetStream {
         }
     }
 
+    async fn remove_member(&self, name: &str) -> Result<()> {
+        Err(Error::no_members(name))
+    }
+
     /// The stream has fewer replicas than this transport has seen, or takes no entries of several
     /// parts any more.
     fn warnings(&self) -> Vec<String> {

@@ -130,6 +130,10 @@ impl ChangeTransport for Local {
         TransportHealth { name: self.to_string(), ..TransportHealth::default() }
     }
 
+    async fn remove_member(&self, name: &str) -> Result<()> {
+        Err(Error::no_members(name))
+    }
+
     fn warnings(&self) -> Vec<String> {
         Vec::new()
     }

@@ -162,6 +162,10 @@ impl ChangeTransport for Memory {
         TransportHealth { name: self.to_string(), ..TransportHealth::default() }
     }
 
+    async fn remove_member(&self, name: &str) -> Result<()> {
+        Err(Error::no_members(name))
+    }
+
     fn warnings(&self) -> Vec<String> {
         self.log.state().warnings.clone()
     }

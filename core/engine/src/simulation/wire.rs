@@ -9,7 +9,7 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use ha_core::{
     AppendError, Appended, AttemptId, Bounds, ByteStream, Capabilities, ChangeTransport, Delivery,
-    Draft, Error, Result, Seq, SnapshotMeta, Stored,
+    Draft, Error, Result, Seq, SnapshotMeta, Stored, TransportHealth,
 };
 use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
@@ -218,6 +218,14 @@ impl ChangeTransport for Wire {
         let body = world().log.borrow().snapshot(meta.digest);
         let body = body.ok_or_else(|| Error::transport("simulation", "no such snapshot"))?;
         Ok(stream::iter([Ok(body)]).boxed())
+    }
+
+    async fn health(&self) -> TransportHealth {
+        TransportHealth { name: self.to_string(), ..TransportHealth::default() }
+    }
+
+    async fn remove_member(&self, name: &str) -> Result<()> {
+        Err(Error::no_members(name))
     }
 
     async fn remove_snapshot(&self, _: &SnapshotMeta) -> Result<()> {

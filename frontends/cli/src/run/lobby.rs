@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ha_core::{
     AttemptName, Engine, Error, Health, Lineage, Outcome, Readiness, Result, Seq, Session,
-    SessionOptions, Snapshot, Status, Token, TransportHealth,
+    SessionOptions, Snapshot, Status, Token, TransactionStream, TransportHealth,
 };
 use ha_engine::{Found, Node};
 use tokio::sync::watch;
@@ -72,6 +72,10 @@ impl Engine for Lobby {
 
     async fn snapshot(&self) -> Result<Snapshot> {
         self.awaited().await?.snapshot().await
+    }
+
+    async fn changes(&self, from: Option<Token>) -> Result<TransactionStream> {
+        self.awaited().await?.changes(from).await
     }
 
     async fn outcome(&self, name: &AttemptName) -> Result<Outcome> {

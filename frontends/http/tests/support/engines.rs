@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use ha_core::{
-    AttemptName, Batch, Canceller, Description, Engine, Error, Outcome, Reply, Result, Session,
-    SessionOptions, Snapshot, Status, Token, TransactionOptions, TransactionState,
+    AttemptName, Batch, Canceller, Description, Engine, Error, Health, Outcome, Reply, Result,
+    Session, SessionOptions, Snapshot, Status, Token, TransactionOptions, TransactionState,
+    TransactionStream,
 };
 use tokio::sync::{Notify, watch};
 
@@ -92,12 +93,24 @@ impl Engine for Failing {
         Err(self.0.clone())
     }
 
+    async fn changes(&self, _: Option<Token>) -> Result<TransactionStream> {
+        Err(self.0.clone())
+    }
+
     async fn outcome(&self, _: &AttemptName) -> Result<Outcome> {
         Err(self.0.clone())
     }
 
     fn status(&self) -> Status {
         Memory::new().status()
+    }
+
+    async fn health(&self) -> Health {
+        self.status().into()
+    }
+
+    async fn remove_member(&self, name: &str) -> Result<()> {
+        Err(Error::no_members(name))
     }
 }
 
@@ -111,12 +124,24 @@ impl Engine for Held {
         Memory::new().snapshot().await
     }
 
+    async fn changes(&self, from: Option<Token>) -> Result<TransactionStream> {
+        Memory::new().changes(from).await
+    }
+
     async fn outcome(&self, name: &AttemptName) -> Result<Outcome> {
         Memory::new().outcome(name).await
     }
 
     fn status(&self) -> Status {
         Memory::new().status()
+    }
+
+    async fn health(&self) -> Health {
+        self.status().into()
+    }
+
+    async fn remove_member(&self, name: &str) -> Result<()> {
+        Err(Error::no_members(name))
     }
 }
 

@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
 use ha_core::{
-    AttemptName, Batch, Canceller, Column, Description, Engine, Error, Limits, Lineage, Outcome,
-    Params, Readiness, Reply, Result, ResultSet, Seq, Session, SessionOptions, Snapshot, Statement,
-    Status, Token, TransactionOptions, TransactionState, Value, sql,
+    AttemptName, Batch, Canceller, Column, Description, Engine, Error, Health, Limits, Lineage,
+    Outcome, Params, Readiness, Reply, Result, ResultSet, Seq, Session, SessionOptions, Snapshot,
+    Statement, Status, Token, TransactionOptions, TransactionState, TransactionStream, Value, sql,
 };
 use parking_lot::Mutex;
 use rusqlite::types::{ToSqlOutput, ValueRef};
@@ -59,6 +59,10 @@ impl Engine for Memory {
         Ok(Snapshot { position: self.position(), body })
     }
 
+    async fn changes(&self, _: Option<Token>) -> Result<TransactionStream> {
+        Ok(stream::pending().boxed())
+    }
+
     /// The base decides, so that a test can ask for each outcome.
     async fn outcome(&self, name: &AttemptName) -> Result<Outcome> {
         match name.base.0 {
@@ -74,6 +78,14 @@ impl Engine for Memory {
         let readiness = self.readiness.lock().clone();
         let (node, position) = ("one".to_owned(), self.position());
         Status { node, position, end: Some(Seq(9)), readiness, read_only: None }
+    }
+
+    async fn health(&self) -> Health {
+        self.status().into()
+    }
+
+    async fn remove_member(&self, name: &str) -> Result<()> {
+        Err(Error::no_members(name))
     }
 }
 

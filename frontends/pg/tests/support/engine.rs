@@ -3,10 +3,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::StreamExt as _;
+use futures::stream;
 use ha_core::{
-    AttemptName, Batch, Canceller, Column, Description, Engine, Error, Lineage, Outcome,
+    AttemptName, Batch, Canceller, Column, Description, Engine, Error, Health, Lineage, Outcome,
     ParamDescription, Params, Readiness, Reply, Result, ResultSet, Seq, Session, SessionOptions,
-    Snapshot, Statement, Status, Token, TransactionOptions, TransactionState, Value,
+    Snapshot, Statement, Status, Token, TransactionOptions, TransactionState, TransactionStream,
+    Value,
 };
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, InterruptHandle};
@@ -40,6 +43,10 @@ impl Engine for TestEngine {
         Err(Error::Closed)
     }
 
+    async fn changes(&self, _: Option<Token>) -> Result<TransactionStream> {
+        Ok(stream::pending().boxed())
+    }
+
     async fn outcome(&self, _: &AttemptName) -> Result<Outcome> {
         Ok(Outcome::Unknown)
     }
@@ -48,6 +55,14 @@ impl Engine for TestEngine {
         let position = token();
         let readiness = Readiness::Ready;
         Status { node: "test".into(), position, end: None, readiness, read_only: None }
+    }
+
+    async fn health(&self) -> Health {
+        self.status().into()
+    }
+
+    async fn remove_member(&self, name: &str) -> Result<()> {
+        Err(Error::no_members(name))
     }
 }
 

@@ -1,0 +1,103 @@
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use ha_abi::HaFrontend;
+use ha_bridge::{ask, take};
+use ha_core::{Engine, Error, Frontend, Result, Shutdown};
+
+use crate::engine;
+
+/// A front-end behind the boundary.
+pub(crate) struct PluginFrontend {
+    table: HaFrontend,
+    name: String,
+    display: String,
+    /// `serve` was called and is not answered.
+    serving: AtomicBool,
+}
+
+impl PluginFrontend {
+    pub(crate) fn new(table: HaFrontend, name: &str) -> Result<Self> {
+        let HaFrontend { display, serve, stop, drop, .. } = &table;
+        let (Some(display), Some(_), Some(_), Some(_)) = (display, serve, stop, drop) else {
+            return Err(Error::transport(name, "its front-end lacks a function"));
+        };
+        // SAFETY: the front-end is there, and gives the text away.
+        let told = unsafe { take(display(table.ctx)) };
+        let display = String::from_utf8_lossy(&told).into_owned();
+        Ok(Self { table, name: name.to_owned(), display, serving: AtomicBool::new(false) })
+    }
+
+    fn stop(&self) {
+        if let Some(stop) = self.table.stop {
+            // SAFETY: the front-end is there until it is dropped.
+            unsafe { stop(self.table.ctx) };
+        }
+    }
+}
+
+#[async_trait]
+impl Frontend for PluginFrontend {
+    async fn serve(self: Arc<Self>, engine: Arc<dyn Engine>, stop: Shutdown) -> Result<()> {
+        let Some(serve) = self.table.serve else {
+            return Err(Error::Unsupported(format!("{} does not serve", self.display)));
+        };
+        if self.serving.swap(true, Ordering::SeqCst) {
+            return Err(Error::Unsupported(format!("{} serves already", self.display)));
+        }
+        let asked = {
+            let (table, exported) = engine::export(engine);
+            ask(|done| {
+                // SAFETY: it is called once; the table is lent and the engine given away.
+                unsafe { serve(self.table.ctx, &raw const *table, done) };
+                drop(exported);
+            })
+        };
+        let stopper = Stopper(&self);
+        tokio::pin!(asked);
+        let answer = tokio::select! {
+            answer = &mut asked => answer,
+            () = stop.requested() => {
+                self.stop();
+                asked.await
+            }
+        };
+        std::mem::forget(stopper);
+        self.serving.store(false, Ordering::SeqCst);
+        answer.done(&self.name).map(drop)
+    }
+}
+
+/// Who drops the future of `serve` wants it to stop.
+struct Stopper<'a>(&'a PluginFrontend);
+
+impl Drop for Stopper<'_> {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
+impl Drop for PluginFrontend {
+    fn drop(&mut self) {
+        // While `serve` is unanswered it may not be given back: it is left alone.
+        let serving = self.serving.load(Ordering::SeqCst);
+        if let Some(drop) = self.table.drop.filter(|_| !serving) {
+            // SAFETY: nobody else has it, and it does not serve.
+            unsafe { drop(self.table.ctx) };
+        }
+    }
+}
+
+impl fmt::Display for PluginFrontend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.display)
+    }
+}
+
+impl fmt::Debug for PluginFrontend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PluginFrontend").field("name", &self.name).finish_non_exhaustive()
+    }
+}
