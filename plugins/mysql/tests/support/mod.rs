@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ha_core::{Frontend, Result, Shutdown, ShutdownTrigger};
 use ha_engine::{Node, NodeOptions};
-use ha_memory::{Memory, MemoryLog};
+use ha_memory::MemoryLog;
 use ha_mysql::{MySql, Options};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts, OptsBuilder};
@@ -35,7 +35,7 @@ pub async fn with(options: Options) -> Server {
 pub async fn joining(options: Options, log: &MemoryLog) -> Server {
     let folder = tempfile::tempdir().unwrap();
     let node = NodeOptions::new("test", folder.path().join("db"));
-    let node = Node::start(node, Arc::new(Memory::open(log))).await.unwrap();
+    let node = Node::start(node, log.open()).await.unwrap();
     let front = MySql::bind(Options { port: 0, ..options }).await.unwrap();
     let port = front.local_addr().port();
     let (stop, stopped) = Shutdown::new();
