@@ -16,6 +16,7 @@ mod stages;
 mod stepped;
 mod strong;
 mod touched;
+mod unseen;
 mod watch;
 
 use std::collections::VecDeque;
@@ -47,6 +48,7 @@ use stages::Stages;
 #[cfg(test)]
 pub(crate) use stepped::Turn;
 use touched::Touched;
+use unseen::Unseen;
 use watch::PROBE;
 
 /// How many messages are taken before it is looked whether somebody has waited too long.
@@ -130,6 +132,7 @@ pub(crate) struct Writer {
     /// nothing is executed.
     verifying: bool,
     held: VecDeque<Message>,
+    unseen: Unseen,
     /// The log is asked for its bounds, and when it was asked last.
     probing: bool,
     probed: Instant,
@@ -225,6 +228,7 @@ impl Writer {
             strong: strong::Waiting::default(),
             verifying: false,
             held: VecDeque::new(),
+            unseen: Unseen::default(),
             probing: false,
             probed: Instant::now(),
             probes: capabilities.readable,
@@ -320,7 +324,7 @@ impl Writer {
             Message::Event(_)
             | Message::Bounds { .. }
             | Message::Fetched(_)
-            | Message::News(News::Entry(..) | News::Reconnected(_) | News::Truncated(_))
+            | Message::News(News::Entry(..) | News::Following | News::Reconnected(_) | News::Truncated(_))
             | Message::Healed(_)
                 if self.verifying || self.lease.is_some() && !self.says_nothing(&message) =>
             {
@@ -341,8 +345,10 @@ impl Writer {
             Message::Event(event) => self.tell(event),
             Message::News(News::Entry(stored, _permit)) => {
                 self.shared.heard_of(stored.seq);
+                self.look_at(&stored);
                 self.tell(Event::Delivered(stored));
             }
+            Message::News(News::Following) => self.reconnected(),
             Message::News(News::Reconnected(bounds)) => {
                 self.shared.reachable(None);
                 self.hear(bounds);
@@ -352,8 +358,7 @@ impl Writer {
                 self.probing = false;
                 self.shared.reachable(None);
                 if bounds.last >= position || position == self.machine.position().seq {
-                    self.shared.heard_of(bounds.last);
-                    self.tell(Event::Bounds(bounds));
+                    self.tell_bounds(bounds);
                 }
             }
             Message::Bounds { result: Err(error), .. } => {
