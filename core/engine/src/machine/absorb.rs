@@ -9,6 +9,7 @@ use crate::planted::{Bug, planted};
 
 impl Machine {
     pub(super) fn delivered(&mut self, stored: Stored) -> Vec<Action> {
+        self.heard = self.heard.max(stored.seq);
         let next = self.next_seq();
         let is_old = stored.seq < next && !planted(Bug::AppliedTwice);
         if is_old || self.is_mending() || self.stopped().is_some() {

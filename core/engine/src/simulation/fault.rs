@@ -66,9 +66,8 @@ pub(super) enum Fault {
     Idle,
 }
 
-/// The kinds that schedules have. That a log loses its end is left to those who ask for it with
-/// `HA_SIM_REWIND`: a node whose comparison is overtaken by the loss goes on beside the log.
-pub(super) const FAULTS: [Fault; 26] = [
+/// The kinds that schedules have.
+pub(super) const FAULTS: [Fault; 27] = [
     Fault::AckLost,
     Fault::AckLate,
     Fault::RequestLost,
@@ -91,6 +90,7 @@ pub(super) const FAULTS: [Fault; 26] = [
     Fault::NoFile,
     Fault::Pause,
     Fault::Trim,
+    Fault::Rewind,
     Fault::BadSnapshot,
     Fault::Behind,
     Fault::Cancel,
@@ -110,8 +110,7 @@ impl Faults {
     /// Draws which faults there are, and how often.
     pub(super) fn draw(dice: &Executor) -> Self {
         let mut rates = BTreeMap::new();
-        let asked_for = std::env::var_os("HA_SIM_REWIND").map(|_| Fault::Rewind);
-        for fault in FAULTS.into_iter().chain(asked_for) {
+        for fault in FAULTS {
             if dice.below(5) < 2 {
                 rates.insert(fault, [10, 50, 150, 400][dice.below(4) as usize]);
             }

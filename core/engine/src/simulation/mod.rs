@@ -34,7 +34,7 @@ use crate::writer::Writer;
 use executor::{Executor, Owner, WORLD};
 use fault::{Fault, Faults};
 use log::Log;
-use nodes::{File, Image, Slot};
+use nodes::{File, Image, Notice, Slot};
 use op::{Op, Spec, Told, millis};
 
 thread_local! {
@@ -172,6 +172,7 @@ impl World {
     fn rewound(&self, last: Seq) {
         let Floor { seq, rewinds } = self.floor.get();
         self.floor.set(Floor { seq: seq.min(last.0), rewinds: rewinds + 1 });
+        self.slots.iter().for_each(|slot| slot.notice.set(Notice::Unaware));
         self.slots.iter().for_each(Slot::interrupt);
     }
 
