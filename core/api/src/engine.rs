@@ -2,11 +2,10 @@ use std::fmt::{self, Debug};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures::stream::BoxStream;
 
 use crate::{
     AttemptName, Batch, ByteStream, Description, Health, Limits, ReadLevel, Reply, Result, Seq,
-    Token, Transaction,
+    Token, TransactionStream,
 };
 
 /// A node, as its front-ends see it.
@@ -32,10 +31,7 @@ pub trait Engine: Debug + Send + Sync + 'static {
     /// [`crate::Error::OtherLog`] if `from` belongs to another log than the node follows;
     /// [`crate::Error::NotReady`] if the node has not reached `from`. The same errors end a
     /// stream when they arise later, as does [`crate::Error::Closed`] when the node stops.
-    async fn changes(
-        &self,
-        from: Option<Token>,
-    ) -> Result<BoxStream<'static, Result<Arc<Transaction>>>>;
+    async fn changes(&self, from: Option<Token>) -> Result<TransactionStream>;
 
     /// What became of a transaction whose client was told
     /// [`crate::Error::OutcomeUnknown`].

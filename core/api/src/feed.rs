@@ -1,7 +1,12 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::{Token, Value};
+use futures::stream::BoxStream;
+
+use crate::{Result, Token, Value};
+
+/// Committed transactions, as [`crate::Engine::changes`] tells them; an error ends it.
+pub type TransactionStream = BoxStream<'static, Result<Arc<Transaction>>>;
 
 /// A committed client transaction, as [`crate::Engine::changes`] tells it.
 #[derive(Debug, Clone, PartialEq)]
@@ -105,7 +110,7 @@ pub struct EventTable {
 impl RowEvent {
     /// The row before, unless it is new.
     #[must_use]
-    pub fn old(&self) -> Option<&Row> {
+    pub fn before(&self) -> Option<&Row> {
         match &self.op {
             RowOp::Insert { .. } => None,
             RowOp::Update { old, .. } | RowOp::Delete { old } => Some(old),
@@ -114,8 +119,7 @@ impl RowEvent {
 
     /// The row after, unless it is gone.
     #[must_use]
-    #[allow(clippy::new_ret_no_self, reason = "new as in SQL's triggers, not a constructor")]
-    pub fn new(&self) -> Option<&Row> {
+    pub fn after(&self) -> Option<&Row> {
         match &self.op {
             RowOp::Insert { new } | RowOp::Update { new, .. } => Some(new),
             RowOp::Delete { .. } => None,

@@ -24,7 +24,7 @@ pub use engine::{
     TransactionOptions, TransactionState,
 };
 pub use error::{Error, Result};
-pub use feed::{ChangeEvent, EventTable, Row, RowEvent, RowOp, Transaction};
+pub use feed::{ChangeEvent, EventTable, Row, RowEvent, RowOp, Transaction, TransactionStream};
 pub use frontend::{Frontend, Shutdown, ShutdownTrigger};
 pub use health::{AuditOutcome, Difference, Health, LogCopy, Members, Skipped, TransportHealth};
 pub use level::{IdempotencyKey, ReadLevel};

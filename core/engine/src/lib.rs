@@ -10,6 +10,7 @@ pub mod machine;
 mod audit;
 mod begin;
 mod examine;
+mod feed;
 mod heal;
 mod health;
 mod host;

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::AbortHandle;
-use futures::stream::BoxStream;
 use ha_core::{
     AttemptName, ChangeTransport, Engine, Error, Health, Outcome, Readiness, Result, Session,
-    SessionOptions, Snapshot, Status, Token, Transaction,
+    SessionOptions, Snapshot, Status, Token, TransactionStream,
 };
 use ha_sqlite::{Durability, OpenOptions};
 use parking_lot::Mutex;
@@ -142,6 +141,7 @@ impl Node {
         if !matches!(joined, Ok(Ok(()))) {
             tracing::error!("the writer thread ended abnormally");
         }
+        self.shared.close();
     }
 
     /// Has the node give up its state, and become the newest one that is stored, with the log
@@ -175,6 +175,7 @@ impl Node {
 impl Drop for Node {
     fn drop(&mut self) {
         self.end_keeper();
+        self.shared.close();
         // The thread is gone if it was stopped before.
         let _ = self.inbox.send(Message::Stop);
     }
@@ -202,11 +203,8 @@ impl Engine for Node {
         snapshot::stream(&self.readers).await
     }
 
-    async fn changes(
-        &self,
-        _from: Option<Token>,
-    ) -> Result<BoxStream<'static, Result<Arc<Transaction>>>> {
-        Err(Error::Unsupported("a feed of changes".to_owned()))
+    async fn changes(&self, from: Option<Token>) -> Result<TransactionStream> {
+        self.feed(from).await
     }
 
     async fn outcome(&self, name: &AttemptName) -> Result<Outcome> {

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::host;
 use crate::store::{self, Binder, Budget, Record};
 
 /// How long a read waits for a connection.
@@ -73,6 +74,22 @@ impl Readers {
             ));
         };
         Ok(self.take(Some(permit.map_err(|_| Error::Closed)?)))
+    }
+
+    /// Looks at one state of the database.
+    pub(crate) async fn look<T: Send + 'static>(
+        self: &Arc<Self>,
+        run: impl FnOnce(&Reader) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let mut lent = self.lend().await?;
+        host::blocking(move || {
+            let reader = lent.reader()?;
+            reader.begin()?;
+            let seen = run(reader);
+            reader.end()?;
+            seen
+        })
+        .await?
     }
 
     /// A connection for as long as a transaction takes. It does not count against those of

@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use ha_core::{Error, Readiness, Result, Seq, Status, Token};
+use ha_core::{Error, Lineage, Readiness, Result, Seq, Status, Token};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -27,6 +27,8 @@ pub(crate) struct Shared {
     pub(crate) growth: Growth,
     /// Other nodes have another state at the same place.
     in_doubt: AtomicBool,
+    /// The node has stopped.
+    closed: watch::Sender<bool>,
 }
 
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -66,6 +68,7 @@ impl Shared {
             serving: watch::Sender::new(serving),
             growth,
             in_doubt: AtomicBool::new(false),
+            closed: watch::Sender::new(false),
         }
     }
 
@@ -199,6 +202,34 @@ impl Shared {
                 self.token()
             ))),
         }
+    }
+
+    /// Returns once the node has the entry at `seq` of that log, or follows another one.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] if the node stops before.
+    pub(crate) async fn arrived(&self, lineage: Lineage, seq: Seq) -> Result<()> {
+        let mut record = self.record.subscribe();
+        let there =
+            |record: &Record| record.position.lineage != lineage || record.position.seq >= seq;
+        let arrived = async { record.wait_for(there).await.map(drop) };
+        tokio::select! {
+            biased;
+            arrived = arrived => arrived.map_err(|_| Error::Closed),
+            () = self.closed() => Err(Error::Closed),
+        }
+    }
+
+    /// The node has stopped: nothing changes any more.
+    pub(crate) fn close(&self) {
+        self.closed.send_replace(true);
+    }
+
+    /// Returns once the node has stopped.
+    pub(crate) async fn closed(&self) {
+        let mut closed = self.closed.subscribe();
+        // The sender is here.
+        let _ = closed.wait_for(|closed| *closed).await;
     }
 
     /// Where the node stands.

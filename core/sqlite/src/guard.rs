@@ -54,6 +54,10 @@ const REPLICATED: &[&str] = &["application_id", "user_version"];
 
 const DENIED_FUNCTIONS: &[&str] = &["load_extension", "fts3_tokenizer"];
 
+/// Why nobody writes SQLite's statistics: their rows stand in another order on each node, and are
+/// not captured.
+pub const STATISTICS: &str = "writing SQLite's statistics; use ANALYZE";
+
 /// Whether a table is one of our own.
 #[must_use]
 pub fn is_internal(table: &[u8]) -> bool {
@@ -171,7 +175,7 @@ impl State {
         if self.trusted {
             return Authorization::Allow;
         }
-        match self.seen.refusal(&context.action, context.database_name) {
+        match self.seen.refusal(context) {
             None => Authorization::Allow,
             Some(refusal) => {
                 self.seen.refused.get_or_insert(refusal);
@@ -183,9 +187,10 @@ impl State {
 
 impl Seen {
     /// Notes the action; `Some` with the reason if clients may not do it.
-    fn refusal(&mut self, action: &AuthAction<'_>, database: Option<&str>) -> Option<String> {
+    fn refusal(&mut self, context: &AuthContext<'_>) -> Option<String> {
         use AuthAction as A;
-        match *action {
+        let database = context.database_name;
+        match context.action {
             A::Attach { .. } => return refuse("ATTACH, VACUUM and VACUUM INTO"),
             A::Detach { .. } => return refuse("DETACH"),
             A::CreateTempIndex { .. }
@@ -245,7 +250,7 @@ impl Seen {
             A::DropView { .. } => self.schema = true,
             A::Analyze { .. } | A::Reindex { .. } => self.maintenance = true,
             A::Insert { table_name } | A::Delete { table_name } | A::Update { table_name, .. } => {
-                return self.write(table_name, database);
+                return self.write(table_name, database, context.accessor);
             }
             A::Select => self.selects = true,
             A::Read { table_name, .. } => {
@@ -280,8 +285,19 @@ impl Seen {
         None
     }
 
-    fn write(&mut self, table: &str, database: Option<&str>) -> Option<String> {
-        self.writes_statistics |= table.starts_with("sqlite_stat");
+    /// `trigger` is the trigger that writes, if one does; else it is the statement, or SQLite for
+    /// it.
+    fn write(
+        &mut self,
+        table: &str,
+        database: Option<&str>,
+        trigger: Option<&str>,
+    ) -> Option<String> {
+        let statistics = table.starts_with("sqlite_stat");
+        self.writes_statistics |= statistics;
+        if statistics && trigger.is_some() {
+            return refuse(STATISTICS);
+        }
         if database == Some("temp") && table != "sqlite_temp_master" {
             return temporary();
         }

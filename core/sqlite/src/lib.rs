@@ -12,7 +12,7 @@ mod values;
 
 pub use capture::{Capture, Event, EventOp};
 pub use counters::Counters;
-pub use guard::{Guard, Savepoint, SavepointOp, Seen, is_internal, names_internal};
+pub use guard::{Guard, STATISTICS, Savepoint, SavepointOp, Seen, is_internal, names_internal};
 pub use interrupt::{Clock, Interrupt, StopReason};
 pub use moment::Moment;
 pub use open::{Durability, OpenOptions, Role, open};

@@ -9,9 +9,15 @@ use crate::log::HOST;
 /// Loads a library for good and shakes hands with it.
 pub(crate) fn load(path: &Path) -> Result<HaPlugin, LoadError> {
     let entry = entry(path)?;
+    // SAFETY: the symbol is an entry by its name, which has the major version in it.
+    unsafe { shake_hands(path, entry) }
+}
+
+/// # Safety
+/// The entry keeps the rules of the boundary.
+pub(crate) unsafe fn shake_hands(path: &Path, entry: HaEntry) -> Result<HaPlugin, LoadError> {
     let mut plugin = HaPlugin::EMPTY;
-    // SAFETY: the symbol is an entry by its name, which has the major version in it; the host's
-    // table lives as long as the process.
+    // SAFETY: the caller promises it; the host's table lives as long as the process.
     let status = unsafe { entry(&raw const HOST, &raw mut plugin) };
     let versions = || LoadError::Version {
         path: path.to_owned(),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ha_abi::{HaBuf, HaFrontend, HaPlugin, HaSlice, HaStatus, HaTransport};
+use ha_abi::{HaBuf, HaEntry, HaFrontend, HaPlugin, HaSlice, HaStatus, HaTransport};
 use ha_bridge::take;
 use ha_core::{ChangeTransport, Error, Frontend, Result, Settings, json};
 use parking_lot::Mutex;
@@ -59,6 +59,20 @@ impl Plugin {
         let plugin = Self::new(file.clone(), library::load(&file)?)?;
         loaded.insert(file, plugin.clone());
         Ok(plugin)
+    }
+
+    /// A plugin that is linked into this program: the entry that its `declare_plugin!` made.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    ///
+    /// # Safety
+    /// The entry keeps the rules of the boundary.
+    pub unsafe fn linked(entry: HaEntry) -> Result<Self, LoadError> {
+        let path = PathBuf::from("(linked)");
+        // SAFETY: the caller promises it.
+        let table = unsafe { library::shake_hands(&path, entry) }?;
+        Self::new(path, table)
     }
 
     fn new(path: PathBuf, table: HaPlugin) -> Result<Self, LoadError> {

@@ -1,8 +1,8 @@
-//! What the author of a plugin uses: implement [`core::Frontend`] or [`core::ChangeTransport`], as
+//! What the author of a plugin uses: implement [`ha_core::Frontend`] or [`ha_core::ChangeTransport`], as
 //! the built-in ones do, write an opener and one line:
 //!
 //! ```ignore
-//! async fn open(mut settings: Settings) -> ha_plugin::core::Result<Arc<Line>> { … }
+//! async fn open(mut settings: Settings) -> ha_plugin::ha_core::Result<Arc<Line>> { … }
 //! ha_plugin::declare_plugin!(name: "line", frontend: open);
 //! ```
 //!
@@ -21,36 +21,38 @@ mod runtime;
 mod session;
 mod transport;
 
-pub use {async_trait, bytes, futures, ha_core as core, tokio, tracing};
+pub use {async_trait, bytes, futures, ha_core, tokio, tracing};
 
 /// Makes the crate a plugin: its name, by which operators select it (letters, digits, `-` and
 /// `_`), and the openers of what it has, `async fn(Settings) -> Result<Arc<T>>` where `T` is a
-/// [`core::ChangeTransport`] or a [`core::Frontend`]. The version is the crate's.
+/// [`ha_core::ChangeTransport`] or a [`ha_core::Frontend`]. The version is the crate's. Once in a
+/// library.
 #[macro_export]
 macro_rules! declare_plugin {
     (name: $name:literal $(, transport: $transport:path)? $(, frontend: $frontend:path)? $(,)?) => {
-        #[allow(unsafe_code)]
-        const _: () = {
-            /// The entry of the plugin, as `ha` calls it.
-            #[unsafe(no_mangle)]
-            unsafe extern "C" fn ha_plugin_v1(
-                host: *const $crate::boundary::HaHost,
-                out: *mut $crate::boundary::HaPlugin,
-            ) -> $crate::boundary::HaStatus {
-                let declared = $crate::boundary::Declared {
-                    name: $name,
-                    version: env!("CARGO_PKG_VERSION"),
-                    open_transport: $crate::declare_plugin!(@open_transport $name $(, $transport)?),
-                    open_frontend: $crate::declare_plugin!(@open_frontend $name $(, $frontend)?),
-                };
-                // SAFETY: the host calls this by the rules of the boundary.
-                unsafe { $crate::boundary::enter(host, out, &declared) }
-            }
-        };
+        /// The entry of the plugin.
+        ///
+        /// # Safety
+        /// For the loader of `ha`, by the rules of its boundary.
+        #[allow(unsafe_code, reason = "the symbol that the loader looks for")]
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn ha_plugin_v1(
+            host: *const $crate::boundary::HaHost,
+            out: *mut $crate::boundary::HaPlugin,
+        ) -> $crate::boundary::HaStatus {
+            let declared = $crate::boundary::Declared {
+                name: $name,
+                version: env!("CARGO_PKG_VERSION"),
+                open_transport: $crate::declare_plugin!(@open_transport $name $(, $transport)?),
+                open_frontend: $crate::declare_plugin!(@open_frontend $name $(, $frontend)?),
+            };
+            // SAFETY: the host calls this by the rules of the boundary.
+            unsafe { $crate::boundary::enter(host, out, &declared) }
+        }
     };
     (@open_transport $name:literal) => { None };
     (@open_transport $name:literal, $open:path) => {{
-        unsafe extern "C" fn open_transport(
+        unsafe extern "C" fn __open_transport(
             settings: $crate::boundary::HaSlice,
             out: *mut $crate::boundary::HaTransport,
             error: *mut $crate::boundary::HaBuf,
@@ -58,11 +60,11 @@ macro_rules! declare_plugin {
             // SAFETY: the host calls this by the rules of the boundary.
             unsafe { $crate::boundary::open_transport($name, settings, out, error, $open) }
         }
-        Some(open_transport)
+        Some(__open_transport)
     }};
     (@open_frontend $name:literal) => { None };
     (@open_frontend $name:literal, $open:path) => {{
-        unsafe extern "C" fn open_frontend(
+        unsafe extern "C" fn __open_frontend(
             settings: $crate::boundary::HaSlice,
             out: *mut $crate::boundary::HaFrontend,
             error: *mut $crate::boundary::HaBuf,
@@ -70,6 +72,6 @@ macro_rules! declare_plugin {
             // SAFETY: the host calls this by the rules of the boundary.
             unsafe { $crate::boundary::open_frontend($name, settings, out, error, $open) }
         }
-        Some(open_frontend)
+        Some(__open_frontend)
     }};
 }

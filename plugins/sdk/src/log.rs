@@ -1,3 +1,4 @@
+use std::cell::Cell;
 use std::fmt::{Debug, Write as _};
 
 use ha_abi::{HaHost, HaSlice, level};
@@ -7,7 +8,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 
 /// Sends what `tracing` is told in this library to the host's log. Where the library is linked into
-/// the host, its log is there already.
+/// the host, the host's own subscriber has it already.
 pub(crate) fn forward_to(host: &'static HaHost) {
     let forward = tracing_subscriber::registry().with(Forward(host));
     let _ = tracing::subscriber::set_global_default(forward);
@@ -17,8 +18,9 @@ struct Forward(&'static HaHost);
 
 impl<S: Subscriber> Layer<S> for Forward {
     fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        let level = number(*metadata.level());
         // SAFETY: the host's functions may be called at any time.
-        unsafe { (self.0.log_enabled)(self.0.ctx, number(*metadata.level())) != 0 }
+        once(|| unsafe { (self.0.log_enabled)(self.0.ctx, level) != 0 }).unwrap_or_default()
     }
 
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
@@ -29,8 +31,22 @@ impl<S: Subscriber> Layer<S> for Forward {
         let message = HaSlice::new(message.as_bytes());
         let level = number(*event.metadata().level());
         // SAFETY: the host's functions may be called at any time; the texts live until it returns.
-        unsafe { (self.0.log)(self.0.ctx, level, target, message) };
+        once(|| unsafe { (self.0.log)(self.0.ctx, level, target, message) });
     }
+}
+
+thread_local! {
+    static FORWARDING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// In a program that has the library linked in and no subscriber, the host's log comes back here.
+fn once<T>(forward: impl FnOnce() -> T) -> Option<T> {
+    if FORWARDING.replace(true) {
+        return None;
+    }
+    let forwarded = forward();
+    FORWARDING.set(false);
+    Some(forwarded)
 }
 
 fn number(level: Level) -> u32 {

@@ -7,12 +7,10 @@ pub mod snapshot;
 pub mod store;
 pub mod subscribe;
 
-use std::time::Duration;
+use crate::{Check, TransportFixture};
 
-/// Far more than any check takes; only a transport that hangs gets there.
-const LIMIT: Duration = Duration::from_secs(120);
-
-/// Runs a check; one that hangs fails.
-pub async fn run(check: impl Future<Output = ()>) {
-    tokio::time::timeout(LIMIT, check).await.expect("the check does not hang");
+/// All checks, for who runs them without the macro.
+#[must_use]
+pub fn checks<F: TransportFixture>() -> Vec<Check<F>> {
+    crate::transport_checks! { make_values [] }
 }

@@ -10,6 +10,7 @@ mod rows;
 mod schema;
 mod sequences;
 mod staging;
+mod stretch;
 mod tables;
 
 use std::path::{Path, PathBuf};
@@ -35,6 +36,7 @@ pub(crate) use record::{
 };
 pub(crate) use rows::{Binder, Budget, collect};
 pub(crate) use staging::Staged;
+pub(crate) use stretch::{Room, oldest_kept, skipped_in, stretch};
 
 /// The writer thread's connections. Not `Send`: it is opened on the thread that uses it.
 #[derive(Debug)]

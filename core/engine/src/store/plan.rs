@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
 use ha_core::{Column, Description, Error, ParamDescription, Result};
-use ha_sqlite::{Guard, Savepoint, Seen, error, names_internal};
+use ha_sqlite::{Guard, STATISTICS, Savepoint, Seen, error, names_internal};
 use rusqlite::Connection;
 
 /// How many statements are remembered before all are forgotten.
@@ -130,7 +130,7 @@ fn plan(conn: &Connection, guard: &Guard, sql: &str) -> Result<Plan> {
         return Ok(Plan::Savepoint(savepoint));
     }
     if seen.writes_statistics && !seen.maintenance && !seen.schema {
-        return Err(Error::NotAllowed("writing SQLite's statistics; use ANALYZE".to_owned()));
+        return Err(Error::NotAllowed(STATISTICS.to_owned()));
     }
     Ok(match seen {
         Seen { schema: true, .. } => Plan::Schema(schema_change(seen)),

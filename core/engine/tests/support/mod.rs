@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 pub(crate) mod exact;
+pub(crate) mod feeds;
 
 use std::sync::Arc;
 use std::time::Duration;

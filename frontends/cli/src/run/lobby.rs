@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::stream::BoxStream;
 use ha_core::{
     AttemptName, Engine, Error, Health, Lineage, Outcome, Readiness, Result, Seq, Session,
-    SessionOptions, Snapshot, Status, Token, Transaction, TransportHealth,
+    SessionOptions, Snapshot, Status, Token, TransactionStream, TransportHealth,
 };
 use ha_engine::{Found, Node};
 use tokio::sync::watch;
@@ -75,10 +74,7 @@ impl Engine for Lobby {
         self.awaited().await?.snapshot().await
     }
 
-    async fn changes(
-        &self,
-        from: Option<Token>,
-    ) -> Result<BoxStream<'static, Result<Arc<Transaction>>>> {
+    async fn changes(&self, from: Option<Token>) -> Result<TransactionStream> {
         self.awaited().await?.changes(from).await
     }
 

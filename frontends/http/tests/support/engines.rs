@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures::stream::BoxStream;
 use ha_core::{
     AttemptName, Batch, Canceller, Description, Engine, Error, Health, Outcome, Reply, Result,
-    Session, SessionOptions, Snapshot, Status, Token, Transaction, TransactionOptions,
-    TransactionState,
+    Session, SessionOptions, Snapshot, Status, Token, TransactionOptions, TransactionState,
+    TransactionStream,
 };
 use tokio::sync::{Notify, watch};
 
@@ -94,10 +93,7 @@ impl Engine for Failing {
         Err(self.0.clone())
     }
 
-    async fn changes(
-        &self,
-        _: Option<Token>,
-    ) -> Result<BoxStream<'static, Result<Arc<Transaction>>>> {
+    async fn changes(&self, _: Option<Token>) -> Result<TransactionStream> {
         Err(self.0.clone())
     }
 
@@ -128,10 +124,7 @@ impl Engine for Held {
         Memory::new().snapshot().await
     }
 
-    async fn changes(
-        &self,
-        from: Option<Token>,
-    ) -> Result<BoxStream<'static, Result<Arc<Transaction>>>> {
+    async fn changes(&self, from: Option<Token>) -> Result<TransactionStream> {
         Memory::new().changes(from).await
     }
 

@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::stream::BoxStream;
 use futures::{StreamExt as _, stream};
 use ha_core::{
     AttemptName, Batch, Canceller, Column, Description, Engine, Error, Health, Limits, Lineage,
     Outcome, Params, Readiness, Reply, Result, ResultSet, Seq, Session, SessionOptions, Snapshot,
-    Statement, Status, Token, Transaction, TransactionOptions, TransactionState, Value, sql,
+    Statement, Status, Token, TransactionOptions, TransactionState, TransactionStream, Value, sql,
 };
 use parking_lot::Mutex;
 use rusqlite::types::{ToSqlOutput, ValueRef};
@@ -60,10 +59,7 @@ impl Engine for Memory {
         Ok(Snapshot { position: self.position(), body })
     }
 
-    async fn changes(
-        &self,
-        _: Option<Token>,
-    ) -> Result<BoxStream<'static, Result<Arc<Transaction>>>> {
+    async fn changes(&self, _: Option<Token>) -> Result<TransactionStream> {
         Ok(stream::pending().boxed())
     }
 

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::StreamExt as _;
-use futures::stream::{self, BoxStream};
+use futures::stream;
 use ha_core::{
     AttemptName, Batch, Canceller, Column, Description, Engine, Error, Health, Lineage, Outcome,
     ParamDescription, Params, Readiness, Reply, Result, ResultSet, Seq, Session, SessionOptions,
-    Snapshot, Statement, Status, Token, Transaction, TransactionOptions, TransactionState, Value,
+    Snapshot, Statement, Status, Token, TransactionOptions, TransactionState, TransactionStream,
+    Value,
 };
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, InterruptHandle};
@@ -42,10 +43,7 @@ impl Engine for TestEngine {
         Err(Error::Closed)
     }
 
-    async fn changes(
-        &self,
-        _: Option<Token>,
-    ) -> Result<BoxStream<'static, Result<Arc<Transaction>>>> {
+    async fn changes(&self, _: Option<Token>) -> Result<TransactionStream> {
         Ok(stream::pending().boxed())
     }
 
