@@ -188,7 +188,7 @@ typedef struct HaDraft {
 
 /* The ordered log that all nodes share. Bounds are {"lineage": "16 hex digits", "first", "last",
  * "bytes"}; a snapshot is {"digest": "64 hex digits", "bytes", "lineage", "seq", "hash": "64 hex
- * digits"}. */
+ * digits"}. All functions have to be there. */
 typedef struct HaTransport {
   size_t size;
   void *ctx;

@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use ha_abi::HaFrontend;
-use ha_bridge::{ask, take};
+use ha_bridge::{Asked, ask, take};
 use ha_core::{Engine, Error, Frontend, Result, Shutdown};
+use tokio::runtime::Handle;
 
 use crate::engine;
 
@@ -55,33 +56,51 @@ impl Frontend for PluginFrontend {
                 drop(exported);
             })
         };
-        let stopper = Stopper(&self);
-        tokio::pin!(asked);
-        let answer = tokio::select! {
-            answer = &mut asked => answer,
-            () = stop.requested() => {
-                self.stop();
-                asked.await
-            }
-        };
-        std::mem::forget(stopper);
-        self.serving.store(false, Ordering::SeqCst);
-        answer.done(&self.name).map(drop)
+        let mut serving = Serving { frontend: self, asked: Some(asked) };
+        tokio::select! {
+            biased;
+            answer = serving.answer() => return answer,
+            () = stop.requested() => serving.frontend.stop(),
+        }
+        serving.answer().await
     }
 }
 
-/// Who drops the future of `serve` wants it to stop.
-struct Stopper<'a>(&'a PluginFrontend);
+/// A front-end that serves. If this is dropped it stops, and is kept until it has.
+struct Serving {
+    frontend: Arc<PluginFrontend>,
+    asked: Option<Asked>,
+}
 
-impl Drop for Stopper<'_> {
+impl Serving {
+    async fn answer(&mut self) -> Result<()> {
+        let Some(asked) = &mut self.asked else { return Ok(()) };
+        let answer = asked.await;
+        self.asked = None;
+        self.frontend.serving.store(false, Ordering::SeqCst);
+        answer.done(&self.frontend.name).map(drop)
+    }
+}
+
+impl Drop for Serving {
     fn drop(&mut self) {
-        self.0.stop();
+        let Some(asked) = self.asked.take() else { return };
+        self.frontend.stop();
+        let frontend = Arc::clone(&self.frontend);
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(async move {
+                // Nobody is left who asks how it went.
+                asked.await;
+                frontend.serving.store(false, Ordering::SeqCst);
+            });
+        }
     }
 }
 
 impl Drop for PluginFrontend {
     fn drop(&mut self) {
-        // While `serve` is unanswered it may not be given back: it is left alone.
+        // While `serve` is unanswered it may not be given back. Only the end of the runtime, and
+        // thus of the process, can bring that about: it is left alone.
         let serving = self.serving.load(Ordering::SeqCst);
         if let Some(drop) = self.table.drop.filter(|_| !serving) {
             // SAFETY: nobody else has it, and it does not serve.

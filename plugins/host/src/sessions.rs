@@ -33,6 +33,7 @@ struct Open {
     /// Locked while a call runs.
     session: tokio::sync::Mutex<Box<dyn Session>>,
     canceller: Canceller,
+    /// The state of the transaction after the last call.
     transaction: AtomicU32,
     /// Abandons the call that runs.
     running: Mutex<Option<CancellationToken>>,
@@ -79,6 +80,14 @@ fn number(state: TransactionState) -> u32 {
 }
 
 impl Open {
+    /// The node may have rolled back since the last call.
+    fn transaction(&self) -> u32 {
+        match self.session.try_lock() {
+            Ok(session) => number(session.transaction()),
+            Err(_) => self.transaction.load(Ordering::Acquire),
+        }
+    }
+
     fn abandon(&self) {
         if let Some(running) = &*self.running.lock() {
             running.cancel();
@@ -184,7 +193,7 @@ pub(crate) unsafe extern "C" fn transaction(ctx: *mut c_void, number: u64) -> u3
     let exported = unsafe { exported(ctx) };
     guarded(0, || {
         let open = exported.sessions.get(number);
-        open.map_or(0, |open| open.transaction.load(Ordering::Acquire))
+        open.map_or(0, |open| open.transaction())
     })
 }
 

@@ -2,9 +2,9 @@ use std::fmt;
 
 use async_trait::async_trait;
 use futures::StreamExt as _;
-use futures::stream::BoxStream;
+use futures::stream::{self, BoxStream};
 use ha_abi::{HaCapabilities, HaDraft, HaSlice, HaStatus, HaTransport, delivery};
-use ha_bridge::{Answer, AskedStream, Imported, ask, ask_stream, export_bytes, take};
+use ha_bridge::{Answer, Asked, AskedStream, Imported, ask, ask_stream, export_bytes, take};
 use ha_core::{
     AppendError, Appended, Bounds, ByteStream, Capabilities, ChangeTransport, Delivery, Draft,
     Error, Result, Seq, SnapshotMeta, Stored, TransportHealth, json,
@@ -73,25 +73,61 @@ impl PluginTransport {
         }
     }
 
-    /// Nothing is asked of a transport that panicked: what it holds may be half done.
     fn alive(&self) -> Result<()> {
-        match self.plugin.state().panicked {
-            None => Ok(()),
-            Some(text) => Err(Error::transport(self.plugin.name(), text)),
+        alive(&self.plugin)
+    }
+
+    /// Waits for an answer, which may never come once the transport has panicked.
+    async fn answer(&self, asked: Asked) -> Result<Answer> {
+        tokio::select! {
+            biased;
+            answer = asked => checked(&self.plugin, answer),
+            error = ended(&self.plugin) => Err(error),
         }
     }
 
-    fn checked(&self, answer: Answer) -> Result<Answer> {
-        checked(&self.plugin, answer)
-    }
-
-    async fn streamed(&self, asked: AskedStream) -> Result<Imported> {
-        let (stream, answer) = asked.await;
+    /// As [`Self::answer`], for a stream; a panic ends that too.
+    async fn streamed(&self, asked: AskedStream) -> Result<BoxStream<'static, Result<Answer>>> {
+        let (stream, answer) = tokio::select! {
+            biased;
+            answer = asked => answer,
+            error = ended(&self.plugin) => return Err(error),
+        };
         // SAFETY: it was given away.
-        let stream = unsafe { Imported::new(stream, self.plugin.name().into()) };
-        self.checked(answer)?;
-        Ok(stream)
+        let items = unsafe { Imported::new(stream, self.plugin.name().into()) };
+        checked(&self.plugin, answer)?;
+        let state = Some((items, self.plugin.clone()));
+        Ok(stream::unfold(state, |state| async { next(state?).await }).boxed())
     }
+}
+
+type Items = (Imported, Plugin);
+
+/// The next item. What comes after a panic of the transport is not believed.
+async fn next((mut items, plugin): Items) -> Option<(Result<Answer>, Option<Items>)> {
+    let item = match alive(&plugin) {
+        Err(error) => Err(error),
+        Ok(()) => tokio::select! {
+            biased;
+            item = items.next() => item?.and_then(|answer| checked(&plugin, answer)),
+            error = ended(&plugin) => Err(error),
+        },
+    };
+    let rest = item.is_ok().then_some((items, plugin));
+    Some((item, rest))
+}
+
+/// Nothing is asked of a transport that panicked: what it holds may be half done.
+fn alive(plugin: &Plugin) -> Result<()> {
+    match plugin.state().panicked {
+        None => Ok(()),
+        Some(text) => Err(Error::transport(plugin.name(), text)),
+    }
+}
+
+/// Waits for a panic of the transport.
+async fn ended(plugin: &Plugin) -> Error {
+    Error::transport(plugin.name(), plugin.panicked().await)
 }
 
 fn checked(plugin: &Plugin, answer: Answer) -> Result<Answer> {
@@ -166,41 +202,41 @@ impl ChangeTransport for PluginTransport {
             };
             call!(self.append(&raw const lent, done));
         });
-        let answer = asked.await;
-        if answer.status == HaStatus::OK {
-            return Ok(Appended { first: Seq(answer.a), last: Seq(answer.b) });
+        let answer = tokio::select! {
+            biased;
+            answer = asked => answer,
+            error = ended(&self.plugin) => return Err(unknown(&error)),
+        };
+        if answer.status == HaStatus::ERROR {
+            return Err(json::append_failure(&answer.body));
         }
-        let failure = json::append_failure(&answer.body);
-        let panicked = answer.status == HaStatus::PANICKED;
-        // Of a panic this makes a note; what is told is that the outcome is unknown.
-        let _ = self.checked(answer);
-        Err(if panicked { AppendError::Unknown { reason: "panicked".to_owned() } } else { failure })
+        let stored = checked(&self.plugin, answer).map_err(|error| unknown(&error))?;
+        Ok(Appended { first: Seq(stored.a), last: Seq(stored.b) })
     }
 
     async fn subscribe(&self, from: Seq) -> Result<BoxStream<'static, Result<Delivery>>> {
         self.alive()?;
         let asked = ask_stream(|done| call!(self.subscribe(from.0, done)));
         let items = self.streamed(asked).await?;
-        let plugin = self.plugin.clone();
-        Ok(items.map(move |item| delivered(checked(&plugin, item?)?)).boxed())
+        Ok(items.map(|item| delivered(item?)).boxed())
     }
 
     async fn read(&self, seq: Seq) -> Result<Option<Stored>> {
         self.alive()?;
-        let answer = self.checked(ask(|done| call!(self.read(seq.0, done))).await)?;
+        let answer = self.answer(ask(|done| call!(self.read(seq.0, done)))).await?;
         let is_there = answer.status != HaStatus::NONE;
         Ok(is_there.then(|| Stored { seq: Seq(answer.a), payload: answer.body }))
     }
 
     async fn bounds(&self) -> Result<Bounds> {
         self.alive()?;
-        let answer = self.checked(ask(|done| call!(self.bounds(done))).await)?;
+        let answer = self.answer(ask(|done| call!(self.bounds(done)))).await?;
         json::read(&answer.body)
     }
 
     async fn trim(&self, before: Seq) -> Result<()> {
         self.alive()?;
-        self.checked(ask(|done| call!(self.trim(before.0, done))).await).map(drop)
+        self.answer(ask(|done| call!(self.trim(before.0, done)))).await.map(drop)
     }
 
     async fn put_snapshot(&self, meta: SnapshotMeta, body: ByteStream) -> Result<()> {
@@ -210,12 +246,12 @@ impl ChangeTransport for PluginTransport {
             let body = export_bytes(Handle::current(), body);
             call!(self.put_snapshot(HaSlice::new(&meta), body, done));
         });
-        self.checked(asked.await).map(drop)
+        self.answer(asked).await.map(drop)
     }
 
     async fn snapshots(&self) -> Result<Vec<SnapshotMeta>> {
         self.alive()?;
-        let answer = self.checked(ask(|done| call!(self.snapshots(done))).await)?;
+        let answer = self.answer(ask(|done| call!(self.snapshots(done)))).await?;
         json::read(&answer.body)
     }
 
@@ -224,15 +260,14 @@ impl ChangeTransport for PluginTransport {
         let meta = json::write(meta);
         let asked = ask_stream(|done| call!(self.get_snapshot(HaSlice::new(&meta), done)));
         let chunks = self.streamed(asked).await?;
-        let plugin = self.plugin.clone();
-        Ok(chunks.map(move |chunk| Ok(checked(&plugin, chunk?)?.body)).boxed())
+        Ok(chunks.map(|chunk| Ok(chunk?.body)).boxed())
     }
 
     async fn remove_snapshot(&self, meta: &SnapshotMeta) -> Result<()> {
         self.alive()?;
         let meta = json::write(meta);
         let asked = ask(|done| call!(self.remove_snapshot(HaSlice::new(&meta), done)));
-        self.checked(asked.await).map(drop)
+        self.answer(asked).await.map(drop)
     }
 
     fn warnings(&self) -> Vec<String> {
@@ -249,7 +284,7 @@ impl ChangeTransport for PluginTransport {
         if self.alive().is_err() {
             return TransportHealth { warnings: self.warnings(), ..TransportHealth::default() };
         }
-        let answer = self.checked(ask(|done| call!(self.health(done))).await);
+        let answer = self.answer(ask(|done| call!(self.health(done)))).await;
         let health = answer.and_then(|answer| json::read_or_default(&answer.body));
         health.unwrap_or_default()
     }
@@ -257,13 +292,18 @@ impl ChangeTransport for PluginTransport {
     async fn remove_member(&self, name: &str) -> Result<()> {
         self.alive()?;
         let asked = ask(|done| call!(self.remove_member(HaSlice::new(name.as_bytes()), done)));
-        self.checked(asked.await).map(drop)
+        self.answer(asked).await.map(drop)
     }
 
     async fn close(&self) -> Result<()> {
         self.alive()?;
-        self.checked(ask(|done| call!(self.close(done))).await).map(drop)
+        self.answer(ask(|done| call!(self.close(done)))).await.map(drop)
     }
+}
+
+/// What was handed over to a transport that panicked may be stored.
+fn unknown(error: &Error) -> AppendError {
+    AppendError::Unknown { reason: error.to_string() }
 }
 
 fn delivered(item: Answer) -> Result<Delivery> {

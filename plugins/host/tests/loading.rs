@@ -2,6 +2,7 @@
 
 mod support;
 
+use futures::StreamExt as _;
 use ha_core::{AppendError, AttemptId, Draft, Error, Seq, Settings};
 use ha_plugin_host::{LoadError, Plugin};
 use support::{compiled, refused, testing};
@@ -132,6 +133,9 @@ async fn a_transport_that_panics_fails_that_call_and_all_later_ones() {
     let plugin = Plugin::load(&copy).unwrap();
     let sound = plugin.open_transport(memory("p")).await.unwrap();
     sound.append(draft()).await.unwrap();
+    let mut entries = sound.subscribe(Seq(1)).await.unwrap();
+    entries.next().await.unwrap().unwrap();
+    let next = tokio::spawn(async move { (entries.next().await, entries.next().await) });
     let flawed = plugin.open_transport(memory("p").with("panic", "append")).await.unwrap();
     assert_eq!(plugin.state().panicked, None);
     assert!(matches!(flawed.append(draft()).await, Err(AppendError::Unknown { .. })));
@@ -139,5 +143,6 @@ async fn a_transport_that_panics_fails_that_call_and_all_later_ones() {
     assert!(told.contains("append was told to panic"), "{told}");
     assert_eq!(flawed.append(draft()).await, Err(AppendError::Closed));
     assert!(flawed.bounds().await.is_err() && sound.subscribe(Seq(1)).await.is_err());
+    assert!(matches!(next.await.unwrap(), (Some(Err(_)), None)));
     assert_eq!(flawed.warnings(), [told]);
 }

@@ -210,6 +210,49 @@ async fn a_statement_is_cancelled_and_a_dropped_call_is_undone() {
     served.end().await;
 }
 
+/// Whether the call was done when it was dropped is a matter of chance; what comes of it is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_is_lost_with_a_call_that_is_dropped_even_if_it_was_done() {
+    let served = served(&MemoryLog::new()).await;
+    let mut session = served.session().await;
+    session.run(batch("CREATE TABLE t(a)")).await.unwrap();
+    let mut dropped = 0;
+    for round in 0..100 {
+        session.begin(TransactionOptions::default()).await.unwrap();
+        session.run(batch("INSERT INTO t VALUES(1)")).await.unwrap();
+        if was_dropped(session.run(batch("INSERT INTO t VALUES(2)")), round).await {
+            assert_eq!(session.transaction(), TransactionState::Lost);
+            session.run(batch("INSERT INTO t VALUES(3)")).await.unwrap_err();
+            assert_eq!(session.transaction(), TransactionState::Lost);
+            dropped += 1;
+        }
+        match session.transaction() {
+            TransactionState::Lost if round % 2 == 0 => drop(session.commit().await.unwrap_err()),
+            _ => session.rollback().await.unwrap(),
+        }
+        assert_eq!(session.transaction(), TransactionState::None);
+        if !was_dropped(session.begin(TransactionOptions::default()), round).await {
+            session.rollback().await.unwrap();
+        }
+        assert_eq!(value(&mut *session, "SELECT count(*) FROM t").await, 0.into());
+        assert_eq!(session.transaction(), TransactionState::None);
+    }
+    assert!(dropped > 0);
+    drop(session);
+    served.end().await;
+}
+
+/// Begins a call, gives it some time to be done, and drops it without looking. `false` if it was
+/// done at once.
+async fn was_dropped<T>(call: impl Future<Output = T>, yields: usize) -> bool {
+    let mut call = std::pin::pin!(call);
+    let pending = futures::poll!(call.as_mut()).is_pending();
+    for _ in 0..yields {
+        tokio::task::yield_now().await;
+    }
+    pending
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_is_dropped_rolls_back() {
     let served = served(&MemoryLog::new()).await;

@@ -29,6 +29,11 @@ impl ha_conformance::TransportFixture for Library {
     async fn join(&self, log: &String) -> Arc<dyn ChangeTransport> {
         node(log).await
     }
+
+    async fn interrupt(&self, log: &String) -> bool {
+        let settings = Settings::new("testing").with("log", log).with("interrupt", "all");
+        support::testing().open_transport(settings).await.is_ok()
+    }
 }
 
 ha_conformance::transport_suite!(Library);

@@ -33,9 +33,6 @@ pub struct Declared {
 pub unsafe fn enter(host: *const HaHost, out: *mut HaPlugin, declared: &Declared) -> HaStatus {
     // SAFETY: the host is there for as long as the process.
     let host: &'static HaHost = unsafe { &*host };
-    if host.major != ha_abi::MAJOR {
-        return HaStatus::ABI;
-    }
     let plugin = HaPlugin {
         size: size_of::<HaPlugin>(),
         major: ha_abi::MAJOR,
@@ -47,6 +44,10 @@ pub unsafe fn enter(host: *const HaHost, out: *mut HaPlugin, declared: &Declared
     };
     // SAFETY: `out` says how much room there is.
     unsafe { fill(out, &plugin) };
+    // The host tells its user which versions do not fit.
+    if host.major != ha_abi::MAJOR {
+        return HaStatus::ABI;
+    }
     guarded(HaStatus::PANICKED, || {
         log::forward_to(host);
         HaStatus::OK

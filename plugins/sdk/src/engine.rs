@@ -11,6 +11,7 @@ use ha_core::{
     Snapshot, Status, Token, Transaction, json,
 };
 
+use crate::runtime;
 use crate::session::RemoteSession;
 
 /// The node behind the boundary.
@@ -67,8 +68,14 @@ impl Engine for Remote {
         let call = |done| unsafe {
             (table.session_open)(table.ctx, HaSlice::new(&options), done);
         };
-        let opened = ask(call).await.done(ORIGIN)?;
-        Ok(Box::new(RemoteSession::new(Arc::clone(&self.0), opened.a)))
+        let (engine, asked) = (Arc::clone(&self.0), ask(call));
+        // A task, so that a session that nobody waits for any more is closed once it is open.
+        let opening = runtime::handle().spawn(async move {
+            let number = asked.await.done(ORIGIN)?.a;
+            Ok(RemoteSession::new(engine, number))
+        });
+        let opened: Result<_> = opening.await.map_err(|error| Error::transport(ORIGIN, error))?;
+        Ok(Box::new(opened?))
     }
 
     async fn changes(

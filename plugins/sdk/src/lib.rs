@@ -1,14 +1,47 @@
 //! What the author of a plugin uses: implement [`ha_core::Frontend`] or [`ha_core::ChangeTransport`], as
 //! the built-in ones do, write an opener and one line:
 //!
-//! ```ignore
-//! async fn open(mut settings: Settings) -> ha_plugin::ha_core::Result<Arc<Line>> { … }
-//! ha_plugin::declare_plugin!(name: "line", frontend: open);
+//! ```
+//! use std::{fmt, sync::Arc};
+//!
+//! use ha_plugin::ha_core::{Engine, Frontend, Result, Settings, Shutdown};
+//!
+//! #[derive(Debug)]
+//! struct Silent;
+//!
+//! impl fmt::Display for Silent {
+//!     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+//!         f.write_str("silence")
+//!     }
+//! }
+//!
+//! #[ha_plugin::async_trait::async_trait]
+//! impl Frontend for Silent {
+//!     async fn serve(self: Arc<Self>, _: Arc<dyn Engine>, stop: Shutdown) -> Result<()> {
+//!         stop.requested().await;
+//!         Ok(())
+//!     }
+//! }
+//!
+//! async fn open(settings: Settings) -> Result<Arc<Silent>> {
+//!     settings.finish(&[])?;
+//!     Ok(Arc::new(Silent))
+//! }
+//!
+//! ha_plugin::declare_plugin!(name: "silent", frontend: open);
+//! # fn main() {}
 //! ```
 //!
 //! The crate is built as a `cdylib`. Everything the author writes runs on a runtime of this crate's
 //! own, so `tokio::spawn` works; `tracing` writes to the node's log. A panic fails the call it
 //! happens in. The library is never unloaded, and the opener may be called many times.
+//!
+//! A method is polled once by whoever calls it, on its thread; it must not block, as always in
+//! async code.
+//!
+//! The crate may be an `rlib` as well, and be used through its Rust types without any of this. Of all
+//! crates that are linked into one program only one can declare a plugin: elsewhere the line goes
+//! behind a feature.
 
 #![allow(unsafe_code, reason = "this is the boundary")]
 

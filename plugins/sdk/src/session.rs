@@ -4,18 +4,22 @@ use async_trait::async_trait;
 use ha_abi::{HaCompletion, HaEngine, HaSlice};
 use ha_bridge::{Answer, Asked, ask};
 use ha_core::{
-    Batch, Canceller, Description, Reply, Result, Session, Token, TransactionOptions,
+    Batch, Canceller, Description, Error, Reply, Result, Session, Token, TransactionOptions,
     TransactionState, json,
 };
 
 use crate::engine::{ORIGIN, Table, token};
 
-/// A session behind the boundary. Closed when the last one who may cancel it is gone.
+/// A session behind the boundary. Closed when it is dropped; a canceller does nothing then.
 #[derive(Debug)]
 pub(crate) struct RemoteSession {
     place: Arc<Place>,
-    /// The call that was made last, if its answer was not waited for.
+    /// The call that was made last, if its answer was not waited for: it was abandoned.
     unanswered: Option<Asked>,
+    /// A transaction was open when the last call was made.
+    in_transaction: bool,
+    /// A transaction was rolled back because a call of it was dropped, and nobody was told yet.
+    lost: bool,
 }
 
 #[derive(Debug)]
@@ -26,19 +30,16 @@ struct Place {
 
 impl RemoteSession {
     pub(crate) fn new(engine: Arc<Table>, number: u64) -> Self {
-        Self { place: Arc::new(Place { engine, number }), unanswered: None }
+        let place = Arc::new(Place { engine, number });
+        Self { place, unanswered: None, in_transaction: false, lost: false }
     }
 
-    /// Makes a call once the one before it is answered. If the future is dropped, the call is
-    /// abandoned.
+    /// Makes a call, once nothing is unanswered. If the future is dropped, it is abandoned.
     async fn call(
         &mut self,
         make: impl FnOnce(&HaEngine, u64, HaCompletion) + Send,
     ) -> Result<Answer> {
-        if let Some(unanswered) = &mut self.unanswered {
-            unanswered.await;
-            self.unanswered = None;
-        }
+        self.in_transaction = self.place.transaction() != TransactionState::None;
         let Place { engine, number } = &*self.place;
         let asked = self.unanswered.insert(ask(|done| make(&engine.0, *number, done)));
         let mut abandon = Abandon(Some(&self.place));
@@ -47,6 +48,45 @@ impl RemoteSession {
         self.unanswered = None;
         answer.done(ORIGIN)
     }
+
+    /// Waits until what was abandoned is over. It may have been done before it could be stopped:
+    /// what it left open is rolled back here.
+    async fn settle(&mut self) {
+        let Some(unanswered) = &mut self.unanswered else { return };
+        unanswered.await;
+        self.unanswered = None;
+        if self.place.transaction() == TransactionState::Open {
+            self.lost |= self.in_transaction;
+            // An error leaves nothing open either.
+            let _ = self.call(rollback).await;
+        }
+    }
+
+    /// As [`Self::settle`], for calls that would go on in a transaction that is lost.
+    async fn settled(&mut self) -> Result<()> {
+        self.settle().await;
+        if self.lost { Err(lost()) } else { Ok(()) }
+    }
+}
+
+impl Place {
+    fn transaction(&self) -> TransactionState {
+        // SAFETY: the engine is there, and the session is not closed.
+        match unsafe { (self.engine.0.session_transaction)(self.engine.0.ctx, self.number) } {
+            0 => TransactionState::None,
+            1 => TransactionState::Open,
+            _ => TransactionState::Lost,
+        }
+    }
+}
+
+fn rollback(engine: &HaEngine, number: u64, done: HaCompletion) {
+    // SAFETY: the engine is there, and the session is not closed.
+    unsafe { (engine.session_rollback)(engine.ctx, number, done) };
+}
+
+fn lost() -> Error {
+    Error::NoTransaction("the transaction was rolled back, for a call of it was dropped".to_owned())
 }
 
 /// Abandons the call when it is dropped.
@@ -72,6 +112,7 @@ impl Drop for RemoteSession {
 #[async_trait]
 impl Session for RemoteSession {
     async fn run(&mut self, batch: Batch) -> Result<Reply> {
+        self.settled().await?;
         let batch = json::write(&batch);
         // SAFETY: the engine is there, the batch for as long as the call.
         let run = |engine: &HaEngine, number, done| unsafe {
@@ -81,6 +122,7 @@ impl Session for RemoteSession {
     }
 
     async fn begin(&mut self, options: TransactionOptions) -> Result<()> {
+        self.settled().await?;
         let options = json::write(&options);
         // SAFETY: the engine is there, the options for as long as the call.
         let begin = |engine: &HaEngine, number, done| unsafe {
@@ -90,6 +132,10 @@ impl Session for RemoteSession {
     }
 
     async fn commit(&mut self) -> Result<Token> {
+        self.settle().await;
+        if std::mem::take(&mut self.lost) {
+            return Err(lost());
+        }
         // SAFETY: the engine is there.
         let commit = |engine: &HaEngine, number, done| unsafe {
             (engine.session_commit)(engine.ctx, number, done);
@@ -98,14 +144,13 @@ impl Session for RemoteSession {
     }
 
     async fn rollback(&mut self) -> Result<()> {
-        // SAFETY: the engine is there.
-        let rollback = |engine: &HaEngine, number, done| unsafe {
-            (engine.session_rollback)(engine.ctx, number, done);
-        };
+        self.settle().await;
+        self.lost = false;
         self.call(rollback).await.map(drop)
     }
 
     async fn describe(&mut self, sql: &str) -> Result<Description> {
+        self.settled().await?;
         let sql = sql.as_bytes();
         // SAFETY: the engine is there, the text for as long as the call.
         let describe = |engine: &HaEngine, number, done| unsafe {
@@ -115,12 +160,11 @@ impl Session for RemoteSession {
     }
 
     fn transaction(&self) -> TransactionState {
-        let Place { engine, number } = &*self.place;
-        // SAFETY: the engine is there, and the session is not closed.
-        match unsafe { (engine.0.session_transaction)(engine.0.ctx, *number) } {
-            0 => TransactionState::None,
-            1 => TransactionState::Open,
-            _ => TransactionState::Lost,
+        match (self.lost || self.in_transaction, &self.unanswered) {
+            (true, Some(_)) => TransactionState::Lost,
+            (false, Some(_)) => TransactionState::None,
+            (_, None) if self.lost => TransactionState::Lost,
+            (_, None) => self.place.transaction(),
         }
     }
 

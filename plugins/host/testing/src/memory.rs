@@ -1,8 +1,9 @@
-//! The in-memory transport. Settings: `log`, the log's name; `panic`, the call that panics.
+//! The in-memory transport. Settings: `log`, the log's name; `panic`, the call that panics;
+//! `interrupt`, anything, interrupts the nodes on the log that are there.
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Weak};
 
 use ha_memory::{Memory, MemoryLog, MemoryOptions};
 use ha_plugin::async_trait::async_trait;
@@ -13,23 +14,44 @@ use ha_plugin::ha_core::{
 };
 use parking_lot::Mutex;
 
-static LOGS: LazyLock<Mutex<HashMap<String, MemoryLog>>> = LazyLock::new(Mutex::default);
+static LOGS: LazyLock<Mutex<HashMap<String, Log>>> = LazyLock::new(Mutex::default);
+
+struct Log {
+    log: MemoryLog,
+    nodes: Vec<Weak<Memory>>,
+}
 
 /// A node on the log of this name.
 pub(crate) async fn open(mut settings: Settings) -> Result<Arc<Flawed>> {
     let name = settings.require("log")?;
     let flaw = settings.take("panic").unwrap_or_default();
-    settings.finish(&["log", "panic"])?;
+    let interrupts = settings.take("interrupt").is_some();
+    settings.finish(&["interrupt", "log", "panic"])?;
     if name == "unreachable" {
         return Err(Error::transport("testing", "nobody answers"));
     }
     assert!(flaw != "open", "opening was told to panic");
     let new = || {
         let options = MemoryOptions { name: name.clone(), ..MemoryOptions::default() };
-        MemoryLog::with(options)
+        Log { log: MemoryLog::with(options), nodes: Vec::new() }
     };
-    let memory = LOGS.lock().entry(name.clone()).or_insert_with(new).open();
+    let mut logs = LOGS.lock();
+    let log = logs.entry(name.clone()).or_insert_with(new);
+    log.nodes.retain(|node| node.strong_count() > 0);
+    if interrupts {
+        log.interrupt();
+    }
+    let memory = log.log.open();
+    log.nodes.push(Arc::downgrade(&memory));
     Ok(Arc::new(Flawed { memory, flaw }))
+}
+
+impl Log {
+    fn interrupt(&self) {
+        let nodes: Vec<_> = self.nodes.iter().filter_map(Weak::upgrade).collect();
+        nodes.iter().for_each(|node| self.log.disconnect(node));
+        nodes.iter().for_each(|node| self.log.reconnect(node));
+    }
 }
 
 /// The in-memory transport, with one call that panics.

@@ -1,0 +1,112 @@
+//! A front-end of a library that goes wrong, or that nobody waits for.
+
+mod support;
+
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Duration;
+
+use ha_core::{Engine, Frontend, Settings, Shutdown};
+use ha_engine::{Node, NodeOptions};
+use ha_memory::MemoryLog;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
+
+/// What the node logs.
+static LOG: LazyLock<Arc<Mutex<Vec<u8>>>> = LazyLock::new(|| {
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let writer = Log(Arc::clone(&log));
+    tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).init();
+    log
+});
+
+#[derive(Clone)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn logged(text: &str) -> bool {
+    String::from_utf8_lossy(&LOG.lock().unwrap()).contains(text)
+}
+
+async fn open(port: &str) -> ha_core::Result<Arc<dyn Frontend>> {
+    LazyLock::force(&LOG);
+    support::testing().open_frontend(Settings::new("testing").with("port", port)).await
+}
+
+fn address(frontend: &dyn Frontend) -> String {
+    frontend.to_string().replace("lines on ", "")
+}
+
+async fn node(directory: &tempfile::TempDir) -> Arc<Node> {
+    let options = NodeOptions::new("a", directory.path().join("db"));
+    Node::start(options, MemoryLog::new().open()).await.unwrap()
+}
+
+struct Client(BufReader<TcpStream>);
+
+impl Client {
+    async fn connect(address: &str) -> Self {
+        Self(BufReader::new(TcpStream::connect(address).await.unwrap()))
+    }
+
+    /// The answer to a line; empty if the connection ends.
+    async fn ask(&mut self, line: &str) -> String {
+        self.0.get_mut().write_all(format!("{line}\n").as_bytes()).await.unwrap();
+        let mut reply = String::new();
+        self.0.read_line(&mut reply).await.unwrap();
+        reply
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_fails_the_request_it_happens_in_and_is_logged() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = node(&directory).await;
+    let frontend = open("0").await.unwrap();
+    let address = address(&*frontend);
+    assert!(logged(&format!("lines on {address}")));
+    let (stop, stopping) = Shutdown::new();
+    let engine = Arc::<Node>::clone(&node) as Arc<dyn Engine>;
+    let serving = tokio::spawn(frontend.serve(engine, stopping));
+    let (mut one, mut other) = (Client::connect(&address).await, Client::connect(&address).await);
+    assert!(one.ask("BEGIN").await.contains("{}"));
+    assert_eq!(one.ask("panic").await, "");
+    assert!(logged("a request was told to panic"));
+    // The session of the request that failed holds nothing that others need.
+    assert!(other.ask("CREATE TABLE t(a)").await.contains("position"));
+    assert!(Client::connect(&address).await.ask("SELECT 7").await.contains("[[7]]"));
+    assert_eq!(support::testing().state().panicked, None);
+    stop.trigger();
+    serving.await.unwrap().unwrap();
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_front_end_that_nobody_waits_for_any_more_stops_and_frees_its_port() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = node(&directory).await;
+    let frontend = open("0").await.unwrap();
+    let address = address(&*frontend);
+    let (_stop, stopping) = Shutdown::new();
+    let engine = Arc::<Node>::clone(&node) as Arc<dyn Engine>;
+    let serving = tokio::spawn(frontend.serve(engine, stopping));
+    assert!(Client::connect(&address).await.ask("SELECT 7").await.contains("[[7]]"));
+    serving.abort();
+    let port = address.rsplit(':').next().unwrap();
+    let freed = async {
+        while open(port).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), freed).await.expect("the port is free again");
+    node.stop().await;
+}
