@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::client::{Access, Answer, Client};
 use crate::doctor;
+use crate::plugins;
 use crate::stop::{self, Stop};
 
 /// How long the log may take to be copied.
@@ -47,6 +48,9 @@ pub(crate) fn run(arguments: &[OsString]) -> Option<ExitCode> {
     let rest = || std::iter::once(program).chain(&rest[1..]);
     match command {
         "doctor" => Some(parsed(doctor::Args::try_parse_from(rest()), |args| doctor::run(&args))),
+        "plugins" => {
+            Some(parsed(plugins::Args::try_parse_from(rest()), |args| plugins::list(&args)))
+        }
         "cluster" => Some(parsed(Cluster::try_parse_from(rest()), change)),
         _ => None,
     }

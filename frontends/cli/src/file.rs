@@ -2,12 +2,15 @@
 
 use std::path::Path;
 
+/// The setting that tables are read as.
+pub(crate) const SET: &str = "set";
+
 /// A setting and where in the file it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Setting {
     /// The flag's name without dashes.
     pub name: String,
-    /// Its value as text; lists are joined by commas.
+    /// Its value as text; lists are joined by commas. Of [`SET`] it is `NAME.KEY=VALUE`.
     pub value: String,
     /// The file, with the line where the format has lines.
     pub place: String,
@@ -48,11 +51,33 @@ fn split_line(line: &str) -> Option<(&str, &str)> {
 
 fn from_toml(text: &str, place: &str) -> Result<Vec<Setting>, String> {
     let table: toml::Table = text.parse().map_err(|error| toml_error(text, place, &error))?;
-    let setting = |(name, value): (String, toml::Value)| match as_text(&value) {
-        Some(value) => Ok(Setting { name, value, place: place.to_owned() }),
-        None => Err(format!("{place}: {name} is not a setting with a simple value or a list")),
+    let mut settings = Vec::new();
+    for (name, value) in table {
+        match value {
+            toml::Value::Table(table) => settings.extend(of_plugin(&name, table, place)?),
+            value => settings.push(Setting {
+                value: text_of(&name, &value, place)?,
+                name,
+                place: place.to_owned(),
+            }),
+        }
+    }
+    Ok(settings)
+}
+
+/// A table is what is set for the plugin of that name.
+fn of_plugin(plugin: &str, table: toml::Table, place: &str) -> Result<Vec<Setting>, String> {
+    let setting = |(key, value)| {
+        let key = format!("{plugin}.{key}");
+        let value = format!("{key}={}", text_of(&key, &value, place)?);
+        Ok(Setting { name: SET.to_owned(), value, place: place.to_owned() })
     };
     table.into_iter().map(setting).collect()
+}
+
+fn text_of(name: &str, value: &toml::Value, place: &str) -> Result<String, String> {
+    let nested = || format!("{place}: {name} is not a setting with a simple value or a list");
+    as_text(value).ok_or_else(nested)
 }
 
 fn toml_error(text: &str, place: &str, error: &toml::de::Error) -> String {
@@ -68,7 +93,9 @@ fn as_text(value: &toml::Value) -> Option<String> {
         toml::Value::Array(items) => {
             items.iter().map(as_text).collect::<Option<Vec<_>>>()?.join(",")
         }
-        toml::Value::Float(_) | toml::Value::Datetime(_) | toml::Value::Table(_) => return None,
+        toml::Value::Float(number) => number.to_string(),
+        toml::Value::Datetime(time) => time.to_string(),
+        toml::Value::Table(_) => return None,
     })
 }
 
@@ -131,8 +158,22 @@ mod tests {
     fn wrong_toml_is_one_line_with_its_place() {
         let error = read_as("ha.toml", "port = 1\nname = \n").unwrap_err();
         assert!(error.contains("ha.toml:2: ") && !error.contains('\n'), "{error}");
-        let error = read_as("ha.conf", "[nats]\nport = 1\n").unwrap_err();
-        assert!(error.contains("nats is not a setting"), "{error}");
+        let error = read_as("ha.conf", "[redis.tls]\non = true\n").unwrap_err();
+        assert!(error.contains("redis.tls is not a setting"), "{error}");
+    }
+
+    #[test]
+    fn a_table_is_what_is_set_for_a_plugin() {
+        let text = "[redis]\nport = 1\nurl = \"a,b\\nc\"\nfast = true\nratio = 1.5\n";
+        let expected = [("port", "1"), ("url", "a,b\nc"), ("fast", "true"), ("ratio", "1.5")];
+        let mut expected: Vec<_> = expected
+            .iter()
+            .map(|(key, value)| ("set".to_owned(), format!("redis.{key}={value}")))
+            .collect();
+        expected.sort();
+        let mut settings = read_as("ha.toml", text).unwrap();
+        settings.sort();
+        assert_eq!(settings, expected);
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod file;
 mod flags;
 mod layers;
 pub mod logging;
+pub mod plugins;
 pub mod run;
 pub mod secret;
 pub mod size;
@@ -32,19 +33,20 @@ pub use layers::{Environment, parse, variable};
 pub use stop::{Stop, version};
 
 use config::{Config, Surroundings, check_exposure};
+use plugins::Plugins;
 
-/// Does what a command (`ha doctor`, `ha cluster`) says; without one it reads the process's
-/// arguments and environment, starts logging and calls `run`. The exit
+/// Does what a command (`ha doctor`, `ha cluster`, `ha plugins`) says; without one it reads the
+/// process's arguments and environment, starts logging, loads plugins and calls `run`. The exit
 /// code is 0 after help, version and a `run` without error, 2 after a usage error, which is one
 /// line on standard error, and 1 after an error of `run`, which is logged.
-pub fn start(run: impl FnOnce(Config) -> anyhow::Result<()>) -> ExitCode {
+pub fn start(run: impl FnOnce(Config, Plugins) -> anyhow::Result<()>) -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     if let Some(code) = commands::run(&arguments) {
         return code;
     }
     let surroundings = Surroundings { temp_dir: std::env::temp_dir(), now: SystemTime::now() };
     match prepare(&arguments, &|name| std::env::var_os(name), &surroundings) {
-        Ok(config) => finish(run(config)),
+        Ok((config, plugins)) => finish(run(config, plugins)),
         Err(stop) => stop.report(),
     }
 }
@@ -64,13 +66,14 @@ fn prepare(
     arguments: &[OsString],
     environment: Environment<'_>,
     surroundings: &Surroundings,
-) -> Result<Config, Stop> {
+) -> Result<(Config, Plugins), Stop> {
     let config = configure(arguments, environment, surroundings)?;
     logging::init(&config.logging)?;
+    let plugins = Plugins::load(&config)?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    Ok(config)
+    Ok((config, plugins))
 }
 
 fn finish(result: anyhow::Result<()>) -> ExitCode {

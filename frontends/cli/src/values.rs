@@ -1,5 +1,6 @@
 //! What flags take: small types that are right once they are parsed.
 
+use std::convert::Infallible;
 use std::fmt::{self, Debug, Display};
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroUsize;
@@ -30,7 +31,7 @@ impl<T: FromStr<Err: Display>> FromStr for Optional<T> {
 pub struct List(pub Vec<String>);
 
 impl FromStr for List {
-    type Err = std::convert::Infallible;
+    type Err = Infallible;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
@@ -192,15 +193,60 @@ pub(crate) fn without_credentials(url: &str) -> String {
     }
 }
 
-/// What carries the changes between nodes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+/// What carries the changes between nodes, by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TransportKind {
-    /// The NATS server inside this process
+    /// `embedded`: the NATS server inside this process.
     Embedded,
-    /// The JetStream behind --replication-url
+    /// `jetstream`: the one behind `--replication-url`.
     Jetstream,
-    /// None: a single node
+    /// `local`: none, a single node.
     Local,
+    /// Any other name: a plugin.
+    Plugin(String),
+}
+
+impl FromStr for TransportKind {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text {
+            "embedded" => Self::Embedded,
+            "jetstream" => Self::Jetstream,
+            "local" => Self::Local,
+            name => Self::Plugin(name.to_owned()),
+        })
+    }
+}
+
+/// A setting of a plugin, `NAME.KEY=VALUE`. Its `Debug` form leaves it out, as the value may be a
+/// secret; for the same reason it takes any text, and who reads it complains.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Assignment(String);
+
+impl Assignment {
+    /// Name, key and value, if that is what it is made of.
+    #[must_use]
+    pub fn parts(&self) -> Option<(&str, &str, &str)> {
+        let (place, value) = self.0.split_once('=')?;
+        let (name, key) = place.split_once('.')?;
+        let (name, key) = (name.trim(), key.trim());
+        (!name.is_empty() && !key.is_empty()).then_some((name, key, value))
+    }
+}
+
+impl FromStr for Assignment {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl Debug for Assignment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Assignment").finish_non_exhaustive()
+    }
 }
 
 /// Which other nodes the cluster has.

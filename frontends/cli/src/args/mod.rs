@@ -2,6 +2,7 @@
 
 mod cluster;
 mod frontends;
+mod plugins;
 mod replication;
 
 use std::net::IpAddr;
@@ -13,6 +14,7 @@ use clap::{ArgAction, Command, CommandFactory, Parser};
 
 pub use cluster::ClusterArgs;
 pub use frontends::{HttpArgs, LimitArgs, PgArgs};
+pub use plugins::PluginArgs;
 pub use replication::{NatsArgs, ReplicationArgs};
 
 use crate::values::{self, List, LogFormat, Name, Optional};
@@ -38,6 +40,7 @@ Commands:
   ha doctor FILE                 what state a database file is in, and what to do
   ha doctor --url URL            the same of a running node
   ha cluster remove NAME         takes a member out that is gone for good
+  ha plugins --plugin FILE       what is in libraries with plugins
 
 To start empty again: stop the node, then delete the database file, its -wal
 and -shm files beside it, and the directory of the embedded NATS server:
@@ -77,6 +80,10 @@ pub struct Args {
     #[command(flatten)]
     pub pg: PgArgs,
 
+    /// Plugins.
+    #[command(flatten)]
+    pub plugins: PluginArgs,
+
     /// Limits.
     #[command(flatten)]
     pub limits: LimitArgs,
@@ -110,7 +117,7 @@ pub struct NodeArgs {
     #[arg(long, value_name = "FILES", default_value = "", hide_default_value = true)]
     pub extensions: List,
 
-    /// Front-ends to serve, separated by commas
+    /// Front-ends to serve, separated by commas: http, pg, and names of plugins
     #[arg(long, value_name = "NAMES", default_value = "http,pg")]
     pub frontend: List,
 

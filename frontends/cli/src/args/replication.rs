@@ -12,9 +12,11 @@ use crate::values::{self, Compat, Name, NatsSync, Optional, Port, Servers, Trans
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Replication")]
 pub struct ReplicationArgs {
-    /// What carries the changes between nodes [default: jetstream with
+    /// What carries the changes between nodes: embedded (the NATS server inside
+    /// this process), jetstream (the one behind --replication-url), local
+    /// (nothing: a single node), or a plugin [default: jetstream with
     /// --replication-url, local with --nats-port 0, else embedded]
-    #[arg(long, value_enum)]
+    #[arg(long, value_name = "NAME")]
     pub transport: Option<TransportKind>,
 
     /// NATS servers to join, separated by commas, such as nats://host:4222

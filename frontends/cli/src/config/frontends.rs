@@ -49,7 +49,6 @@ pub struct Tls {
     pub key: PathBuf,
 }
 
-/// The front-ends that are wanted and have a port.
 impl Pg {
     /// Whether the password is one that only the user's clients know: the default and none
     /// are not.
@@ -59,6 +58,7 @@ impl Pg {
     }
 }
 
+/// The built-in front-ends that are wanted and have a port.
 pub(super) fn choose(
     node: &NodeArgs,
     http: HttpArgs,
@@ -66,10 +66,6 @@ pub(super) fn choose(
     max_body: usize,
 ) -> Result<(Option<Http>, Option<Pg>)> {
     let names = &node.frontend.0;
-    if let Some(unknown) = names.iter().find(|name| !["http", "pg"].contains(&name.as_str())) {
-        let reason = format!("there is no front-end {unknown:?}; there are http and pg");
-        return Err(Error::config("--frontend", reason));
-    }
     let wanted = |name: &str| names.iter().any(|wanted| wanted == name);
     let http = wanted("http").then(|| Http {
         address: SocketAddr::new(node.host, http.port),

@@ -4,6 +4,7 @@
 mod cluster;
 mod exposure;
 mod frontends;
+mod plugins;
 mod policy;
 mod transport;
 
@@ -16,6 +17,7 @@ use ha_core::{Error, Result};
 pub use cluster::Cluster;
 pub use exposure::check_exposure;
 pub use frontends::{Http, Pg, Tls};
+pub use plugins::{Offer, Plugins};
 pub use policy::{Policy, StartPolicy};
 pub use transport::{Credentials, EmbeddedServer, ServerOptions, Transport};
 
@@ -38,6 +40,8 @@ pub struct Config {
     pub http: Option<Http>,
     /// The PostgreSQL front-end, if it is to be served.
     pub pg: Option<Pg>,
+    /// Front-ends and transports of others.
+    pub plugins: Plugins,
     /// What one call of a client may use.
     pub limits: ha_core::Limits,
     /// How large the changes of a transaction may be in the log, in bytes.
@@ -122,29 +126,37 @@ pub struct Surroundings {
 }
 
 impl Config {
-    /// Checks the arguments and fills in what follows from them. The error names the flag.
+    /// Checks the arguments and fills in what follows from them. The error names the flag. Names
+    /// of plugins are checked by [`Self::check_plugins`], once they are loaded.
     pub fn new(args: Args, surroundings: &Surroundings) -> Result<Self> {
         let node = node_name(&args.node, surroundings.now);
         let (database, mut warnings) = database(&args)?;
         let place = transport::Place { storage: &database.storage, node: &node, surroundings };
-        let (transport, notes) = transport::choose(&args, &place)?;
+        let settings = plugins::AllSettings::read(&args.plugins.set)?;
+        let (transport, notes) = transport::choose(&args, &place, &settings)?;
         warnings.extend(notes);
         let replication = replication(&args.replication, &database.storage)?;
+        let plugins = plugins::choose(args.plugins, &args.node, &transport, settings);
         let (http, pg) = frontends::choose(&args.node, args.http, args.pg, args.limits.max_body)?;
-        Ok(Self {
+        let config = Self {
             node,
             database,
             transport,
             replication,
             http,
             pg,
+            plugins,
             limits: limits(&args.limits),
             max_transaction_bytes: args.limits.max_transaction_bytes,
             transaction_idle_timeout: args.limits.transaction_idle_timeout,
             logging: logging(args.log),
             insecure: args.node.insecure,
             warnings,
-        })
+        };
+        if !config.plugins.is_any_loaded() {
+            config.check_plugins(&[])?;
+        }
+        Ok(config)
     }
 }
 

@@ -146,7 +146,7 @@ fn credentials_go_where_they_belong() {
         Transport::Embedded { credentials, .. } | Transport::Jetstream { credentials, .. } => {
             credentials
         }
-        Transport::Local => panic!("no transport"),
+        Transport::Local | Transport::Plugin(_) => panic!("no transport"),
     };
     let token = || Credentials::Token("t".into());
     assert_eq!(transport(&["--nats-token=t"]), token());

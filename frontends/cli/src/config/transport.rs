@@ -1,8 +1,9 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use ha_core::{Error, Result};
+use ha_core::{Error, Result, Settings};
 
+use super::plugins::AllSettings;
 use super::{Cluster, Storage, Surroundings, cluster, number};
 use crate::args::{Args, NatsArgs, ReplicationArgs};
 use crate::secret::Secret;
@@ -31,6 +32,8 @@ pub enum Transport {
     },
     /// Nothing: the node is alone.
     Local,
+    /// The plugin of that name, with what it is told.
+    Plugin(Settings),
 }
 
 impl Transport {
@@ -42,7 +45,9 @@ impl Transport {
             Self::Embedded { server: EmbeddedServer::Options(options), .. } => {
                 options.sync == NatsSync::Always
             }
-            Self::Embedded { server: EmbeddedServer::File(_), .. } | Self::Local => false,
+            Self::Embedded { server: EmbeddedServer::File(_), .. }
+            | Self::Local
+            | Self::Plugin(_) => false,
             Self::Jetstream { synced, .. } => *synced,
         }
     }
@@ -91,28 +96,33 @@ pub(super) struct Place<'a> {
 }
 
 /// The transport the arguments ask for, and what of them stays without effect.
-pub(super) fn choose(args: &Args, place: &Place<'_>) -> Result<(Transport, Vec<String>)> {
+pub(super) fn choose(
+    args: &Args,
+    place: &Place<'_>,
+    settings: &AllSettings,
+) -> Result<(Transport, Vec<String>)> {
     let (replication, nats) = (&args.replication, &args.nats);
     let credentials = credentials(replication)?;
     let cluster = cluster::choose(args.cluster.clone(), &args.node)?;
     let kind = kind(replication, nats)?;
     if cluster.is_some() && (kind != TransportKind::Embedded || nats.nats_config.0.is_some()) {
         let reason = "is for the embedded server as the flags make it: leave out --replication-url, \
-                      --nats-config and --nats-port 0";
+                      --nats-config, --nats-port 0 and other transports";
         return Err(Error::config("--cluster-listen", reason));
     }
     let transport = match kind {
         TransportKind::Embedded => embedded(nats, credentials, cluster, place)?,
         TransportKind::Jetstream => jetstream(replication, nats, credentials)?,
         TransportKind::Local => Transport::Local,
+        TransportKind::Plugin(name) => Transport::Plugin(settings.of(&name)),
     };
     let warnings = unused(&transport, replication, nats);
     Ok((transport, warnings))
 }
 
 fn kind(replication: &ReplicationArgs, nats: &NatsArgs) -> Result<TransportKind> {
-    if let Some(kind) = replication.transport {
-        return Ok(kind);
+    if let Some(kind) = &replication.transport {
+        return Ok(kind.clone());
     }
     match (&replication.replication_url.0, asked_for_server(nats)) {
         (Some(_), Some(flag)) => Err(Error::config(
@@ -226,6 +236,7 @@ fn store_dir(place: &Place<'_>, port: u16) -> PathBuf {
 }
 
 fn unused(transport: &Transport, replication: &ReplicationArgs, nats: &NatsArgs) -> Vec<String> {
+    let by_plugin;
     let (heeded, why): (&[&str], _) = match transport {
         Transport::Embedded { server: EmbeddedServer::File(_), .. } => (
             &["--nats-config", "--replication-creds", "--replication-token"],
@@ -240,6 +251,10 @@ fn unused(transport: &Transport, replication: &ReplicationArgs, nats: &NatsArgs)
             "no embedded server is started",
         ),
         Transport::Local => (&[], "the node is alone"),
+        Transport::Plugin(settings) => {
+            by_plugin = format!("changes go by the plugin {}", settings.component());
+            (&[], by_plugin.as_str())
+        }
     };
     let unheeded = |(flag, given): &(&str, bool)| *given && !heeded.contains(flag);
     let unused = flags(replication, nats).into_iter().filter(unheeded);

@@ -108,6 +108,9 @@ const SAMPLES: &[(&str, &str)] = &[
     ("pg-cert", "c"),
     ("pg-key", "k"),
     ("pg-max-connections", "7"),
+    ("plugins", "a.so,b.so"),
+    ("plugin-dir", "dir"),
+    ("set", "x.key=value"),
     ("max-body", "64k"),
     ("max-rows", "7"),
     ("max-result-bytes", "64k"),
@@ -132,6 +135,7 @@ fn every_setting_can_be_a_flag_a_variable_and_a_line_of_a_file() {
             "cluster-listen" => &["--name=other", "--cluster-peers=a:1,b:2,c:3"],
             "cluster-peers" => &["--name=other", "--cluster-listen=127.0.0.1:6222"],
             "cluster-name" | "cluster-secret" => &MEMBER,
+            "set" => &["--plugin=x.so"],
             "replication-creds" | "replication-token" => &["--replication-url=a"],
             _ => &[],
         };

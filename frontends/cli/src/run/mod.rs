@@ -9,7 +9,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use ha_core::{ChangeTransport, Engine, Error, Frontend, Readiness, Shutdown};
 use ha_engine::{BeginAt, Found, Node, NodeOptions, Retention, SnapshotOptions};
 use ha_http::Http;
@@ -18,19 +18,20 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::config::{Config, Policy, Replication, StartPolicy};
+use crate::plugins::Plugins;
 use lobby::Lobby;
 use storage::Place;
 
 /// Runs a node until SIGTERM or SIGINT, then finishes what is in flight.
 ///
 /// # Errors
-/// What keeps the node from starting, and what ends a front-end.
-pub fn run(config: Config) -> Result<()> {
+/// What keeps the node from starting, what ends a front-end, and a panic of a plugin's transport.
+pub fn run(config: Config, plugins: Plugins) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(config))
+    runtime.block_on(serve(config, plugins))
 }
 
-async fn serve(config: Config) -> Result<()> {
+async fn serve(config: Config, plugins: Plugins) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     // Bound first: a port in use is an error before anything is changed.
@@ -39,6 +40,7 @@ async fn serve(config: Config) -> Result<()> {
         Some(pg) => Some(bind_pg(pg, &config).await?),
         None => None,
     };
+    let others = plugins.open_frontends(&config.plugins.frontends).await?;
     let place = Place::open(&config.database).context("open the database")?;
     let found = ha_engine::inspect(place.path())?;
     let lobby = Lobby::new(&config.node, found, config.replication.timeout);
@@ -52,15 +54,30 @@ async fn serve(config: Config) -> Result<()> {
         tracing::info!("PostgreSQL on {}", pg.local_addr());
         start(&mut serving, pg, &lobby, &stopping);
     }
+    for (name, frontend) in others {
+        tracing::info!("{name}: {frontend}");
+        start(&mut serving, frontend, &lobby, &stopping);
+    }
     let mut begun = None;
     let ended = tokio::select! {
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
         Some(result) = serving.join_next() => flatten(result),
-        ended = work(&config, &place, found, &lobby, &mut begun) => ended,
+        panic = plugins.transport_panic(&config.transport) => Err(anyhow!(panic)),
+        ended = work(&config, &plugins, &place, found, &lobby, &mut begun) => ended,
     };
     tracing::info!("stopping");
     stop.trigger();
+    let stopped = stopped(serving, begun).await;
+    // What ended the node explains what goes wrong afterwards.
+    ended.and(stopped)
+}
+
+/// Waits for the front-ends to finish, then ends the node and its transport.
+async fn stopped(
+    mut serving: JoinSet<Result<(), Error>>,
+    begun: Option<(Arc<Node>, Arc<dyn ChangeTransport>)>,
+) -> Result<()> {
     while let Some(result) = serving.join_next().await {
         flatten(result)?;
     }
@@ -68,20 +85,21 @@ async fn serve(config: Config) -> Result<()> {
         node.stop().await;
         transport.close().await?;
     }
-    ended
+    Ok(())
 }
 
 /// Opens the log and starts the node, then says how it is for as long as it is there. Ends only
 /// with an error.
 async fn work(
     config: &Config,
+    plugins: &Plugins,
     place: &Place,
     found: Found,
     lobby: &Lobby,
     begun: &mut Option<(Arc<Node>, Arc<dyn ChangeTransport>)>,
 ) -> Result<()> {
     let options = node_options(config, place, found)?;
-    let opening = transport::open(config, found, &options);
+    let opening = transport::open(config, plugins, found, &options);
     let transport::Opened { transport, log } = tokio::select! {
         opened = opening => opened?,
         never = tell_what_is_waited_for(config, lobby) => match never {},
@@ -126,9 +144,9 @@ async fn tell_what_is_waited_for(config: &Config, lobby: &Lobby) -> Infallible {
     }
 }
 
-fn start<F: Frontend>(
+fn start(
     serving: &mut JoinSet<Result<(), Error>>,
-    frontend: Arc<F>,
+    frontend: Arc<dyn Frontend>,
     lobby: &Arc<Lobby>,
     stopping: &Shutdown,
 ) {

@@ -10,6 +10,7 @@ use ha_memory::Local;
 
 use super::roll_call;
 use crate::config::{Config, Credentials, EmbeddedServer, Transport};
+use crate::plugins::Plugins;
 
 /// A transport, and the log behind it if that is one of NATS.
 pub(super) struct Opened {
@@ -19,9 +20,17 @@ pub(super) struct Opened {
 
 /// Opens the transport. The log of a server of this process is prepared for the node with these
 /// options before others get in.
-pub(super) async fn open(config: &Config, found: Found, node: &NodeOptions) -> Result<Opened> {
+pub(super) async fn open(
+    config: &Config,
+    plugins: &Plugins,
+    found: Found,
+    node: &NodeOptions,
+) -> Result<Opened> {
     match &config.transport {
         Transport::Local => Ok(Opened { transport: Arc::new(local(found)), log: None }),
+        Transport::Plugin(settings) => {
+            Ok(Opened { transport: plugins.open_transport(settings).await?, log: None })
+        }
         Transport::Jetstream { servers, credentials, synced } => {
             let options = ha_jetstream::Options {
                 url: servers.urls().join(","),
@@ -52,7 +61,10 @@ pub(super) async fn waited_for(config: &Config) -> String {
             let peers = options.cluster.as_ref().map_or(&[][..], |cluster| &cluster.peers);
             embedded::silent(peers).await
         }
-        Transport::Local | Transport::Jetstream { .. } | Transport::Embedded { .. } => Vec::new(),
+        Transport::Local
+        | Transport::Jetstream { .. }
+        | Transport::Embedded { .. }
+        | Transport::Plugin(_) => Vec::new(),
     };
     if silent.is_empty() {
         return "the node is starting: it waits for its log".to_owned();

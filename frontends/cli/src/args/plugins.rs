@@ -1,0 +1,23 @@
+use std::path::PathBuf;
+
+use crate::values::{Assignment, List, Optional};
+
+/// Front-ends and transports of others.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Plugins")]
+pub struct PluginArgs {
+    /// Libraries with front-ends or transports to load, separated by commas;
+    /// --plugin is the same, and both can be repeated
+    #[arg(long, alias = "plugin", value_name = "FILES")]
+    pub plugins: Vec<List>,
+
+    /// Directory of libraries (lib*.so) that are all loaded
+    #[arg(long, value_name = "DIR", default_value = "", hide_default_value = true)]
+    pub plugin_dir: Optional<PathBuf>,
+
+    /// Setting of a plugin that is used, by the plugin's name; can be
+    /// repeated. The variable holds one a line, and in TOML files it is
+    /// a table: [NAME] with KEY = VALUE
+    #[arg(long, value_name = "NAME.KEY=VALUE")]
+    pub set: Vec<Assignment>,
+}
