@@ -46,8 +46,9 @@ pub enum ChangeEvent {
 
 /// What happened to one row. Tables of virtual tables appear under their own names.
 ///
-/// In a transaction that a node of v0.0.7 executed, values are what its message says: blobs may
-/// be text, and a table that was altered in the meantime may have more columns than values.
+/// In a transaction that a node of v0.0.7 executed, everything is what its message says, and that
+/// is no more than JSON's scalars: blobs may be text, integers beyond 2^53 inexact, a rowid of 0 is
+/// `None`, a table that was altered meanwhile may have more columns than values.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct RowEvent {
