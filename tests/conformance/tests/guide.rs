@@ -8,6 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
+use ha_conformance::frontend::Served;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+
 use support::{Library, root, succeed};
 
 fn line() -> Library {
@@ -44,6 +48,18 @@ fn block(language: &str) -> String {
 }
 
 ha_conformance::frontend_suite!(line());
+
+#[tokio::test]
+async fn it_answers_as_the_guide_shows() {
+    let served = Served::new(&line()).await;
+    let mut client = BufReader::new(TcpStream::connect(served.address).await.unwrap());
+    client.write_all(b"SELECT 1 + 1 AS two\n").await.unwrap();
+    let mut answer = String::new();
+    client.read_line(&mut answer).await.unwrap();
+    let (answer, position) = answer.split_once("\"position\":\"").expect("a position");
+    assert!(position.ends_with("\"}\n"), "{position}");
+    assert_eq!(block("json"), format!("{answer}\"position\":\"…\"}}\n"));
+}
 
 #[test]
 fn the_example_is_what_the_guide_shows() {
