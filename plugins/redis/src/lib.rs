@@ -17,3 +17,5 @@ mod subscription;
 mod transport;
 
 pub use transport::{Redis, open};
+
+ha_plugin::declare_plugin!(name: "redis", transport: open);

@@ -183,6 +183,10 @@ impl ChangeTransport for Redis {
         }
     }
 
+    async fn remove_member(&self, name: &str) -> Result<()> {
+        Err(Error::no_members(name))
+    }
+
     async fn close(&self) -> Result<()> {
         if !self.closed.send_replace(true) {
             self.appender.link.close();

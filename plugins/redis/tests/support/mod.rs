@@ -111,7 +111,7 @@ pub(crate) async fn open(url: &str) -> Result<Arc<Redis>> {
     ha_redis::open(Settings::new("redis").with("url", url)).await
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
