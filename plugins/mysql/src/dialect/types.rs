@@ -82,7 +82,14 @@ pub(super) fn declared(rewriter: &Rewriter<'_>, tokens: &[Token<'_>]) -> Outcome
     }
     let whole = base.contains("int") || base == "bit";
     // `INTEGER` is kept for the alias of the rowid, which is 64 bits wide.
-    let base = if base == "integer" { "int".into() } else { base };
+    let base = match base.as_str() {
+        "integer" => "int".to_owned(),
+        "numeric" | "dec" | "fixed" => "decimal".to_owned(),
+        _ => base,
+    };
+    if base != "text" {
+        size.retain(|char| char != ' ');
+    }
     // Widths of integers say nothing, but for the one that means BOOL.
     if whole && !(base == "tinyint" && size == "1") {
         size.clear();
