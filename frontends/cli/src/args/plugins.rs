@@ -16,8 +16,8 @@ pub struct PluginArgs {
     pub plugin_dir: Optional<PathBuf>,
 
     /// Setting of a plugin that is used, by the plugin's name; can be
-    /// repeated. The variable holds one a line, and in TOML files it is
-    /// a table: [NAME] with KEY = VALUE
+    /// repeated. The variable holds one a line; in TOML files a table of the
+    /// plugin's name holds KEY = VALUE
     #[arg(long, value_name = "NAME.KEY=VALUE")]
     pub set: Vec<Assignment>,
 }

@@ -337,3 +337,57 @@ fn others_may_only_join_a_cluster_with_a_secret() {
     let secret = [&open[..], &["--cluster-secret=s"]].concat();
     assert!(configured(&secret, &[]).is_ok());
 }
+
+fn offer(name: &str, transport: bool, frontend: bool) -> Offer {
+    Offer { name: name.to_owned(), path: format!("lib{name}.so").into(), transport, frontend }
+}
+
+#[test]
+fn names_of_plugins_are_checked_against_what_is_loaded() {
+    let offers = [offer("redis", false, true), offer("kafka", true, false)];
+    let checked = |arguments: &[&str]| {
+        let config = config(&[&["--plugin=x.so"], arguments].concat());
+        config.check_plugins(&offers).map_err(|error| error.to_string())
+    };
+    assert_eq!(checked(&["--frontend=redis", "--transport=kafka", "--set=redis.port=1"]), Ok(()));
+    for (arguments, part) in [
+        (&["--frontend=kafka"][..], "--frontend: the plugin \"kafka\" has a transport only"),
+        (&["--transport=redis"], "--transport: the plugin \"redis\" has a front-end only"),
+        (&["--frontend=x"], "--frontend: there is no front-end \"x\"; there are http, pg, redis"),
+        (&["--transport=x"], "there are embedded, jetstream, local, kafka"),
+        (&["--set=kafka.url=1"], "kafka.url: the plugin is not used: add --transport kafka"),
+        (&["--set=mysql.port=1"], "there is no plugin \"mysql\"; there are redis, kafka"),
+    ] {
+        let error = checked(arguments).unwrap_err();
+        assert!(error.contains(part), "{error}");
+    }
+    let config = config(&["--plugin=x.so"]);
+    let same = [offer("x", true, true), offer("x", true, true)];
+    assert!(config.check_plugins(&same).unwrap_err().to_string().contains("both called"));
+    let taken = config.check_plugins(&[offer("local", true, false)]).unwrap_err().to_string();
+    assert!(taken.contains("\"local\", which is the name of a built-in part"), "{taken}");
+}
+
+#[test]
+fn without_libraries_names_are_refused_at_once() {
+    let line = refusal(&["--transport=x"], &[]);
+    assert!(line.contains("embedded, jetstream, local, and what --plugin FILE loads"), "{line}");
+    let line = refusal(&["--set=x.key=hunter2"], &[]);
+    assert!(line.starts_with("x.key: there is no plugin \"x\""), "{line}");
+    assert!(!line.contains("hunter2"));
+    assert!(refusal(&["--set=jetstream.url=a"], &[]).contains("built in"));
+    for wrong in ["hunter2", "hunter2=x", ".a=hunter2", "a.=hunter2"] {
+        let line = refusal(&[&format!("--set={wrong}")], &[]);
+        assert!(line.contains("NAME.KEY=VALUE") && !line.contains("hunter2"), "{line}");
+    }
+}
+
+#[test]
+fn a_plugin_is_used_once_and_leaves_built_in_flags_without_effect() {
+    let transport = ["--transport=x", "--set=x.url=u", "--nats-port=4222"];
+    let config = config(&[&["--plugin=x.so", "--frontend=y,pg,y"], &transport[..]].concat());
+    assert_eq!(config.transport, Transport::Plugin(ha_core::Settings::new("x").with("url", "u")));
+    assert_eq!(config.plugins.frontends, [ha_core::Settings::new("y")]);
+    assert!(config.http.is_none() && config.pg.is_some());
+    assert_eq!(config.warnings, ["--nats-port has no effect: changes go by the plugin x"]);
+}

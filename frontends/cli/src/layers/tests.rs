@@ -219,3 +219,27 @@ fn a_refused_url_does_not_show_its_credentials() {
         assert!(!refusal(&["a.db", url], &[]).contains("canary"));
     }
 }
+
+#[test]
+fn settings_of_plugins_add_up_and_the_highest_layer_wins_each() {
+    let file = file_with("plugins = \"a.so\"\n[x]\na = 1\nb = 1\nc = \"1=1,y.z=1\\nend\"\n");
+    let path = file.path().to_str().unwrap();
+    let variables = [("HA_SET", "x.a=2\nx.b=2\n"), ("HA_FRONTEND", "http,x")];
+    let config = configured(&["-c", path, "--set=x.a=3", "--set", "x.d=3"], &variables).unwrap();
+    let settings: Vec<_> = config.plugins.frontends[0].iter().collect();
+    assert_eq!(settings, [("a", "3"), ("b", "2"), ("c", "1=1,y.z=1\nend"), ("d", "3")]);
+}
+
+#[test]
+fn libraries_are_those_of_the_highest_layer_that_names_some() {
+    let file = file_with("plugin a\nplugins b,c\n");
+    let path = file.path().to_str().unwrap();
+    let libraries = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let config = configured(&[&["-c", path], arguments].concat(), variables).unwrap();
+        let names = config.plugins.libraries.iter().map(|path| path.display().to_string());
+        names.collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(libraries(&[], &[]), "a b c");
+    assert_eq!(libraries(&[], &[("HA_PLUGINS", "d,e")]), "d e");
+    assert_eq!(libraries(&["--plugin", "f", "--plugins=g,h"], &[("HA_PLUGINS", "d")]), "f g h");
+}
