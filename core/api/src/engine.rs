@@ -21,7 +21,7 @@ pub trait Engine: Debug + Send + Sync + 'static {
     /// those after `from`, or from now on. A feed yields only what this node has applied, and
     /// never what has lost its place to another entry; when there is no more it waits.
     ///
-    /// It goes on from the [`Transaction::position`] of the last one that was read, on any node
+    /// It goes on from the [`crate::Transaction::position`] of the last one that was read, on any node
     /// that follows the same log. What is read slowly is kept for nobody: it is read from the
     /// log again, and held by no memory meanwhile.
     ///

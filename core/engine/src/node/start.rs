@@ -37,10 +37,10 @@ impl Node {
     }
 
     /// Opens the database, compares it with the log, and begins to follow the log. The node
-    /// may have to catch up before it is ready, see [`Engine::status`].
+    /// may have to catch up before it is ready, see [`ha_core::Engine::status`].
     ///
     /// # Errors
-    /// [`Error::Config`] when the file and the log do not fit and only the operator can say
+    /// [`ha_core::Error::Config`] when the file and the log do not fit and only the operator can say
     /// what is meant; otherwise what the file system, SQLite or the transport say.
     pub async fn start(
         mut options: NodeOptions,
