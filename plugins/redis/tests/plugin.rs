@@ -11,9 +11,9 @@ use ha_plugin_host::Plugin;
 use support::TestServer;
 use support::proxy::Proxy;
 
-struct Fixture;
+struct Fixture(&'static Plugin);
 
-/// Built once for all tests.
+/// Built once, before the time of a check begins to count.
 static PLUGIN: LazyLock<Plugin> =
     LazyLock::new(|| Plugin::load(&ha_conformance::library("ha-redis")).unwrap());
 
@@ -30,7 +30,7 @@ impl TransportFixture for Fixture {
 
     async fn join(&self, (proxy, _): &Self::Guard) -> Arc<dyn ChangeTransport> {
         let settings = Settings::new("redis").with("url", proxy.url());
-        PLUGIN.open_transport(settings).await.unwrap()
+        self.0.open_transport(settings).await.unwrap()
     }
 
     async fn interrupt(&self, (proxy, _): &Self::Guard) -> bool {
@@ -39,7 +39,7 @@ impl TransportFixture for Fixture {
     }
 }
 
-ha_conformance::transport_suite!(Fixture);
+ha_conformance::transport_suite!(Fixture(&PLUGIN));
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_tells_what_it_is_and_which_setting_is_wrong() {
