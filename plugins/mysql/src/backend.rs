@@ -96,7 +96,9 @@ impl Backend {
             Command::Write { inserts } => {
                 self.open().await?;
                 let sql = dialect::translate(&self.scope, &tokens, source)?;
-                let result = self.execute(vec![Statement::with(sql, params)]).await?;
+                let deletes = tokens[0].is_any(&["DELETE", "TRUNCATE"]);
+                let result = self.execute(vec![Statement::with(sql, params)]).await;
+                let result = result.map_err(|e| if deletes { e.of_delete() } else { e })?;
                 return Ok(self.written(result, inserts));
             }
             Command::Ddl(ddl) => self.define(ddl, &tokens, source).await?,

@@ -33,6 +33,17 @@ impl Failure {
         Self::new(1235, "42000", format!("This version of ha doesn't yet support '{what}'"))
     }
 
+    /// A foreign key that fails in a DELETE fails for the rows that are pointed to. SQLite does
+    /// not tell which side it is.
+    pub(crate) fn of_delete(mut self) -> Self {
+        if let Self::Report(report) = &mut self
+            && report.code == 1452
+        {
+            report.code = 1451;
+        }
+        self
+    }
+
     /// Text that is no SQL, as far as the front-end reads it.
     pub(crate) fn syntax(near: &str) -> Self {
         let near: String = near.chars().take(80).collect();

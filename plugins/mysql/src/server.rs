@@ -21,6 +21,9 @@ use crate::wire::{Wire, handshake};
 /// How the database is called by clients that do not name one.
 const DATABASE: &str = "ha";
 
+/// What a client may send before it has logged in, in bytes.
+const LARGEST_LOGIN: usize = 64 << 10;
+
 /// Serves clients of MySQL.
 pub struct MySql {
     address: SocketAddr,
@@ -100,7 +103,7 @@ impl Shared {
     async fn welcome(self: Arc<Self>, tcp: TcpStream, engine: Arc<dyn Engine>, stop: Shutdown) {
         // Answers are small and complete: waiting for more only delays them.
         let _ = tcp.set_nodelay(true);
-        let mut wire = Wire::new(tcp, self.options.max_packet_bytes);
+        let mut wire = Wire::new(tcp, LARGEST_LOGIN);
         let Ok(_seat) = self.seats.try_acquire() else {
             return refuse(&mut wire, Failure::new(1040, "08004", "Too many connections")).await;
         };
@@ -122,6 +125,7 @@ impl Shared {
         let session = engine.session(SessionOptions::default()).await?;
         let registration = self.connections.register(id, session.canceller());
         let login = handshake::login(wire, id, &self.options).await?;
+        wire.allow(self.options.max_packet_bytes);
         let database = if login.database.is_empty() { DATABASE.into() } else { login.database };
         let host = wire.peer();
         let scope = Scope { database, user: login.user, host, id, ..Scope::default() };

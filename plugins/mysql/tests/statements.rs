@@ -152,6 +152,10 @@ async fn the_schema_is_changed_and_shown_in_mysql_s_words() {
         client.query_drop(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
     assert_eq!(code(&mut client, "INSERT INTO c (p) VALUES (2)").await, 1452);
+    client.query_drop("CREATE TABLE k (p BIGINT REFERENCES p (id))").await.unwrap();
+    client.query_drop("INSERT INTO k VALUES (1)").await.unwrap();
+    assert_eq!(code(&mut client, "DELETE FROM p").await, 1451);
+    client.query_drop("DROP TABLE k").await.unwrap();
     assert_eq!(code(&mut client, "ALTER TABLE p MODIFY code CHAR(3)").await, 1235);
     assert_eq!(rows(&mut client, "SHOW TABLES").await, ["c", "p", "w"]);
     assert_eq!(rows(&mut client, "SHOW FULL TABLES LIKE 'w'").await, ["w|VIEW"]);

@@ -3,7 +3,8 @@
 use super::column::ColumnDefinition;
 use super::create::{Index, Item, item};
 use super::lex::Token;
-use super::rewrite::{Rewriter, split};
+use super::parts::split;
+use super::rewrite::Rewriter;
 use crate::error::{Failure, Outcome};
 
 /// One change of a table.

@@ -1,7 +1,8 @@
 //! The definition of a column, in CREATE TABLE and ALTER TABLE.
 
 use super::lex::{Kind, Token};
-use super::rewrite::{Rewriter, collation, quoted, until_close};
+use super::parts::{quoted, until_close};
+use super::rewrite::{Rewriter, collation};
 use super::types;
 use crate::error::{Failure, Outcome};
 

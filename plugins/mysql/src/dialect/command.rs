@@ -1,7 +1,7 @@
 //! What a statement asks for.
 
 use super::lex::{Kind, Token};
-use super::rewrite::split;
+use super::parts::split;
 use super::show::Show;
 use crate::error::{Failure, Outcome};
 

@@ -3,7 +3,8 @@
 use super::column::ColumnDefinition;
 use super::dml::list;
 use super::lex::Token;
-use super::rewrite::{Rewriter, find, literal, quoted, until_close};
+use super::parts::{find, literal, quoted, until_close};
+use super::rewrite::Rewriter;
 use crate::error::{Failure, Outcome};
 
 /// What can stand in the parentheses of CREATE TABLE, and after ADD.
@@ -218,7 +219,7 @@ pub(crate) fn drop(rewriter: &Rewriter<'_>, tokens: &[Token<'_>]) -> Outcome<Vec
     let names = if tokens.get(2).is_some_and(|token| token.is("IF")) { 4 } else { 2 };
     let Some(names_of) = tokens.get(names..) else { return Err(Failure::syntax("DROP")) };
     let head = rewriter.expression(&tokens[..names])?;
-    super::rewrite::split(names_of)
+    super::parts::split(names_of)
         .iter()
         .map(|name| {
             Ok(format!("{head} {}", quoted(&name.last().map(Token::value).unwrap_or_default())))

@@ -1,7 +1,8 @@
 //! INSERT, REPLACE, UPDATE and DELETE.
 
 use super::lex::{Kind, Token};
-use super::rewrite::{Rewriter, find, quoted, split, until_close};
+use super::parts::{find, quoted, split, until_close};
+use super::rewrite::Rewriter;
 use crate::error::{Failure, Outcome};
 
 /// Words without a meaning here.

@@ -1,7 +1,8 @@
 //! MySQL's functions in SQLite's terms; what is not here goes to SQLite as it is.
 
 use super::lex::{Kind, Token};
-use super::rewrite::{Rewriter, literal};
+use super::parts::literal;
+use super::rewrite::Rewriter;
 use super::{time, types};
 use crate::error::{Failure, Outcome};
 use crate::wire::handshake::VERSION;

@@ -1,7 +1,8 @@
 //! SELECT: columns are called as their text is, as MySQL calls them.
 
 use super::lex::{Kind, Token};
-use super::rewrite::{Rewriter, find, quoted, split};
+use super::parts::{find, quoted, split};
+use super::rewrite::Rewriter;
 use crate::error::Outcome;
 
 /// What ends the list of columns.

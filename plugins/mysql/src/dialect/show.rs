@@ -1,7 +1,8 @@
 //! SHOW and DESCRIBE.
 
 use super::lex::Token;
-use super::rewrite::{Rewriter, literal};
+use super::parts::literal;
+use super::rewrite::Rewriter;
 use crate::error::{Failure, Outcome};
 
 /// What is to be shown.

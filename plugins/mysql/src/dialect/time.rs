@@ -1,7 +1,8 @@
 //! Dates and times, which are text in SQLite. The time zone is UTC.
 
 use super::lex::{Kind, Token};
-use super::rewrite::{Rewriter, literal};
+use super::parts::literal;
+use super::rewrite::Rewriter;
 use crate::error::{Failure, Outcome};
 
 /// What a function of time becomes; `None` if it is none.

@@ -1,7 +1,8 @@
 //! Types of columns and of CAST.
 
 use super::lex::Token;
-use super::rewrite::{Rewriter, until_close};
+use super::parts::until_close;
+use super::rewrite::Rewriter;
 use crate::error::{Failure, Outcome};
 
 /// `CAST(x AS type)`.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::rewrite::literal;
+use super::parts::literal;
 use crate::error::{Failure, Outcome};
 use crate::wire::handshake::VERSION;
 

@@ -27,7 +27,12 @@ impl Wire {
         Self { tcp, input: BytesMut::new(), output: Vec::new(), sequence: 0, most }
     }
 
-    /// Whether the client is on this machine's own network interface only; its address.
+    /// Takes messages of this size from now on.
+    pub(crate) fn allow(&mut self, most: usize) {
+        self.most = most;
+    }
+
+    /// The client's address.
     pub(crate) fn peer(&self) -> String {
         self.tcp.peer_addr().map_or_else(|_| "unknown".into(), |peer| peer.ip().to_string())
     }

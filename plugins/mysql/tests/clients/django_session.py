@@ -14,7 +14,7 @@ from django.db.models.functions import TruncYear  # noqa: E402
 root = User.objects.get(username="root")
 assert root.check_password("secret") and root.is_superuser
 assert User.objects.filter(email__icontains="EXAMPLE").exists()
-assert Permission.objects.filter(content_type__app_label="auth").count() == 12
+assert Permission.objects.filter(content_type__app_label="auth").count() == 12, "permissions"
 try:
     with transaction.atomic():
         User.objects.create(username="root")
