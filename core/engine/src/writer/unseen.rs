@@ -50,8 +50,7 @@ impl Unseen {
     pub(super) fn places(&self) -> impl Iterator<Item = Place> {
         let first = self.entries.front().map(|own| Place { at: own.before, payload: None });
         let others = self.entries.iter();
-        let others =
-            others.map(|own| Place { at: own.after, payload: Some(own.payload.clone()) });
+        let others = others.map(|own| Place { at: own.after, payload: Some(own.payload.clone()) });
         first.into_iter().chain(others)
     }
 
