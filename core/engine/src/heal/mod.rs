@@ -204,7 +204,7 @@ impl Healer {
         self.compare_all(&bounds).await.map(Some)
     }
 
-    /// Whether the log's last entry is the one that was applied here.
+    /// Whether what the log has at its end, or had, is what was applied here.
     async fn is_ours(&self, kept: &Kept, end: Seq) -> Result<bool> {
         if end == Seq::ZERO {
             return Ok(true);

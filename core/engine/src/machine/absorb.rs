@@ -9,12 +9,12 @@ use crate::planted::{Bug, planted};
 
 impl Machine {
     pub(super) fn delivered(&mut self, stored: Stored) -> Vec<Action> {
-        self.heard = self.heard.max(stored.seq);
         let next = self.next_seq();
         let is_old = stored.seq < next && !planted(Bug::AppliedTwice);
         if is_old || self.is_mending() || self.stopped().is_some() {
             return Vec::new();
         }
+        self.heard = self.heard.max(stored.seq);
         match self.phase.clone() {
             // It comes again with the next try.
             Phase::Waiting(Waiting { reason: WaitReason::Stuck(_), .. }) => Vec::new(),

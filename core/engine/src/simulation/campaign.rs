@@ -18,7 +18,7 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use tempfile::TempDir;
 
-use super::fault::FAULTS;
+use super::fault::{FAULTS, Faults};
 use super::{Event, Report, run};
 use crate::planted::Bug;
 
@@ -164,7 +164,7 @@ impl Report {
 
     /// Everything that can go wrong did, and every way out of it was taken.
     fn must_be_thorough(&self) {
-        for fault in FAULTS {
+        for fault in FAULTS.into_iter().filter(|fault| Faults::may_have(*fault)) {
             assert!(self.faults.contains_key(&fault), "{fault:?} never happened");
         }
         for path in super::PATHS {

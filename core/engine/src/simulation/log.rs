@@ -129,10 +129,10 @@ impl Log {
         let last = self.last();
         let entry = ha_changes::decode(payload).ok();
         let Some(base) = entry.and_then(|entry| entry.meta).map(|meta| meta.base) else { return };
-        let ended = self.points(base.lineage, last).iter().filter(|point| {
+        let mut ended = self.points(base.lineage, last).iter().filter(|point| {
             base.seq == last && point.hash == base.hash && point.hash != self.end().hash
         });
-        let Some(before) = ended.last().cloned() else { return };
+        let Some(before) = ended.next_back().cloned() else { return };
         let point = self.after(&before, payload.clone());
         self.points.entry((self.lineage, last.next())).or_default().push(Rc::new(point));
     }

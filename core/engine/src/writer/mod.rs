@@ -256,7 +256,8 @@ impl Writer {
     pub(crate) fn due(&self) -> Option<Instant> {
         let machine = self.machine.wake_at().filter(|at| *at < Duration::MAX);
         let machine = machine.map(|at| self.started + at);
-        let probe = (self.probes && !self.probing).then(|| self.probed + PROBE);
+        let probes = self.probes && !self.probing && self.machine.stopped().is_none();
+        let probe = probes.then(|| self.probed + PROBE);
         let lease = self.lease.as_ref().map(|lease| lease.ends_at(self.idle_timeout));
         let audit = self.auditor.wakes_at(self.started);
         let others = self.first_deadline().into_iter().chain(probe).chain(lease).chain(audit);
