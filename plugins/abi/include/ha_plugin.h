@@ -20,8 +20,8 @@
  *    with HA_END) and sessions (`session_cancel`, `session_abandon`, `session_close`).
  *  - Panics and exceptions never cross; they become HA_PANICKED with a text.
  *  - Texts are UTF-8 and have no NUL at the end. JSON is UTF-8.
- *  - Errors are JSON: {"kind": "...", "message": "..."} and what else the kind has. A plain
- *    {"message": "..."} is an error too.
+ *  - Errors are JSON: {"kind": "...", "message": "..."}, and in "detail" what else the
+ *    kind has. A plain {"message": "..."} is an error too.
  *  - Libraries are never unloaded; a transport or front-end may be opened many times.
  *  - Trust: a plugin runs with all rights of the process.
  */
