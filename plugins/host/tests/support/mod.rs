@@ -3,12 +3,15 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
 use ha_plugin_host::{LoadError, Plugin};
 
 /// The testing plugin, built as a library.
 pub(crate) fn testing() -> Plugin {
-    Plugin::load(&ha_conformance::library("ha-testing-plugin")).unwrap()
+    static BUILT: LazyLock<PathBuf> =
+        LazyLock::new(|| ha_conformance::library("ha-testing-plugin"));
+    Plugin::load(&BUILT).unwrap()
 }
 
 /// A library of C code, made in the directory.
