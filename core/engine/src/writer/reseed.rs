@@ -47,7 +47,6 @@ impl Writer {
         self.shared.begin_again(end);
         self.publish();
         self.answer_applying(now.seq);
-        self.unseen.clear();
         Event::Adopted(now)
     }
 
