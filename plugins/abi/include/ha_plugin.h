@@ -196,9 +196,10 @@ typedef struct HaTransport {
   HaBuf (*display)(void *ctx);
   /* Fills *out up to out->size. Constant. */
   void (*capabilities)(void *ctx, HaCapabilities *out);
-  /* Stores all parts as one entry or none; a and b are the first and the last sequence. Errors
-   * have the kinds refused {"last"}, unknown {"reason"}, not_sent {"reason"}, too_large {"size",
-   * "limit"}, closed; any other is taken as unknown. */
+  /* Stores all parts as one entry or none; a and b are the first and the last sequence, one for each
+   * part, the first right after `expect` if there is a condition: another place is not believed,
+   * and the outcome taken as unknown. Errors have the kinds refused {"last"}, unknown {"reason"},
+   * not_sent {"reason"}, too_large {"size", "limit"}, closed; any other is taken as unknown. */
   void (*append)(void *ctx, const HaDraft *draft, HaCompletion done);
   /* Everything from a sequence on, in order, without a gap; see HA_DELIVERY_. */
   void (*subscribe)(void *ctx, uint64_t from, HaStreamCompletion done);

@@ -56,3 +56,8 @@ pub struct HaEngine {
     /// Gives the engine back.
     pub drop: unsafe extern "C" fn(ctx: *mut c_void),
 }
+
+// SAFETY: the rules of the boundary say that its functions may be called from any thread.
+unsafe impl Send for HaEngine {}
+// SAFETY: as above.
+unsafe impl Sync for HaEngine {}

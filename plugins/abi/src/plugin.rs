@@ -72,6 +72,11 @@ pub struct HaPlugin {
     >,
 }
 
+// SAFETY: what it points to lives as long as the process, does not change, and belongs to no thread.
+unsafe impl Send for HaPlugin {}
+// SAFETY: as above.
+unsafe impl Sync for HaPlugin {}
+
 impl HaPlugin {
     /// What an entry fills.
     pub const EMPTY: Self = Self {

@@ -56,12 +56,18 @@ impl Answer {
         Self { status: HaStatus::PANICKED, ..Self::failed(json::error(&error)) }
     }
 
-    /// The answer, unless it is an error. `origin` is named by errors that name nothing else.
+    /// The answer, if it is [`HaStatus::OK`]. `origin` is named by errors that name nothing else.
     ///
     /// # Errors
-    /// The error that it tells.
+    /// The error that it tells, or that the status is none that belongs here.
     pub fn done(self, origin: &str) -> Result<Self> {
-        if self.status.0 >= 0 { Ok(self) } else { Err(json::failure(origin, &self.body)) }
+        match self.status {
+            HaStatus::OK => Ok(self),
+            HaStatus(status @ 1..) => {
+                Err(Error::transport(origin, format!("an answer with the status {status}")))
+            }
+            HaStatus(_) => Err(json::failure(origin, &self.body)),
+        }
     }
 }
 

@@ -1,5 +1,4 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 use std::task::{Context, Waker};
 
 use futures::FutureExt as _;
@@ -47,7 +46,7 @@ fn start(runtime: &Handle, work: impl Future<Output = ()> + Send + 'static) {
     let _inside = runtime.enter();
     let mut work = Box::pin(work);
     let mut context = Context::from_waker(Waker::noop());
-    if pin!(&mut work).poll(&mut context).is_pending() {
+    if work.as_mut().poll(&mut context).is_pending() {
         runtime.spawn(work);
     }
 }

@@ -112,7 +112,8 @@ impl Imported {
     /// The bodies of the items.
     #[must_use]
     pub fn bytes(self) -> ByteStream {
-        self.map(|item| item?.done_body()).boxed()
+        let origin = Arc::clone(&self.origin);
+        self.map(move |item| Ok(item?.done(&origin)?.body)).boxed()
     }
 }
 
@@ -139,13 +140,6 @@ impl Stream for Imported {
         self.asked = None;
         self.ended = answer.status != HaStatus::OK;
         Poll::Ready((answer.status != HaStatus::END).then_some(Ok(answer)))
-    }
-}
-
-impl Answer {
-    /// The bytes, or the error.
-    fn done_body(self) -> Result<Bytes> {
-        Ok(self.done("plugin")?.body)
     }
 }
 

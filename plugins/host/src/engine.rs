@@ -18,14 +18,14 @@ pub(crate) struct Exported {
     pub(crate) sessions: Sessions,
 }
 
-/// An engine as a plugin sees it, to be called in this runtime. The table is lent for the call of
-/// `serve` together with the second value, which is a use of the engine.
-pub(crate) fn export(engine: Arc<dyn Engine>) -> (Box<HaEngine>, Arc<Exported>) {
+/// An engine as a plugin sees it, to be called in this runtime. It lives until the plugin gives it
+/// back.
+pub(crate) fn export(engine: Arc<dyn Engine>) -> HaEngine {
     let sessions = Sessions::default();
-    let exported = Arc::new(Exported { engine, runtime: Handle::current(), sessions });
-    let table = HaEngine {
+    let exported = Exported { engine, runtime: Handle::current(), sessions };
+    HaEngine {
         size: size_of::<HaEngine>(),
-        ctx: Arc::into_raw(Arc::clone(&exported)).cast_mut().cast(),
+        ctx: Arc::into_raw(Arc::new(exported)).cast_mut().cast(),
         execute,
         session_open: sessions::open,
         session_run: sessions::run,
@@ -44,8 +44,7 @@ pub(crate) fn export(engine: Arc<dyn Engine>) -> (Box<HaEngine>, Arc<Exported>) 
         health,
         remove_member,
         drop: drop_engine,
-    };
-    (Box::new(table), exported)
+    }
 }
 
 /// The engine that a plugin calls. The answer of each call holds it, whatever becomes of the rest.

@@ -23,6 +23,10 @@ impl PluginFrontend {
     pub(crate) fn new(table: HaFrontend, name: &str) -> Result<Self> {
         let HaFrontend { display, serve, stop, drop, .. } = &table;
         let (Some(display), Some(_), Some(_), Some(_)) = (display, serve, stop, drop) else {
+            if let Some(drop) = drop {
+                // SAFETY: nobody has used it.
+                unsafe { drop(table.ctx) };
+            }
             return Err(Error::transport(name, "its front-end lacks a function"));
         };
         // SAFETY: the front-end is there, and gives the text away.
@@ -49,12 +53,9 @@ impl Frontend for PluginFrontend {
             return Err(Error::Unsupported(format!("{} serves already", self.display)));
         }
         let asked = {
-            let (table, exported) = engine::export(engine);
-            ask(|done| {
-                // SAFETY: it is called once; the table is lent and the engine given away.
-                unsafe { serve(self.table.ctx, &raw const *table, done) };
-                drop(exported);
-            })
+            let engine = engine::export(engine);
+            // SAFETY: it is called once; the table is lent and the engine given away.
+            ask(|done| unsafe { serve(self.table.ctx, &raw const engine, done) })
         };
         let mut serving = Serving { frontend: self, asked: Some(asked) };
         tokio::select! {

@@ -27,11 +27,6 @@ struct Loaded {
     panicked: watch::Sender<Option<String>>,
 }
 
-// SAFETY: what the table points to lives as long as the process and belongs to no thread.
-unsafe impl Send for Loaded {}
-// SAFETY: as above; nothing of it changes.
-unsafe impl Sync for Loaded {}
-
 /// How a plugin is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
@@ -144,7 +139,17 @@ impl Plugin {
         }
     }
 
-    pub(crate) fn has_panicked(&self, text: &str) {
+    /// The error of everything that is asked after a panic of the transport: what it holds may be
+    /// half done.
+    pub(crate) fn alive(&self) -> Result<()> {
+        match &*self.0.panicked.borrow() {
+            None => Ok(()),
+            Some(text) => Err(Error::transport(self.name(), text)),
+        }
+    }
+
+    /// Makes a note of a panic of the transport; the first counts.
+    pub(crate) fn note_panic(&self, text: &str) {
         self.0.panicked.send_if_modified(|known| {
             let first = known.is_none();
             known.get_or_insert_with(|| text.to_owned());

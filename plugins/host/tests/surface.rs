@@ -1,51 +1,24 @@
 //! What a plugin's front-end may ask of a node: all of it, through the boundary and back, against
 //! a real node. The plugin is linked in; it hands the engine that it is served to the test.
 
-use std::fmt;
+#[path = "support/handing.rs"]
+mod handing;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use ha_core::{
-    Batch, ChangeEvent, Engine, Error, Frontend, IdempotencyKey, Limits, Params, ReadLevel,
-    Readiness, Result, Session, SessionOptions, Settings, Shutdown, ShutdownTrigger, Statement,
-    TransactionOptions, TransactionState, Value,
+    Batch, ChangeEvent, Engine, Error, IdempotencyKey, Limits, Params, ReadLevel, Readiness,
+    Result, Session, SessionOptions, Shutdown, ShutdownTrigger, Statement, TransactionOptions,
+    TransactionState, Value,
 };
 use ha_engine::{Node, NodeOptions};
 use ha_memory::MemoryLog;
-use ha_plugin::async_trait::async_trait;
 use ha_plugin_host::Plugin;
-use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
 
-ha_plugin::declare_plugin!(name: "surface", frontend: open);
-
-static ENGINES: Mutex<Option<mpsc::UnboundedSender<Arc<dyn Engine>>>> = Mutex::const_new(None);
-static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
-
-async fn open(settings: Settings) -> Result<Arc<Handing>> {
-    settings.finish(&[])?;
-    Ok(Arc::new(Handing))
-}
-
-/// Serves by handing its engine to the test.
-#[derive(Debug)]
-struct Handing;
-
-impl fmt::Display for Handing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("handing")
-    }
-}
-
-#[async_trait]
-impl Frontend for Handing {
-    async fn serve(self: Arc<Self>, engine: Arc<dyn Engine>, stop: Shutdown) -> Result<()> {
-        ENGINES.lock().await.as_ref().unwrap().send(engine).unwrap();
-        stop.requested().await;
-        Ok(())
-    }
-}
+ha_plugin::declare_plugin!(name: "surface", frontend: handing::open);
 
 /// A node, and its engine as a plugin sees it.
 struct Served {
@@ -60,18 +33,12 @@ async fn served(log: &MemoryLog) -> Served {
     let directory = tempfile::tempdir().unwrap();
     let options = NodeOptions::new("a", directory.path().join("db"));
     let node = Node::start(options, log.open()).await.unwrap();
-    let _alone = ONE_AT_A_TIME.lock().await;
-    let (send, mut engines) = mpsc::unbounded_channel();
-    *ENGINES.lock().await = Some(send);
     // SAFETY: `declare_plugin` made it.
     #[allow(unsafe_code, reason = "the entry of the plugin in this program")]
     let plugin = unsafe { Plugin::linked(ha_plugin_v1) }.unwrap();
-    let frontend = plugin.open_frontend(Settings::new("surface")).await.unwrap();
-    assert_eq!(frontend.to_string(), "handing");
     let (stop, stopping) = Shutdown::new();
     let served = Arc::<Node>::clone(&node) as Arc<dyn Engine>;
-    let serving = tokio::spawn(frontend.serve(served, stopping));
-    let engine = engines.recv().await.unwrap();
+    let (engine, serving) = handing::serve(&plugin, served, stopping).await.unwrap();
     Served { node, engine, stop, serving, _directory: directory }
 }
 

@@ -20,14 +20,9 @@ pub(crate) struct Remote(Arc<Table>);
 /// The node's functions; gives them back when the last user is gone.
 pub(crate) struct Table(pub(crate) HaEngine);
 
-// SAFETY: the rules of the boundary say that its functions may be called from any thread.
-unsafe impl Send for Table {}
-// SAFETY: as above.
-unsafe impl Sync for Table {}
-
 impl Drop for Table {
     fn drop(&mut self) {
-        // SAFETY: nobody else has it, and no call is unanswered: each holds it until then.
+        // SAFETY: nobody else has it; calls that are unanswered are still answered.
         unsafe { (self.0.drop)(self.0.ctx) };
     }
 }

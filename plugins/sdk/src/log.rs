@@ -7,8 +7,8 @@ use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 
-/// Sends what `tracing` is told in this library, panics included, to the host's log. Where the library is linked into
-/// the host, the host's own subscriber has it already.
+/// Sends what `tracing` is told in this library, panics included, to the host's log. Where the
+/// library is linked into the host, the host's own subscriber has it already.
 pub(crate) fn forward_to(host: &'static HaHost) {
     let forward = tracing_subscriber::registry().with(Forward(host));
     if tracing::subscriber::set_global_default(forward).is_ok() {

@@ -160,11 +160,13 @@ impl Session for RemoteSession {
     }
 
     fn transaction(&self) -> TransactionState {
-        match (self.lost || self.in_transaction, &self.unanswered) {
-            (true, Some(_)) => TransactionState::Lost,
-            (false, Some(_)) => TransactionState::None,
-            (_, None) if self.lost => TransactionState::Lost,
-            (_, None) => self.place.transaction(),
+        let abandoned = self.unanswered.is_some();
+        if self.lost || abandoned && self.in_transaction {
+            TransactionState::Lost
+        } else if abandoned {
+            TransactionState::None
+        } else {
+            self.place.transaction()
         }
     }
 

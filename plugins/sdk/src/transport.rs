@@ -12,8 +12,7 @@ use ha_bridge::{
     respond_stream,
 };
 use ha_core::{
-    AttemptId, Capabilities, ChangeTransport, Delivery, Draft, Error, Result, Seq, SnapshotMeta,
-    json,
+    AttemptId, ChangeTransport, Delivery, Draft, Error, Result, Seq, SnapshotMeta, json,
 };
 
 use crate::runtime;
@@ -71,18 +70,16 @@ unsafe extern "C" fn capabilities(ctx: *mut c_void, out: *mut HaCapabilities) {
     let transport = unsafe { exported(ctx) };
     let none = HaCapabilities { size: size_of::<HaCapabilities>(), ..HaCapabilities::default() };
     let all = guarded(none, || {
-        let Capabilities { replicated, synced, max_part_bytes, max_parts, .. } =
-            transport.capabilities();
-        let Capabilities { snapshots, trim, readable, exact_bounds, .. } = transport.capabilities();
+        let all = transport.capabilities();
         HaCapabilities {
-            max_part_bytes: max_part_bytes as u64,
-            max_parts,
-            replicated: replicated.into(),
-            synced: synced.into(),
-            snapshots: snapshots.into(),
-            trim: trim.into(),
-            readable: readable.into(),
-            exact_bounds: exact_bounds.into(),
+            max_part_bytes: all.max_part_bytes as u64,
+            max_parts: all.max_parts,
+            replicated: all.replicated.into(),
+            synced: all.synced.into(),
+            snapshots: all.snapshots.into(),
+            trim: all.trim.into(),
+            readable: all.readable.into(),
+            exact_bounds: all.exact_bounds.into(),
             ..none
         }
     });
