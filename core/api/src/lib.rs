@@ -4,6 +4,7 @@
 //!
 //! Nothing here opens a socket, a file or a database.
 
+mod body;
 mod engine;
 mod error;
 mod feed;

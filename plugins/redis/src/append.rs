@@ -3,7 +3,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ha_core::{AppendError, Appended, AttemptId, Draft, Lineage, Seq};
+use ha_core::{AppendError, Appended, AttemptId, Draft, Error, Lineage, Seq};
 use parking_lot::Mutex;
 use redis::{ErrorKind, RedisError, Script, ServerErrorKind};
 
@@ -60,7 +60,10 @@ impl Appender {
         draft: &Draft,
         is_first: bool,
     ) -> Result<Appended, AppendError> {
-        let live = self.link.live().await.map_err(|error| not_sent(error.to_string()))?;
+        let live = self.link.live().await.map_err(|error| match error {
+            Error::Closed => AppendError::Closed,
+            error => not_sent(error.to_string()),
+        })?;
         let mut connection = live.connection.clone();
         connection.set_response_timeout(patience(draft));
         let mut invocation = APPEND.key(&self.keys.stream);

@@ -8,9 +8,11 @@
 //! that a log that was begun anew is never taken for the old one.
 
 mod append;
+mod element;
 mod link;
 mod log;
 mod options;
+mod portion;
 mod server;
 mod snapshots;
 mod subscription;

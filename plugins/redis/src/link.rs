@@ -105,9 +105,13 @@ impl Link {
         if let Some(live) = self.live.lock().clone().filter(|live| !live.is_lost()) {
             return Ok(live);
         }
-        let live = self.connector.connect().await?;
-        *self.live.lock() = Some(live.clone());
-        Ok(live)
+        let connected = self.connector.connect().await?;
+        let mut live = self.live.lock();
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(Error::Closed);
+        }
+        *live = Some(connected.clone());
+        Ok(connected)
     }
 
     /// Asks, and asks again when the connection is lost before the answer, for some seconds. For
@@ -157,9 +161,16 @@ impl Link {
     }
 }
 
-/// Whether the connection is of no use after this error.
+/// Whether the connection is of no use after this error. It is not if the server has become a
+/// replica: the address may lead to its master by now.
 pub(crate) fn is_broken(error: &RedisError) -> bool {
-    error.is_io_error() || error.is_unrecoverable_error()
+    error.is_io_error() || error.is_unrecoverable_error() || is_of_a_replica(error)
+}
+
+/// Redis 6.2 tells in the text alone what happened in a script.
+fn is_of_a_replica(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
+        || error.detail().is_some_and(|detail| detail.contains("READONLY"))
 }
 
 impl fmt::Debug for Connector {

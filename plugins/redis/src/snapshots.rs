@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::future::ready;
 use std::sync::{Arc, LazyLock};
 
 use bytes::{Bytes, BytesMut};
@@ -6,12 +7,12 @@ use futures::TryStreamExt;
 use futures::stream::{self, StreamExt};
 use ha_core::{ByteStream, Error, Result, Seq, SnapshotMeta};
 use redis::{Script, cmd};
-use sha2::{Digest, Sha256};
 
 use crate::link::Link;
 use crate::log::Keys;
 
 static LIST: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/list.lua")));
+static REMOVE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/remove.lua")));
 
 /// A snapshot is stored in pieces of this size.
 const PIECE: usize = 1 << 20;
@@ -41,15 +42,15 @@ impl Snapshots {
         let digest = hex::encode(meta.digest);
         let upload = format!("{digest}.{:016x}", rand::random::<u64>());
         let listed = Listed { upload, meta: meta.clone() };
-        let stored = match self.upload(&listed, body).await {
+        match self.upload(&listed, body).await {
+            // An error does not prove that it is not listed: its pieces stay.
             Ok(pieces) => self.list_one(&digest, &listed, pieces).await,
-            Err(error) => Err(error),
-        };
-        if stored.is_err() {
-            // If this fails too, they are forgotten later.
-            let _ = self.unlink(&listed.upload).await;
+            Err(error) => {
+                // If this fails too, they are forgotten later.
+                let _ = self.unlink(&listed.upload).await;
+                Err(error)
+            }
         }
-        stored
     }
 
     /// See [`ha_core::ChangeTransport::snapshots`].
@@ -67,25 +68,23 @@ impl Snapshots {
         Ok(metas)
     }
 
-    /// See [`ha_core::ChangeTransport::get_snapshot`]. A body that is not what `meta` says ends
-    /// with an error.
+    /// See [`ha_core::ChangeTransport::get_snapshot`] and [`SnapshotMeta::checked`].
     pub(crate) async fn get(&self, meta: &SnapshotMeta) -> Result<ByteStream> {
         let listed = self.find(meta).await?;
         let listed =
             listed.ok_or_else(|| Error::transport("Redis", "there is no such snapshot"))?;
-        let reading =
-            Reading { store: self.clone(), listed, piece: 0, read: 0, hash: Sha256::new() };
-        Ok(stream::try_unfold(reading, Reading::next).boxed())
+        Ok(self.body(listed))
     }
 
     /// See [`ha_core::ChangeTransport::remove_snapshot`].
     pub(crate) async fn remove(&self, meta: &SnapshotMeta) -> Result<()> {
-        let Some(listed) = self.find(meta).await? else { return Ok(()) };
-        let mut both = redis::pipe();
-        both.atomic().hdel(&self.keys.snapshots, hex::encode(meta.digest));
-        both.cmd("UNLINK").arg(self.pieces(&listed.upload));
-        let both = &both;
-        self.link.ask(async |mut connection| both.exec_async(&mut connection).await).await
+        let mut invocation = REMOVE.key(&self.keys.snapshots);
+        invocation.key(&self.keys.pieces).arg(hex::encode(meta.digest));
+        let invocation = &invocation;
+        self.link
+            .ask(async |mut connection| invocation.invoke_async::<u64>(&mut connection).await)
+            .await
+            .map(drop)
     }
 
     async fn find(&self, meta: &SnapshotMeta) -> Result<Option<Listed>> {
@@ -100,25 +99,28 @@ impl Snapshots {
         Ok(text.and_then(|text| Listed::parse(&digest, &text)))
     }
 
-    /// Stores the pieces and gives their number.
-    async fn upload(&self, listed: &Listed, mut body: ByteStream) -> Result<u64> {
-        let (mut hash, mut size, mut pieces) = (Sha256::new(), 0, 0);
+    /// Stores the pieces, sees that they are there, and gives their number.
+    async fn upload(&self, listed: &Listed, body: ByteStream) -> Result<u64> {
+        let pieces = self.store_all(&listed.upload, listed.meta.checked(body)).await?;
+        self.body(listed.clone()).try_for_each(|_| ready(Ok(()))).await?;
+        Ok(pieces)
+    }
+
+    async fn store_all(&self, upload: &str, mut body: ByteStream) -> Result<u64> {
+        let mut pieces = 0;
         let mut rest = BytesMut::new();
         while let Some(bytes) = body.try_next().await? {
-            hash.update(&bytes);
-            size += bytes.len() as u64;
             rest.extend_from_slice(&bytes);
             while rest.len() >= PIECE {
-                self.store(&listed.upload, pieces, &rest.split_to(PIECE)).await?;
+                self.store(upload, pieces, &rest.split_to(PIECE)).await?;
                 pieces += 1;
             }
         }
         if !rest.is_empty() {
-            self.store(&listed.upload, pieces, &rest).await?;
+            self.store(upload, pieces, &rest).await?;
             pieces += 1;
         }
-        let is_whole = size == listed.meta.bytes && hash.finalize()[..] == listed.meta.digest;
-        if is_whole { Ok(pieces) } else { Err(differs()) }
+        Ok(pieces)
     }
 
     async fn store(&self, upload: &str, number: u64, piece: &[u8]) -> Result<()> {
@@ -139,11 +141,7 @@ impl Snapshots {
             .link
             .ask(async |mut connection| invocation.invoke_async(&mut connection).await)
             .await?;
-        if is_listed {
-            Ok(())
-        } else {
-            Err(Error::Corrupt("pieces of the snapshot are gone".into()))
-        }
+        if is_listed { Ok(()) } else { Err(gone()) }
     }
 
     async fn unlink(&self, upload: &str) -> Result<()> {
@@ -151,6 +149,13 @@ impl Snapshots {
         command.arg(self.pieces(upload));
         let command = &command;
         self.link.ask(async |mut connection| command.exec_async(&mut connection).await).await
+    }
+
+    /// The pieces, one after the other.
+    fn body(&self, listed: Listed) -> ByteStream {
+        let Listed { upload, meta } = listed;
+        let reading = Reading { store: self.clone(), upload, piece: 0, rest: meta.bytes };
+        meta.checked(stream::try_unfold(reading, Reading::next).boxed())
     }
 
     async fn piece(&self, upload: &str, number: u64) -> Result<Option<Vec<u8>>> {
@@ -191,32 +196,23 @@ impl Listed {
 
 struct Reading {
     store: Snapshots,
-    listed: Listed,
+    upload: String,
     piece: u64,
-    read: u64,
-    hash: Sha256,
+    rest: u64,
 }
 
 impl Reading {
     async fn next(mut self) -> Result<Option<(Bytes, Self)>> {
-        if self.read >= self.listed.meta.bytes {
-            return self.finish();
+        if self.rest == 0 {
+            return Ok(None);
         }
-        let piece = self.store.piece(&self.listed.upload, self.piece).await?;
-        let piece = Bytes::from(piece.ok_or_else(differs)?);
+        let piece = self.store.piece(&self.upload, self.piece).await?.ok_or_else(gone)?;
         self.piece += 1;
-        self.read += piece.len() as u64;
-        self.hash.update(&piece);
-        Ok(Some((piece, self)))
-    }
-
-    fn finish(self) -> Result<Option<(Bytes, Self)>> {
-        let meta = &self.listed.meta;
-        let is_whole = self.read == meta.bytes && self.hash.finalize()[..] == meta.digest;
-        if is_whole { Ok(None) } else { Err(differs()) }
+        self.rest = self.rest.saturating_sub(piece.len() as u64);
+        Ok(Some((Bytes::from(piece), self)))
     }
 }
 
-fn differs() -> Error {
-    Error::Corrupt("the snapshot is not what its description says".to_owned())
+fn gone() -> Error {
+    Error::Corrupt("pieces of the snapshot are gone".to_owned())
 }

@@ -8,17 +8,15 @@ use ha_core::{Bounds, Delivery, Error, Lineage, Result, Seq, Stored};
 use redis::{RedisResult, Value, cmd};
 use tokio::sync::watch;
 
+use crate::element::{Element, elements};
 use crate::link::{Connector, FIRST_PAUSE, LONGEST_PAUSE, Live, TIMEOUT};
 use crate::log::{Keys, absent, look};
+use crate::portion::Portion;
 use crate::transport::Told;
 
 /// So long the server waits for a new entry, then the log is looked at: a log that was deleted
 /// sends nothing.
 const WAIT: Duration = Duration::from_secs(1);
-/// How many entries are asked for at once: more while they are small.
-const FEWEST: usize = 8;
-const MOST: usize = 512;
-const BYTES_AT_ONCE: usize = 4 << 20;
 
 /// What a subscription follows.
 #[derive(Debug, Clone)]
@@ -44,7 +42,8 @@ pub(crate) async fn open(
         end: Seq::ZERO,
         live: None,
         ready: VecDeque::new(),
-        count: FEWEST,
+        portion: Portion::default(),
+        pause: Duration::ZERO,
         doubted: None,
         ended: false,
     };
@@ -73,19 +72,12 @@ struct Follower {
     live: Option<Live>,
     /// Read and not yet delivered.
     ready: VecDeque<Stored>,
-    /// How many entries are asked for.
-    count: usize,
+    portion: Portion,
+    /// Before the next connection is made.
+    pause: Duration,
     /// Where something else came than the next entry.
     doubted: Option<Seq>,
     ended: bool,
-}
-
-/// An element of the stream.
-#[derive(Debug, PartialEq, Eq)]
-struct Element {
-    seq: u64,
-    lineage: Vec<u8>,
-    payload: Vec<u8>,
 }
 
 impl Follower {
@@ -98,6 +90,9 @@ impl Follower {
             }
             let Some(live) = self.live.clone() else { return self.resume().await };
             let fetched = until(self.source.closed.clone(), self.fetch(&live)).await?;
+            if fetched.is_ok() {
+                self.pause = Duration::ZERO;
+            }
             let item = match fetched {
                 Ok(elements) if elements.is_empty() => self.look_around(&live).await,
                 Ok(elements) => self.accept(elements),
@@ -116,7 +111,7 @@ impl Follower {
         let mut connection = live.connection.clone();
         connection.set_response_timeout(WAIT + TIMEOUT);
         let mut read = cmd("XREAD");
-        read.arg("COUNT").arg(self.count).arg("BLOCK").arg(WAIT.as_millis() as u64);
+        read.arg("COUNT").arg(self.portion.count).arg("BLOCK").arg(WAIT.as_millis() as u64);
         read.arg("STREAMS").arg(&self.source.keys.stream);
         read.arg(format!("{}-0", self.next.0.saturating_sub(1)));
         let reply: Value = read.query_async(&mut connection).await?;
@@ -128,8 +123,7 @@ impl Follower {
     fn accept(&mut self, elements: Vec<Element>) -> Option<Error> {
         let lineage = self.lineage.to_string().into_bytes();
         let size: usize = elements.iter().map(|element| element.payload.len()).sum();
-        self.count = if size < BYTES_AT_ONCE { self.count * 2 } else { self.count / 2 };
-        self.count = self.count.clamp(FEWEST, MOST);
+        self.portion.adapt(size);
         for (place, element) in (self.next.0..).zip(elements) {
             if element.seq != place || element.lineage != lineage {
                 break;
@@ -170,13 +164,17 @@ impl Follower {
     fn lose(&mut self, error: &redis::RedisError) -> Option<Error> {
         tracing::debug!("subscription of {}: {error}", self.source.connector);
         self.live = None;
+        // It may have been too much for the time that an answer has.
+        self.portion = Portion::default();
         None
     }
 
-    /// Connects until that works and tells how the log is now.
+    /// Connects until that works and tells how the log is now. The pauses grow until something was
+    /// read.
     async fn resume(&mut self) -> Option<Result<Delivery>> {
-        let mut pause = FIRST_PAUSE;
         loop {
+            until(self.source.closed.clone(), tokio::time::sleep(self.pause)).await?;
+            self.pause = (self.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
             match until(self.source.closed.clone(), self.connect()).await? {
                 Ok(bounds) => {
                     self.source.told.set(bounds.lineage);
@@ -188,8 +186,6 @@ impl Follower {
                 }
                 Err(error) => tracing::debug!("subscription is not back yet: {error}"),
             }
-            until(self.source.closed.clone(), tokio::time::sleep(pause)).await?;
-            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
@@ -215,59 +211,5 @@ async fn until<T>(mut closed: watch::Receiver<bool>, work: impl Future<Output = 
         biased;
         _ = closed.wait_for(|closed| *closed) => None,
         done = work => Some(done),
-    }
-}
-
-/// The elements of an answer to `XREAD` on one stream: `{key: [[id, [field, value, …]], …]}`.
-fn elements(reply: Value) -> Vec<Element> {
-    let Value::Map(streams) = reply else { return Vec::new() };
-    let Some((_, Value::Array(elements))) = streams.into_iter().next() else { return Vec::new() };
-    elements.into_iter().map(|value| element(value).unwrap_or_else(Element::foreign)).collect()
-}
-
-fn element(value: Value) -> Option<Element> {
-    let Value::Array(pair) = value else { return None };
-    let [id, Value::Array(fields)] = <[Value; 2]>::try_from(pair).ok()? else { return None };
-    let id: String = redis::from_redis_value(id).ok()?;
-    let seq = id.strip_suffix("-0")?.parse().ok()?;
-    let mut fields = fields.into_iter();
-    match (fields.next(), fields.next()) {
-        (Some(Value::BulkString(lineage)), Some(Value::BulkString(payload))) => {
-            Some(Element { seq, lineage, payload })
-        }
-        _ => None,
-    }
-}
-
-impl Element {
-    /// One that ha has not written: no entry has this place.
-    fn foreign() -> Self {
-        Self { seq: 0, lineage: Vec::new(), payload: Vec::new() }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn text(text: &str) -> Value {
-        Value::BulkString(text.as_bytes().to_vec())
-    }
-
-    fn reply(id: &str, fields: &[&str]) -> Value {
-        let fields = fields.iter().map(|field| text(field)).collect();
-        let element = Value::Array(vec![text(id), Value::Array(fields)]);
-        Value::Map(vec![(text("stream"), Value::Array(vec![element]))])
-    }
-
-    #[test]
-    fn an_element_is_read_and_a_foreign_one_is_no_entry() {
-        let read = elements(reply("7-0", &["feed", "payload", "attempt", "1.1"]));
-        let expected = Element { seq: 7, lineage: b"feed".into(), payload: b"payload".into() };
-        assert_eq!(read, [expected]);
-        for (id, fields) in [("7-1", &["a", "b"][..]), ("x", &["a", "b"]), ("7-0", &["a"])] {
-            assert_eq!(elements(reply(id, fields)), [Element::foreign()]);
-        }
-        assert_eq!(elements(Value::Nil), []);
     }
 }

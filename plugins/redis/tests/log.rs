@@ -2,9 +2,12 @@
 
 mod support;
 
+use std::time::{Duration, Instant};
+
+use futures::future::{join, join_all};
 use ha_core::{AppendError, ChangeTransport, Error, Seq};
 use support::proxy::Proxy;
-use support::{TestServer, draft, fill, next, next_entry, open, reconnected, until};
+use support::{TestServer, draft, fill, free_port, next, next_entry, open, reconnected, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_was_begun_anew_is_told_and_not_written_to_unknowingly() {
@@ -77,16 +80,54 @@ async fn a_replica_that_takes_over_with_less_is_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_demoted_master_is_not_believed() {
-    let (demoted, master) = (TestServer::start().await, TestServer::start().await);
-    let node = demoted.open().await;
-    fill(&node, 2).await;
-    let _: () = demoted.ask(&format!("REPLICAOF 127.0.0.1 {}", master.port)).await;
-    for asked in [node.bounds().await.map(drop), node.read(Seq(1)).await.map(drop)] {
-        let error = asked.unwrap_err();
+    let demoted = TestServer::start().await;
+    fill(&*demoted.open().await, 2).await;
+    let nodes: [_; 3] = join_all((0..3).map(|_| demoted.open())).await.try_into().unwrap();
+    for node in &nodes {
+        node.append(draft(9, 9, "connects")).await.unwrap_err();
+    }
+    // A master that is not within reach: what it keeps is as old as its word.
+    let _: () = demoted.ask(&format!("REPLICAOF 127.0.0.1 {}", free_port())).await;
+    let (bounds, read) = join(nodes[0].bounds(), nodes[1].read(Seq(1))).await;
+    for error in [bounds.unwrap_err(), read.unwrap_err()] {
         assert!(matches!(error, Error::Transport { .. }), "{error:?}");
     }
+    // At the end, before it, beyond it.
+    for (node, expect) in nodes.iter().zip([2, 0, 5]) {
+        let error = node.append(draft(expect, 3, "late")).await.unwrap_err();
+        assert!(matches!(error, AppendError::NotSent { .. }), "{error:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_connected_to_a_demoted_master_goes_over_to_the_new_one() {
+    let (old, new) = (TestServer::start().await, TestServer::start().await);
+    let proxy = Proxy::start(old.port).await;
+    let node = open(&proxy.url()).await.unwrap();
+    fill(&node, 2).await;
+    let _: () = new.ask(&format!("REPLICAOF 127.0.0.1 {}", old.port)).await;
+    until("the replica", async || new.ask::<u64>("XLEN ha_replication").await == 2).await;
+    let _: () = new.ask("REPLICAOF NO ONE").await;
+    proxy.lead_to(new.port);
+    let _: () = old.ask(&format!("REPLICAOF 127.0.0.1 {}", free_port())).await;
     let error = node.append(draft(2, 2, "late")).await.unwrap_err();
     assert!(matches!(error, AppendError::NotSent { .. }), "{error:?}");
+    node.append(draft(2, 3, "to the new one")).await.unwrap();
+    assert_eq!(node.bounds().await.unwrap().last, Seq(3));
+    assert_eq!(new.ask::<u64>("XLEN ha_replication").await, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_that_connects_and_reads_nothing_takes_its_time() {
+    let server = TestServer::start().await;
+    let _: () = server.ask("ACL SETUSER ha on >PASSWORD ~* +@all -xread").await;
+    let node = open(&format!("redis://ha:PASSWORD@127.0.0.1:{}", server.port)).await.unwrap();
+    let mut subscription = node.subscribe(Seq(1)).await.unwrap();
+    let start = Instant::now();
+    for _ in 0..8 {
+        reconnected(&mut subscription).await;
+    }
+    assert!(start.elapsed() > Duration::from_secs(1), "each pause is twice as long");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -154,7 +195,7 @@ async fn synced_is_what_the_server_says_and_a_fall_is_warned_of() {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_streams_on_a_server_are_two_logs() {
     let server = TestServer::start().await;
-    let settings = ha_core::Settings::new("redis").with("url", server.url()).with("stream", "b");
+    let settings = support::settings(&server.url()).with("stream", "b");
     let (a, b) = (server.open().await, ha_redis::open(settings).await.unwrap());
     fill(&a, 2).await;
     let (a, b) = (a.bounds().await.unwrap(), b.bounds().await.unwrap());

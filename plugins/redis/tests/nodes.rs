@@ -7,7 +7,8 @@ use std::sync::Arc;
 use futures::future::join_all;
 use ha_core::{Batch, ChangeTransport, Engine, SessionOptions, Statement, Value};
 use ha_engine::{Node, NodeOptions};
-use support::{TestServer, until};
+use support::proxy::Proxy;
+use support::{TestServer, open, until};
 use tempfile::TempDir;
 
 struct Running {
@@ -16,9 +17,9 @@ struct Running {
 }
 
 impl Running {
-    async fn start(name: &str, server: &TestServer) -> Self {
+    async fn start(name: &str, url: &str) -> Self {
         let dir = TempDir::new().unwrap();
-        let transport: Arc<dyn ChangeTransport> = server.open().await;
+        let transport: Arc<dyn ChangeTransport> = open(url).await.unwrap();
         let options = NodeOptions::new(name, dir.path().join("ha.db"));
         Self { node: Node::start(options, transport).await.unwrap(), _dir: dir }
     }
@@ -45,7 +46,7 @@ async fn converge(names: &[&str]) {
     let server = TestServer::start().await;
     let mut nodes = Vec::new();
     for name in names {
-        nodes.push(Running::start(name, &server).await);
+        nodes.push(Running::start(name, &server.url()).await);
     }
     let schema = "CREATE TABLE n(v); INSERT INTO n VALUES(0);
                   CREATE TABLE log(id INTEGER PRIMARY KEY AUTOINCREMENT, who TEXT UNIQUE)";
@@ -85,11 +86,38 @@ async fn three_nodes_lose_no_increment() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_comes_late_has_everything() {
     let server = TestServer::start().await;
-    let first = Running::start("a", &server).await;
+    let first = Running::start("a", &server.url()).await;
     first.run("CREATE TABLE n(v); INSERT INTO n VALUES(7)").await;
-    let late = Running::start("b", &server).await;
+    let late = Running::start("b", &server.url()).await;
     late.has_table().await;
     assert_eq!(late.run("SELECT v FROM n").await, [[Value::Integer(7)]]);
     late.node.stop().await;
     first.node.stop().await;
+}
+
+/// Where the log of a server ends, if it has one.
+async fn end(server: &TestServer) -> Option<u64> {
+    server.ask("HGET ha_replication:state last").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_failover_lost_is_stored_again_by_who_has_applied_it() {
+    let (master, replica) = (TestServer::start().await, TestServer::start().await);
+    let proxy = Proxy::start(master.port).await;
+    let node = Running::start("a", &proxy.url()).await;
+    node.run("CREATE TABLE n(v)").await;
+    let _: () = replica.ask(&format!("REPLICAOF 127.0.0.1 {}", master.port)).await;
+    let kept = end(&master).await;
+    until("the replica", async || end(&replica).await == kept).await;
+    let _: () = replica.ask("REPLICAOF NO ONE").await;
+    node.run("INSERT INTO n VALUES(7)").await;
+    let lost = end(&master).await;
+    assert!(lost > kept, "an entry that the replica has not");
+    proxy.turn_to(replica.port);
+    until("the end", async || end(&replica).await >= lost).await;
+    let late = Running::start("b", &replica.url()).await;
+    late.has_table().await;
+    assert_eq!(late.run("SELECT v FROM n").await, [[Value::Integer(7)]]);
+    late.node.stop().await;
+    node.node.stop().await;
 }

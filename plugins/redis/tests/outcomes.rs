@@ -129,3 +129,23 @@ async fn after_a_script_flush_and_a_reconnect_the_scripts_are_there_again() {
     let Bounds { first, last, .. } = node.bounds().await.unwrap();
     assert_eq!((first, last), (Seq(1), Seq(2)));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_is_made_while_the_transport_is_closed_ends() {
+    let server = TestServer::start().await;
+    let proxy = Proxy::start(server.port).await;
+    let node = open(&proxy.url()).await.unwrap();
+    let mut admin = server.admin().await;
+    let mut clients = async || {
+        let list: String = redis::cmd("CLIENT").arg("LIST").query_async(&mut admin).await.unwrap();
+        list.lines().count()
+    };
+    proxy.hold_answers(true);
+    let appending = Arc::clone(&node);
+    let answer = tokio::spawn(async move { appending.append(draft(0, 0, "late")).await });
+    until("the appender's connection", async || clients().await == 3).await;
+    node.close().await.unwrap();
+    proxy.hold_answers(false);
+    assert_eq!(answer.await.unwrap(), Err(AppendError::Closed));
+    until("the end of both connections", async || clients().await == 1).await;
+}

@@ -2,12 +2,17 @@
 
 mod support;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
+use futures::channel::mpsc;
+use futures::future::join;
 use futures::stream::{self, StreamExt};
 use futures::{FutureExt, TryStreamExt};
 use ha_core::{ChangeTransport, Error, RunningHash, Seq, SnapshotMeta};
 use sha2::{Digest, Sha256};
-use support::{TestServer, until};
+use support::proxy::Proxy;
+use support::{TestServer, open, until};
 
 const BODY: usize = 3 << 20;
 
@@ -96,4 +101,70 @@ async fn a_body_that_was_changed_or_deleted_is_an_error() {
         let read = node.get_snapshot(&meta).await.unwrap().try_collect::<Vec<_>>().await;
         assert!(matches!(read, Err(Error::Corrupt(_))));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_stored_otherwise_than_it_was_sent_is_not_listed() {
+    let server = TestServer::start().await;
+    let node = server.open().await;
+    let meta = meta(&node).await;
+    let (sender, sent) = mpsc::unbounded();
+    let harm = async {
+        sender.unbounded_send(Ok(body().slice(..2 << 20))).unwrap();
+        until("a piece", async || !pieces(&server).await.is_empty()).await;
+        let key = pieces(&server).await.remove(0);
+        let _: i64 = server.ask(&format!("HSET {key} 0 other")).await;
+        sender.unbounded_send(Ok(body().slice(2 << 20..))).unwrap();
+        sender.close_channel();
+    };
+    let (stored, ()) = join(node.put_snapshot(meta, sent.boxed()), harm).await;
+    let error = stored.unwrap_err();
+    assert!(matches!(error, Error::Corrupt(_)), "{error:?}");
+    assert_eq!(node.snapshots().await.unwrap(), []);
+    assert_eq!(pieces(&server).await, Vec::<String>::new());
+}
+
+/// The server lists it, and then refuses the rest: another snapshot's pieces are none of this
+/// user's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_that_may_be_listed_keeps_its_pieces() {
+    let server = TestServer::start().await;
+    let meta = meta(&*server.open().await).await;
+    let digest = hex::encode(meta.digest);
+    let _: i64 = server.ask(&format!("HSET ha_replication:snapshots {digest} elsewhere")).await;
+    let own = format!(":snapshot:{digest}.*");
+    let keys = ["", ":state", ":attempts", ":snapshots", ":snapshot:", &own];
+    let keys = keys.map(|key| format!("~ha_replication{key}")).join(" ");
+    let _: () = server.ask(&format!("ACL SETUSER ha on >PASSWORD +@all {keys}")).await;
+    let node = open(&format!("redis://ha:PASSWORD@127.0.0.1:{}", server.port)).await.unwrap();
+    let sent = stream::iter([Ok(body())]).boxed();
+    node.put_snapshot(meta.clone(), sent).await.unwrap_err();
+    assert_eq!(node.snapshots().await.unwrap(), std::slice::from_ref(&meta));
+    let read = node.get_snapshot(&meta).await.unwrap();
+    let read = read.map_ok(|chunk| chunk.to_vec()).try_concat().await.unwrap();
+    assert!(read == body(), "what is listed can be read");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_that_is_stored_while_it_is_removed_is_listed_or_leaves_nothing() {
+    let server = TestServer::start().await;
+    let proxy = Proxy::start(server.port).await;
+    let (node, other) = (open(&proxy.url()).await.unwrap(), server.open().await);
+    let meta = meta(&other).await;
+    // What removes it is known to the server from now on.
+    node.remove_snapshot(&meta).await.unwrap();
+    other.put_snapshot(meta.clone(), stream::iter([Ok(body())]).boxed()).await.unwrap();
+    let _: () = server.ask("CONFIG RESETSTAT").await;
+    proxy.hold_answers(true);
+    let (removes, removed) = (Arc::clone(&node), meta.clone());
+    let removing = tokio::spawn(async move { removes.remove_snapshot(&removed).await });
+    until("the removal", async || {
+        server.ask::<String>("INFO commandstats").await.contains("cmdstat_hget:")
+    })
+    .await;
+    other.put_snapshot(meta.clone(), stream::iter([Ok(body())]).boxed()).await.unwrap();
+    proxy.hold_answers(false);
+    removing.await.unwrap().unwrap();
+    assert_eq!(other.snapshots().await.unwrap(), [meta]);
+    assert_eq!(pieces(&server).await.len(), 1);
 }

@@ -11,7 +11,6 @@ use ha_core::{
     Draft, Error, Result, Seq, SnapshotMeta, Stored, TransportHealth,
 };
 use parking_lot::{Mutex, MutexGuard};
-use sha2::{Digest, Sha256};
 
 use crate::Fault;
 use crate::log::{Node, Shared, State};
@@ -129,8 +128,7 @@ impl ChangeTransport for Memory {
 
     async fn put_snapshot(&self, meta: SnapshotMeta, body: ByteStream) -> Result<()> {
         drop(self.connected()?);
-        let body: BytesMut = body.try_collect().await?;
-        verify(&meta, &body)?;
+        let body: BytesMut = meta.checked(body).try_collect().await?;
         let mut state = self.connected()?;
         state.snapshots.retain(|(kept, _)| kept.digest != meta.digest);
         state.snapshots.push((meta, body.freeze()));
@@ -190,14 +188,6 @@ fn check_size(draft: &Draft, capabilities: &Capabilities) -> Result<(), AppendEr
         return Err(not_sent("an entry has at least one part"));
     }
     Ok(())
-}
-
-fn verify(meta: &SnapshotMeta, body: &[u8]) -> Result<()> {
-    let digest: [u8; 32] = Sha256::digest(body).into();
-    if digest == meta.digest && body.len() as u64 == meta.bytes {
-        return Ok(());
-    }
-    Err(Error::Corrupt("the snapshot is not what its description says".to_owned()))
 }
 
 fn unknown(reason: &str) -> AppendError {

@@ -7,20 +7,27 @@
 
 local function text(number) return string.format('%.0f', number) end
 
+-- Where nothing is written: without effect, but a write. A replica refuses it, so that nobody takes
+-- its word.
+local function tell(word, seq)
+  redis.call('PERSIST', KEYS[2])
+  return { word, tonumber(seq) }
+end
+
 local lineage, last, bytes = unpack(redis.call('HMGET', KEYS[2], 'lineage', 'last', 'bytes'))
 if lineage ~= ARGV[1] then return { 'other', 0 } end
 local expect, attempt, parts, done = ARGV[2], ARGV[3], #ARGV - 3, last + #ARGV - 3
 
 if expect == '' then
   local stored = redis.call('ZSCORE', KEYS[3], attempt)
-  if stored then return { 'stored', tonumber(stored) } end
+  if stored then return tell('stored', stored) end
 elseif expect ~= last then
   -- Sent again? Then it is what follows the expected end.
   local place = text(expect + 1) .. '-0'
   local found = redis.call('XRANGE', KEYS[1], place, place)[1]
-  if found and found[2][4] == attempt then return { 'stored', expect + parts } end
+  if found and found[2][4] == attempt then return tell('stored', expect + parts) end
   local trimmed = not found and tonumber(expect) < tonumber(last)
-  return { trimmed and 'trimmed' or 'refused', tonumber(last) }
+  return tell(trimmed and 'trimmed' or 'refused', last)
 end
 
 for part = 1, parts do

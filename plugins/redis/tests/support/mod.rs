@@ -1,6 +1,7 @@
 //! Real servers for the tests, and what can go wrong on the way to them.
 #![allow(dead_code, reason = "not every test uses all of it")]
 
+pub(crate) mod fixture;
 pub(crate) mod proxy;
 
 use std::net::TcpListener;
@@ -108,7 +109,11 @@ impl Drop for TestServer {
 }
 
 pub(crate) async fn open(url: &str) -> Result<Arc<Redis>> {
-    ha_redis::open(Settings::new("redis").with("url", url)).await
+    ha_redis::open(settings(url)).await
+}
+
+pub(crate) fn settings(url: &str) -> Settings {
+    Settings::new("redis").with("url", url)
 }
 
 pub(crate) fn free_port() -> u16 {

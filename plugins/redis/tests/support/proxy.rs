@@ -42,10 +42,13 @@ impl Proxy {
 
     /// Ends all connections; new ones lead to another server.
     pub(crate) fn turn_to(&self, server: u16) {
-        self.state.send_modify(|state| {
-            state.server = server;
-            state.cuts += 1;
-        });
+        self.lead_to(server);
+        self.cut();
+    }
+
+    /// New connections lead to another server; those that stand go on.
+    pub(crate) fn lead_to(&self, server: u16) {
+        self.state.send_modify(|state| state.server = server);
     }
 }
 
