@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
 use ha_conformance::TransportFixture;
-use ha_core::{ChangeTransport, Error, Settings};
+use ha_core::{Capabilities, ChangeTransport, Error, Settings};
 use ha_plugin_host::Plugin;
 use support::TestServer;
 use support::proxy::Proxy;
@@ -40,6 +40,14 @@ impl TransportFixture for Fixture {
 }
 
 ha_conformance::transport_suite!(Fixture(&PLUGIN));
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_can_do_all_that_checks_are_skipped_without() {
+    let (_guard, node) = Fixture(&PLUGIN).open().await;
+    let Capabilities { replicated, readable, snapshots, trim, exact_bounds, max_parts, .. } =
+        node.capabilities();
+    assert!(replicated && readable && snapshots && trim && exact_bounds && max_parts > 1);
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_tells_what_it_is_and_which_setting_is_wrong() {
