@@ -212,7 +212,8 @@ fn psql_in_a_transaction(node: &Node) -> std::process::Child {
     let port = node.pg.port().to_string();
     let mut psql = Command::new("psql");
     psql.args(["-X", "-h", "localhost", "-U", "ha", "-p", &port]).env("PGPASSWORD", "ha");
-    let mut psql = psql.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut psql =
+        psql.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("psql is installed");
     let script = b"BEGIN;\nINSERT INTO t VALUES('dying');\n";
     psql.stdin.as_mut().unwrap().write_all(script).unwrap();
     let mut lines = BufReader::new(psql.stdout.as_mut().unwrap()).lines();

@@ -181,7 +181,7 @@ fn postgresql_asks_for_the_password() {
     let login = |user: &str, password: &str| {
         let mut psql = Command::new("psql");
         psql.args(["-X", "-h", "localhost", "-p", &port, "-U", user, "-Atc", "SELECT 1"]);
-        psql.env("PGPASSWORD", password).output().unwrap().status.success()
+        psql.env("PGPASSWORD", password).output().expect("psql is installed").status.success()
     };
     assert!(login("me", "right"));
     assert!(!login("me", "wrong") && !login("me", "ha") && !login("ha", "right"));
@@ -247,7 +247,8 @@ fn no_secret_is_in_the_log() {
     let port = first.pg.port().to_string();
     let mut psql = Command::new("psql");
     psql.args(["-X", "-h", "localhost", "-p", &port, "-U", "ha", "-Atc", "SELECT 'canary6'"]);
-    assert!(psql.env("PGPASSWORD", "canary2").output().unwrap().status.success());
+    let output = psql.env("PGPASSWORD", "canary2").output().expect("psql is installed");
+    assert!(output.status.success());
     first.terminate();
     for log in [first.log(), joined[0].log(), joined[1].log()] {
         let found: Vec<&str> = log.lines().filter(|line| line.contains("canary")).take(5).collect();

@@ -1,12 +1,8 @@
 /* A front-end in C: clients send SQL, one line each, and read the node's answer in JSON, one line
  * each, {"error": ...} if it failed. Everything goes through ha_plugin.h. Build and use it with
- *
  *   cc -shared -fPIC -pthread -O2 -I ../abi/include -o libecho_c.so echo.c
  *   ha --plugin ./libecho_c.so --frontend echo-c --set echo-c.port=7000
- *
- * A thread takes connections, and each connection has a thread. The node is asked without
- * blocking it: a thread sends its request and sleeps until `answered` wakes it.
- */
+ * Each connection has a thread, which sends its request and sleeps until `answered` wakes it. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -18,18 +14,11 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
 #include "ha_plugin.h"
 
 #define NAME "echo-c"
 #define MAX_LINE (1 << 20) /* bytes of a request */
 #define MAX_CLIENTS 256    /* at a time; more are hung up on */
-#define LIMITS "\"limits\":{\"time_ms\":30000,\"bytes\":67108864}"
-
-struct client {
-  struct echo *echo; /* NULL if the place is free */
-  int socket;
-};
 
 struct echo {
   int listener;
@@ -39,8 +28,10 @@ struct echo {
   atomic_int stopping;
   pthread_mutex_t lock; /* for everything below */
   pthread_cond_t left;  /* a client is gone */
-  unsigned count;
-  struct client clients[MAX_CLIENTS];
+  struct client {
+    struct echo *echo; /* NULL if the place is free */
+    int socket;
+  } clients[MAX_CLIENTS];
 };
 
 static HaSlice slice(const char *text) { return (HaSlice){(const uint8_t *)text, strlen(text)}; }
@@ -60,11 +51,11 @@ static HaStatus wrong(HaBuf *error, const char *key, const char *reason) {
 
 /* A batch of one statement, as JSON; NULL without memory. */
 static char *batch(const char *sql) {
-  const char *head = "{" LIMITS ",\"statements\":[\"", *tail = "\"]}";
+  const char *head = "{\"limits\":{\"time_ms\":30000,\"bytes\":67108864},\"statements\":[\"";
+  const char *tail = "\"]}";
   char *json = malloc(strlen(head) + 6 * strlen(sql) + strlen(tail) + 1), *to = json;
   if (!json) return NULL;
-  to = stpcpy(to, head);
-  for (; *sql; sql++) {
+  for (to = stpcpy(to, head); *sql; sql++) {
     unsigned char byte = (unsigned char)*sql;
     if (byte < 0x20 || byte == '"' || byte == '\\') to += sprintf(to, "\\u%04x", byte);
     else *to++ = (char)byte;
@@ -88,8 +79,7 @@ static void answered(void *ctx, HaStatus status, uint64_t a, uint64_t b, HaBuf b
 }
 
 static int say(int socket, const void *bytes, size_t len) {
-  const char *at = bytes, *end = at + len;
-  while (at < end) {
+  for (const char *at = bytes, *end = at + len; at < end;) {
     ssize_t sent = send(socket, at, (size_t)(end - at), MSG_NOSIGNAL);
     if (sent < 0 && errno != EINTR) return -1;
     if (sent > 0) at += sent;
@@ -98,8 +88,7 @@ static int say(int socket, const void *bytes, size_t len) {
 }
 
 /* Has the node execute a line, and tells what it answered; not 0 if nobody is there any more. */
-static int execute(struct client *client, const char *sql) {
-  HaEngine *engine = &client->echo->engine;
+static int execute(HaEngine *engine, int to, const char *sql) {
   struct answer answer = {.status = HA_ERROR};
   char *json = batch(sql);
   if (!json) return 1;
@@ -108,7 +97,7 @@ static int execute(struct client *client, const char *sql) {
   free(json);
   while (sem_wait(&answer.here) < 0 && errno == EINTR) continue;
   sem_destroy(&answer.here);
-  int ok = answer.status == HA_OK, to = client->socket;
+  int ok = answer.status == HA_OK;
   int lost = say(to, "{\"error\":", ok ? 0 : 9) ||
              say(to, answer.body.ptr, answer.body.len) || say(to, "}\n" + ok, 2 - (size_t)ok);
   if (answer.body.free) answer.body.free(answer.body.owner);
@@ -119,10 +108,8 @@ static int execute(struct client *client, const char *sql) {
 static void leave(struct client *client, FILE *lines) {
   struct echo *echo = client->echo;
   pthread_mutex_lock(&echo->lock);
-  if (lines) fclose(lines);
-  else close(client->socket);
+  lines ? fclose(lines) : close(client->socket);
   client->echo = NULL;
-  echo->count--;
   pthread_cond_signal(&echo->left);
   pthread_mutex_unlock(&echo->lock);
 }
@@ -135,7 +122,7 @@ static void *attend(void *ctx) {
     size_t len = strcspn(line, "\r\n");
     if (!line[len]) break; /* too long, a NUL in it, or no end */
     line[len] = 0;
-    if (execute(client, line)) break;
+    if (execute(&client->echo->engine, client->socket, line)) break;
   }
   free(line);
   leave(client, lines);
@@ -152,11 +139,9 @@ static int start(void *(*body)(void *), void *ctx) {
 static void admit(struct echo *echo, int socket) {
   struct client *place = NULL;
   pthread_mutex_lock(&echo->lock);
-  if (!echo->stopping && echo->count < MAX_CLIENTS) {
-    for (place = echo->clients; place->echo; place++) continue;
-    *place = (struct client){echo, socket};
-    echo->count++;
-  }
+  for (int n = 0; n < MAX_CLIENTS && !echo->stopping && !place; n++)
+    if (!echo->clients[n].echo) place = &echo->clients[n];
+  if (place) *place = (struct client){echo, socket};
   pthread_mutex_unlock(&echo->lock);
   if (!place) close(socket);
   else if (start(attend, place)) leave(place, NULL);
@@ -174,7 +159,8 @@ static void *take_connections(void *ctx) {
   pthread_mutex_lock(&echo->lock);
   close(echo->listener);
   echo->listener = -1;
-  while (echo->count > 0) pthread_cond_wait(&echo->left, &echo->lock);
+  for (int place = 0; place < MAX_CLIENTS; place++)
+    while (echo->clients[place].echo) pthread_cond_wait(&echo->left, &echo->lock);
   pthread_mutex_unlock(&echo->lock);
   echo->engine.drop(echo->engine.ctx);
   served.done(served.ctx, HA_OK, 0, 0, give(NULL)); /* from here on `echo` may be gone */
@@ -183,8 +169,8 @@ static void *take_connections(void *ctx) {
 
 static HaBuf display(void *ctx) {
   char *text;
-  int len = asprintf(&text, NAME " on 127.0.0.1:%u", ((struct echo *)ctx)->port);
-  return give(len < 0 ? NULL : text);
+  struct echo *echo = ctx;
+  return give(asprintf(&text, NAME " on 127.0.0.1:%u", echo->port) < 0 ? NULL : text);
 }
 
 static void serve(void *ctx, const HaEngine *engine, HaCompletion done) {
@@ -222,8 +208,7 @@ static const char *read_port(HaSlice settings, unsigned *port, char key[64]) {
   if (fields < 1) return strchr(json, '"') ? "settings" : NULL;
   if (strcmp(key, "port") != 0) return key;
   *port = (unsigned)strtoul(value, &rest, 10);
-  if (!*value || *rest || *port > 65535) return "port";
-  return end == '}' ? NULL : "settings";
+  return !*value || *rest || *port > 65535 ? "port" : end == '}' ? NULL : "settings";
 }
 
 /* A socket that listens on the port, which is told if it was 0; -1 if it cannot. */

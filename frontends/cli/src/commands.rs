@@ -45,13 +45,11 @@ enum Change {
 pub(crate) fn run(arguments: &[OsString]) -> Option<ExitCode> {
     let (program, rest) = arguments.split_first()?;
     let command = rest.first()?.to_str()?;
-    let rest = || std::iter::once(program).chain(&rest[1..]);
+    let rest: Vec<OsString> = std::iter::once(program).chain(&rest[1..]).cloned().collect();
     match command {
-        "doctor" => Some(parsed(doctor::Args::try_parse_from(rest()), |args| doctor::run(&args))),
-        "plugins" => {
-            Some(parsed(plugins::Args::try_parse_from(rest()), |args| plugins::list(&args)))
-        }
-        "cluster" => Some(parsed(Cluster::try_parse_from(rest()), change)),
+        "doctor" => Some(parsed(doctor::Args::try_parse_from(rest), |args| doctor::run(&args))),
+        "plugins" => Some(plugins::list(&rest)),
+        "cluster" => Some(parsed(Cluster::try_parse_from(rest), change)),
         _ => None,
     }
 }

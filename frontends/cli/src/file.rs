@@ -5,6 +5,9 @@ use std::path::Path;
 /// The setting that tables are read as.
 pub(crate) const SET: &str = "set";
 
+/// The tables that a plugin's table may hold.
+const PARTS: [&str; 2] = ["transport", "frontend"];
+
 /// A setting and where in the file it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Setting {
@@ -65,14 +68,28 @@ fn from_toml(text: &str, place: &str) -> Result<Vec<Setting>, String> {
     Ok(settings)
 }
 
-/// A table is what is set for the plugin of that name.
+/// A table is what is set for the plugin of that name; one in it is for a part of the plugin.
 fn of_plugin(plugin: &str, table: toml::Table, place: &str) -> Result<Vec<Setting>, String> {
-    let setting = |(key, value)| {
-        let key = format!("{plugin}.{key}");
-        let value = format!("{key}={}", text_of(&key, &value, place)?);
-        Ok(Setting { name: SET.to_owned(), value, place: place.to_owned() })
-    };
-    table.into_iter().map(setting).collect()
+    let mut settings = Vec::new();
+    for (key, value) in table {
+        let name = format!("{plugin}.{key}");
+        match value {
+            toml::Value::Table(table) if PARTS.contains(&key.as_str()) => {
+                settings.extend(of_part(&name, &table, place)?);
+            }
+            value => settings.push(assignment(&name, &value, place)?),
+        }
+    }
+    Ok(settings)
+}
+
+fn of_part(part: &str, table: &toml::Table, place: &str) -> Result<Vec<Setting>, String> {
+    table.iter().map(|(key, value)| assignment(&format!("{part}.{key}"), value, place)).collect()
+}
+
+fn assignment(name: &str, value: &toml::Value, place: &str) -> Result<Setting, String> {
+    let value = format!("{name}={}", text_of(name, value, place)?);
+    Ok(Setting { name: SET.to_owned(), value, place: place.to_owned() })
 }
 
 fn text_of(name: &str, value: &toml::Value, place: &str) -> Result<String, String> {
@@ -174,6 +191,19 @@ mod tests {
         let mut settings = read_as("ha.toml", text).unwrap();
         settings.sort();
         assert_eq!(settings, expected);
+    }
+
+    #[test]
+    fn a_table_in_it_is_for_a_part_of_the_plugin() {
+        let expected = pairs(&[("set", "x.frontend.port=1"), ("set", "x.transport.url=u")]);
+        for text in [
+            "[x.frontend]\nport = 1\n[x.transport]\nurl = \"u\"\n",
+            "[x]\nfrontend.port = 1\ntransport = { url = \"u\" }\n",
+        ] {
+            assert_eq!(read_as("ha.toml", text).unwrap(), expected);
+        }
+        let error = read_as("ha.toml", "[x.transport.tls]\non = true\n").unwrap_err();
+        assert!(error.contains("x.transport.tls is not a setting"), "{error}");
     }
 
     #[test]

@@ -1,17 +1,19 @@
 //! Front-ends and transports of others: libraries that are loaded into the process.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use clap::Parser;
+use clap::{Arg, Command};
 use ha_core::{ChangeTransport, Error, Frontend, Settings};
 use ha_plugin_host::{LoadError, Plugin};
 
+use crate::args::{self, PluginArgs};
 use crate::config::{Config, Offer, Transport};
+use crate::layers;
 use crate::stop::{self, Stop};
-use crate::values::{List, Optional};
 
 /// The plugins of a start, loaded.
 #[derive(Debug, Clone, Default)]
@@ -34,7 +36,9 @@ impl Plugins {
             }
         }
         let offers: Vec<Offer> = plugins.iter().map(offer).collect();
-        config.check_plugins(&offers)?;
+        for line in config.check_plugins(&offers)? {
+            tracing::warn!("{line}");
+        }
         Ok(Self(plugins))
     }
 
@@ -80,36 +84,43 @@ impl Plugins {
     }
 }
 
-/// List what is in libraries with plugins. Each is loaded, which runs code of it
-#[derive(Debug, Parser)]
-#[command(name = "ha plugins", bin_name = "ha plugins", max_term_width = 80)]
-pub(crate) struct Args {
-    /// Libraries, separated by commas; --plugin is the same, and both can be
-    /// repeated
-    #[arg(long, alias = "plugin", value_name = "FILES", env = "HA_PLUGINS")]
-    plugins: Vec<List>,
+/// The flags that `ha plugins` shares with a node.
+const FLAGS: [&str; 3] = ["config", "plugins", "plugin-dir"];
 
-    /// Directory of libraries (lib*.so)
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "HA_PLUGIN_DIR",
-        default_value = "",
-        hide_default_value = true
-    )]
-    plugin_dir: Optional<PathBuf>,
+fn command() -> Command {
+    let node = args::command();
+    let is_shared = |arg: &&Arg| arg.get_long().is_some_and(|long| FLAGS.contains(&long));
+    let shared = node.get_arguments().filter(is_shared).cloned();
+    Command::new("ha plugins")
+        .bin_name("ha plugins")
+        .about("List what is in libraries with plugins. Each is loaded, which runs code of it")
+        .max_term_width(80)
+        .next_line_help(true)
+        .args(shared.map(|arg| arg.help_heading(None)))
+}
+
+/// What a node with these arguments would load, by flags, variables or file.
+fn wanted(arguments: &[OsString]) -> Result<PluginArgs, Stop> {
+    command().try_get_matches_from(arguments)?;
+    let is_shared = |name: &str| FLAGS.iter().any(|flag| layers::variable(flag) == name);
+    let environment = |name: &str| std::env::var_os(name).filter(|_| is_shared(name));
+    Ok(layers::parse(arguments, &environment)?.plugins)
 }
 
 /// Says what is in the libraries, and on standard error what keeps one from being loaded; the
 /// code is 0 if all are.
-pub(crate) fn list(args: &Args) -> ExitCode {
-    let named = args.plugins.iter().flat_map(|list| &list.0).map(PathBuf::from).collect();
-    let paths = match paths(named, args.plugin_dir.0.as_ref()) {
+pub(crate) fn list(arguments: &[OsString]) -> ExitCode {
+    let wanted = match wanted(arguments) {
+        Ok(wanted) => wanted,
+        Err(stop) => return stop.report(),
+    };
+    let paths = match paths(wanted.libraries(), wanted.plugin_dir.0.as_ref()) {
         Ok(paths) => paths,
         Err(error) => return Stop::Usage(error.to_string()).report(),
     };
     if paths.is_empty() {
-        let line = "there is no plugin to list: name it with --plugin FILE or --plugin-dir DIR";
+        let line = "there is no plugin to list: name it with --plugin FILE, --plugin-dir DIR or in the \
+                    file of --config";
         return Stop::Usage(line.to_owned()).report();
     }
     let (loaded, failed): (Vec<_>, Vec<_>) =

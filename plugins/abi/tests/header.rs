@@ -96,6 +96,6 @@ fn printed(code: &str) -> String {
     let header = Path::new(env!("CARGO_MANIFEST_DIR")).join("include");
     let mut cc = Command::new("cc");
     cc.args(["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-I"]).arg(header);
-    assert!(cc.arg("-o").arg(&binary).arg(&source).status().unwrap().success());
+    assert!(cc.arg("-o").arg(&binary).arg(&source).status().expect("cc is installed").success());
     String::from_utf8(Command::new(binary).output().unwrap().stdout).unwrap()
 }

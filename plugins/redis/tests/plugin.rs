@@ -4,7 +4,8 @@ mod support;
 
 use std::sync::LazyLock;
 
-use ha_core::Error;
+use ha_conformance::TransportFixture;
+use ha_core::{Capabilities, Error};
 use ha_plugin_host::Plugin;
 use support::fixture::Fixture;
 use support::settings;
@@ -14,6 +15,14 @@ static PLUGIN: LazyLock<Plugin> =
     LazyLock::new(|| Plugin::load(&ha_conformance::library("ha-redis")).unwrap());
 
 ha_conformance::transport_suite!(Fixture(Some(&PLUGIN)));
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_can_do_all_that_checks_are_skipped_without() {
+    let (_guard, node) = Fixture(Some(&PLUGIN)).open().await;
+    let Capabilities { replicated, readable, snapshots, trim, exact_bounds, max_parts, .. } =
+        node.capabilities();
+    assert!(replicated && readable && snapshots && trim && exact_bounds && max_parts > 1);
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_tells_what_it_is_and_which_setting_is_wrong() {

@@ -9,9 +9,6 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 use ha_conformance::frontend::Served;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
-
 use support::{Library, root, succeed};
 
 fn line() -> Library {
@@ -52,10 +49,13 @@ ha_conformance::frontend_suite!(line());
 #[tokio::test]
 async fn it_answers_as_the_guide_shows() {
     let served = Served::new(&line()).await;
-    let mut client = BufReader::new(TcpStream::connect(served.address).await.unwrap());
-    client.write_all(b"SELECT 1 + 1 AS two\n").await.unwrap();
-    let mut answer = String::new();
-    client.read_line(&mut answer).await.unwrap();
+    let command = block("console").replace("7001", &served.address.port().to_string());
+    let command = command.strip_prefix("$ ").expect("a command").replace("../ha", ".");
+    let mut shell = tokio::process::Command::new("sh");
+    let output = shell.args(["-c", &command]).current_dir(root()).output().await.unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && errors.is_empty(), "{command}: {errors}");
+    let answer = String::from_utf8(output.stdout).unwrap();
     let (answer, position) = answer.split_once("\"position\":\"").expect("a position");
     assert!(position.ends_with("\"}\n"), "{position}");
     assert_eq!(block("json"), format!("{answer}\"position\":\"…\"}}\n"));

@@ -1,7 +1,7 @@
 //! Runs the suites on any library:
 //!
 //! ```sh
-//! HA_TEST_PLUGIN=./libredis.so HA_TEST_SETTINGS='redis.url=redis://localhost,redis.stream={fresh}' \
+//! HA_TEST_PLUGIN=target/release/libha_redis.so HA_TEST_SETTINGS='redis.url=redis://localhost,redis.stream={fresh}' \
 //!     cargo test -p ha-conformance --test plugin
 //! ```
 //!

@@ -40,7 +40,8 @@ Commands:
   ha doctor FILE                 what state a database file is in, and what to do
   ha doctor --url URL            the same of a running node
   ha cluster remove NAME         takes a member out that is gone for good
-  ha plugins --plugin FILE       what is in libraries with plugins
+  ha plugins --plugin FILE       what is in libraries with plugins; also with
+                                 --plugin-dir and --config
 
 To start empty again: stop the node, then delete the database file, its -wal
 and -shm files beside it, and the directory of the embedded NATS server:

@@ -16,8 +16,17 @@ pub struct PluginArgs {
     pub plugin_dir: Optional<PathBuf>,
 
     /// Setting of a plugin that is used, by the plugin's name; can be
-    /// repeated. The variable holds one a line; in TOML files a table of the
+    /// repeated. NAME.transport.KEY and NAME.frontend.KEY are for that part of
+    /// it alone. The variable holds one a line; in TOML files a table of the
     /// plugin's name holds KEY = VALUE
     #[arg(long, value_name = "NAME.KEY=VALUE")]
     pub set: Vec<Assignment>,
+}
+
+impl PluginArgs {
+    /// The libraries that are named, in this order.
+    #[must_use]
+    pub fn libraries(&self) -> Vec<PathBuf> {
+        self.plugins.iter().flat_map(|list| &list.0).map(PathBuf::from).collect()
+    }
 }

@@ -136,7 +136,7 @@ impl Config {
         let (transport, notes) = transport::choose(&args, &place, &settings)?;
         warnings.extend(notes);
         let replication = replication(&args.replication, &database.storage)?;
-        let plugins = plugins::choose(args.plugins, &args.node, &transport, settings);
+        let plugins = plugins::choose(&args.plugins, &args.node, &transport, &settings);
         let (http, pg) = frontends::choose(&args.node, args.http, args.pg, args.limits.max_body)?;
         let config = Self {
             node,
@@ -154,7 +154,7 @@ impl Config {
             warnings,
         };
         if !config.plugins.is_any_loaded() {
-            config.check_plugins(&[])?;
+            config.check_plugins(&[])?; // whatever is set is for one that is not there
         }
         Ok(config)
     }

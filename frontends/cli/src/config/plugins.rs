@@ -20,7 +20,7 @@ pub struct Plugins {
     /// The front-ends to serve beside the built-in ones: their plugins' names, each once, with
     /// what they are told.
     pub frontends: Vec<Settings>,
-    /// What was set for plugins that are not used.
+    /// What was set and is told to nobody, by plugin.
     pub unused: Vec<Settings>,
 }
 
@@ -38,20 +38,22 @@ pub struct Offer {
 }
 
 impl Config {
-    /// Checks that the plugins that were loaded are told apart by their names, have what is
-    /// wanted, and that everything that was set is for one that is used.
+    /// Checks that the plugins that were loaded are told apart by their names and have what is
+    /// wanted. The lines are what was set without effect: for plugins that are loaded only, since
+    /// nodes that use other parts of them may share a file.
     ///
     /// # Errors
     /// [`Error::Config`] that names the flag or the setting, and what there is.
-    pub fn check_plugins(&self, offers: &[Offer]) -> Result<()> {
+    pub fn check_plugins(&self, offers: &[Offer]) -> Result<Vec<String>> {
         check_names(offers)?;
         for frontend in &self.plugins.frontends {
-            check_frontend(frontend.component(), offers)?;
+            check(Half::Frontend, frontend.component(), offers)?;
         }
         if let Transport::Plugin(transport) = &self.transport {
-            check_transport(transport.component(), offers)?;
+            check(Half::Transport, transport.component(), offers)?;
         }
-        self.plugins.unused.iter().try_for_each(|settings| Err(unused(settings, offers)))
+        let unused = self.plugins.unused.iter().map(|settings| unused(settings, offers));
+        Ok(unused.collect::<Result<Vec<_>>>()?.concat())
     }
 }
 
@@ -63,27 +65,64 @@ impl Plugins {
     }
 }
 
-/// Takes the settings of what is used out of `settings`; what is left was set in vain.
+/// Tells each front-end its settings. What is for no half that is used was set in vain.
 pub(super) fn choose(
-    args: PluginArgs,
+    args: &PluginArgs,
     node: &NodeArgs,
     transport: &Transport,
-    mut settings: AllSettings,
+    settings: &AllSettings,
 ) -> Plugins {
     let mut frontends: Vec<Settings> = Vec::new();
     for name in node.frontend.0.iter().filter(|name| !BUILT_IN_FRONTENDS.contains(&name.as_str())) {
         if !frontends.iter().any(|known| known.component() == name) {
-            frontends.push(settings.of(name));
+            frontends.push(settings.of(name, Half::Frontend));
         }
     }
-    let is_used = |name: &str| {
-        let as_frontend = frontends.iter().any(|frontend| frontend.component() == name);
-        as_frontend || matches!(transport, Transport::Plugin(used) if used.component() == name)
+    let is_used = |name: &str, half: Half| match half {
+        Half::Frontend => frontends.iter().any(|frontend| frontend.component() == name),
+        Half::Transport => {
+            matches!(transport, Transport::Plugin(used) if used.component() == name)
+        }
     };
-    settings.0.retain(|name, _| !is_used(name));
-    let unused = settings.0.into_values().collect();
-    let libraries = args.plugins.into_iter().flat_map(|list| list.0).map(PathBuf::from).collect();
-    Plugins { libraries, directory: args.plugin_dir.0, frontends, unused }
+    let unused = settings.unused(is_used);
+    Plugins { libraries: args.libraries(), directory: args.plugin_dir.0.clone(), frontends, unused }
+}
+
+/// A plugin may have both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Half {
+    Transport,
+    Frontend,
+}
+
+impl Half {
+    const BOTH: [Self; 2] = [Self::Transport, Self::Frontend];
+
+    /// What it is called in the names of settings.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Transport => "transport",
+            Self::Frontend => "frontend",
+        }
+    }
+
+    fn is_offered(self, offer: &Offer) -> bool {
+        match self {
+            Self::Transport => offer.transport,
+            Self::Frontend => offer.frontend,
+        }
+    }
+
+    /// The key that is for this half alone, without the half's name.
+    fn own(self, key: &str) -> Option<&str> {
+        key.strip_prefix(self.name())?.strip_prefix('.')
+    }
+
+    /// Whether it is told this: its own settings, and those that are not the other half's.
+    fn is_told(self, key: &str) -> bool {
+        let others = Self::BOTH.into_iter().filter(|&half| half != self);
+        others.map(|half| half.own(key)).all(|key| key.is_none())
+    }
 }
 
 /// What was set, by plugin.
@@ -103,15 +142,31 @@ impl AllSettings {
                 let reason = format!("{name} is built in and has flags of its own: see ha --help");
                 return Err(Error::config(format!("{name}.{key}"), reason));
             }
-            let settings = all.of(name).with(key, value);
-            all.0.insert(name.to_owned(), settings);
+            let settings = all.0.remove(name).unwrap_or_else(|| Settings::new(name));
+            all.0.insert(name.to_owned(), settings.with(key, value));
         }
         Ok(all)
     }
 
-    /// What was set for this plugin.
-    pub(super) fn of(&self, name: &str) -> Settings {
-        self.0.get(name).cloned().unwrap_or_else(|| Settings::new(name))
+    /// What this half of the plugin is told. Its own settings win over those of both.
+    pub(super) fn of(&self, name: &str, half: Half) -> Settings {
+        let told = || self.0.get(name).into_iter().flat_map(Settings::iter);
+        let shared =
+            told().filter(|(key, _)| Half::BOTH.iter().all(|half| half.own(key).is_none()));
+        let own = told().filter_map(|(key, value)| Some((half.own(key)?, value)));
+        let add = |settings: Settings, (key, value)| settings.with(key, value);
+        shared.chain(own).fold(Settings::new(name), add)
+    }
+
+    /// What no half is told that is used.
+    fn unused(&self, is_used: impl Fn(&str, Half) -> bool) -> Vec<Settings> {
+        let left = |settings: &Settings| {
+            let name = settings.component();
+            let used = |key| Half::BOTH.into_iter().any(|it| is_used(name, it) && it.is_told(key));
+            let left = settings.iter().filter(|(key, _)| !used(key));
+            left.fold(Settings::new(name), |left, (key, value)| left.with(key, value))
+        };
+        self.0.values().map(left).filter(|left| left.iter().next().is_some()).collect()
     }
 }
 
@@ -135,54 +190,48 @@ fn check_names(offers: &[Offer]) -> Result<()> {
     Ok(())
 }
 
-fn check_frontend(name: &str, offers: &[Offer]) -> Result<()> {
-    match offers.iter().find(|offer| offer.name == name) {
-        Some(offer) if offer.frontend => Ok(()),
-        Some(_) => {
-            let reason =
-                format!("the plugin {name:?} has a transport only: use it by --transport {name}");
-            Err(Error::config("--frontend", reason))
+fn check(half: Half, name: &str, offers: &[Offer]) -> Result<()> {
+    let (what, built_in, other) = match half {
+        Half::Transport => {
+            ("transport", &BUILT_IN_TRANSPORTS[..], "a front-end only: use it by --frontend")
         }
-        None => {
-            let others = offers.iter().filter(|offer| offer.frontend);
-            let there = there_are(&BUILT_IN_FRONTENDS, others);
-            let reason = format!("there is no front-end {name:?}; {there}{}", hint(offers));
-            Err(Error::config("--frontend", reason))
+        Half::Frontend => {
+            ("front-end", &BUILT_IN_FRONTENDS[..], "a transport only: use it by --transport")
         }
-    }
-}
-
-fn check_transport(name: &str, offers: &[Offer]) -> Result<()> {
-    match offers.iter().find(|offer| offer.name == name) {
-        Some(offer) if offer.transport => Ok(()),
-        Some(_) => {
-            let reason =
-                format!("the plugin {name:?} has a front-end only: use it by --frontend {name}");
-            Err(Error::config("--transport", reason))
-        }
-        None => {
-            let others = offers.iter().filter(|offer| offer.transport);
-            let there = there_are(&BUILT_IN_TRANSPORTS, others);
-            let reason = format!("there is no transport {name:?}; {there}{}", hint(offers));
-            Err(Error::config("--transport", reason))
-        }
-    }
-}
-
-fn unused(settings: &Settings, offers: &[Offer]) -> Error {
-    let name = settings.component();
-    let key = settings.iter().next().map_or("", |(key, _)| key);
-    let reason = match offers.iter().find(|offer| offer.name == name) {
-        Some(offer) => {
-            let flag = if offer.frontend { "--frontend" } else { "--transport" };
-            format!("the plugin is not used: add {flag} {name}, or leave the setting out")
-        }
-        None if offers.is_empty() => {
-            format!("there is no plugin {name:?}; load it with --plugin FILE")
-        }
-        None => format!("there is no plugin {name:?}; {}", there_are(&[], offers.iter())),
     };
-    settings.wrong(key, &reason)
+    let reason = match offers.iter().find(|offer| offer.name == name) {
+        Some(offer) if half.is_offered(offer) => return Ok(()),
+        Some(_) => format!("the plugin {name:?} has {other} {name}"),
+        None => {
+            let others = offers.iter().filter(|offer| half.is_offered(offer));
+            format!("there is no {what} {name:?}; {}{}", there_are(built_in, others), hint(offers))
+        }
+    };
+    Err(Error::config(format!("--{}", half.name()), reason))
+}
+
+/// A line for each setting of a plugin that is loaded; an error if it is not.
+fn unused(settings: &Settings, offers: &[Offer]) -> Result<Vec<String>> {
+    let name = settings.component();
+    let Some(offer) = offers.iter().find(|offer| offer.name == name) else {
+        let key = settings.iter().next().map_or("", |(key, _)| key);
+        let load = match offers {
+            [] => "load it with --plugin FILE".to_owned(),
+            _ => there_are(&[], offers.iter()),
+        };
+        let reason =
+            format!("there is no plugin {name:?}; {load}, or leave out what is set for it");
+        return Err(settings.wrong(key, &reason));
+    };
+    let line = |(key, _): (&str, &str)| {
+        let half = Half::BOTH.into_iter().find(|half| half.is_offered(offer) && half.is_told(key));
+        let why = match half {
+            Some(half) => format!("it counts with --{} {name}", half.name()),
+            None => "the plugin does not have that".to_owned(),
+        };
+        format!("{name}.{key} has no effect: {why}")
+    };
+    Ok(settings.iter().map(line).collect())
 }
 
 fn there_are<'a>(built_in: &[&str], offers: impl Iterator<Item = &'a Offer>) -> String {

@@ -349,14 +349,14 @@ fn names_of_plugins_are_checked_against_what_is_loaded() {
         let config = config(&[&["--plugin=x.so"], arguments].concat());
         config.check_plugins(&offers).map_err(|error| error.to_string())
     };
-    assert_eq!(checked(&["--frontend=redis", "--transport=kafka", "--set=redis.port=1"]), Ok(()));
+    let used = ["--frontend=redis", "--transport=kafka", "--set=redis.port=1"];
+    assert_eq!(checked(&used), Ok(Vec::new()));
     for (arguments, part) in [
         (&["--frontend=kafka"][..], "--frontend: the plugin \"kafka\" has a transport only"),
         (&["--transport=redis"], "--transport: the plugin \"redis\" has a front-end only"),
         (&["--frontend=x"], "--frontend: there is no front-end \"x\"; there are http, pg, redis"),
         (&["--transport=x"], "there are embedded, jetstream, local, kafka"),
-        (&["--set=kafka.url=1"], "kafka.url: the plugin is not used: add --transport kafka"),
-        (&["--set=mysql.port=1"], "there is no plugin \"mysql\"; there are redis, kafka"),
+        (&["--set=mysql.port=1"], "there is no plugin \"mysql\"; there are redis, kafka, or leave"),
     ] {
         let error = checked(arguments).unwrap_err();
         assert!(error.contains(part), "{error}");
@@ -390,4 +390,34 @@ fn a_plugin_is_used_once_and_leaves_built_in_flags_without_effect() {
     assert_eq!(config.plugins.frontends, [ha_core::Settings::new("y")]);
     assert!(config.http.is_none() && config.pg.is_some());
     assert_eq!(config.warnings, ["--nats-port has no effect: changes go by the plugin x"]);
+}
+
+#[test]
+fn what_is_set_for_a_plugin_that_is_loaded_and_not_used_has_no_effect() {
+    let offers = [offer("kafka", true, false), offer("x", true, true)];
+    let warned = |arguments: &[&str]| {
+        let config = config(&[&["--plugin=x.so"], arguments].concat());
+        config.check_plugins(&offers).unwrap()
+    };
+    let lines = warned(&["--set=kafka.url=hunter2", "--set=kafka.frontend.port=1"]);
+    let without = "kafka.frontend.port has no effect: the plugin does not have that";
+    assert_eq!(lines, [without, "kafka.url has no effect: it counts with --transport kafka"]);
+    let set = ["--set=x.a=1", "--set=x.transport.b=2", "--set=x.frontend.c=3"];
+    let lines = warned(&[&set[..], &["--transport=x"]].concat());
+    assert_eq!(lines, ["x.frontend.c has no effect: it counts with --frontend x"]);
+    assert!(warned(&[&set[..], &["--transport=x", "--frontend=x"]].concat()).is_empty());
+}
+
+#[test]
+fn both_parts_of_a_plugin_are_told_their_own_settings() {
+    let set = "x.both=1\nx.frontend.port=2\nx.port=9\nx.transport.url=u\nx.transportation=3";
+    let both = ["--plugin=x.so", "--transport=x", "--frontend=x"];
+    let config = configured(&both, &[("HA_SET", set)]).unwrap();
+    let told = |settings: &ha_core::Settings| {
+        let pairs = settings.iter().map(|(key, value)| format!("{key}={value}"));
+        pairs.collect::<Vec<_>>().join(" ")
+    };
+    let Transport::Plugin(transport) = &config.transport else { panic!() };
+    assert_eq!(told(transport), "both=1 port=9 transportation=3 url=u");
+    assert_eq!(told(&config.plugins.frontends[0]), "both=1 port=2 transportation=3");
 }

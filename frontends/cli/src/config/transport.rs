@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use ha_core::{Error, Result, Settings};
 
-use super::plugins::AllSettings;
+use super::plugins::{AllSettings, Half};
 use super::{Cluster, Storage, Surroundings, cluster, number};
 use crate::args::{Args, NatsArgs, ReplicationArgs};
 use crate::secret::Secret;
@@ -114,7 +114,7 @@ pub(super) fn choose(
         TransportKind::Embedded => embedded(nats, credentials, cluster, place)?,
         TransportKind::Jetstream => jetstream(replication, nats, credentials)?,
         TransportKind::Local => Transport::Local,
-        TransportKind::Plugin(name) => Transport::Plugin(settings.of(&name)),
+        TransportKind::Plugin(name) => Transport::Plugin(settings.of(&name, Half::Transport)),
     };
     let warnings = unused(&transport, replication, nats);
     Ok((transport, warnings))

@@ -22,13 +22,18 @@ use crate::plugins::Plugins;
 use lobby::Lobby;
 use storage::Place;
 
+/// How long a call that blocks, above all a plugin's opener, may keep a node that has stopped.
+const LEFT_BEHIND: Duration = Duration::from_secs(2);
+
 /// Runs a node until SIGTERM or SIGINT, then finishes what is in flight.
 ///
 /// # Errors
 /// What keeps the node from starting, what ends a front-end, and a panic of a plugin's transport.
 pub fn run(config: Config, plugins: Plugins) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(config, plugins))
+    let ended = runtime.block_on(serve(config, plugins));
+    runtime.shutdown_timeout(LEFT_BEHIND);
+    ended
 }
 
 async fn serve(config: Config, plugins: Plugins) -> Result<()> {
@@ -40,7 +45,11 @@ async fn serve(config: Config, plugins: Plugins) -> Result<()> {
         Some(pg) => Some(bind_pg(pg, &config).await?),
         None => None,
     };
-    let others = plugins.open_frontends(&config.plugins.frontends).await?;
+    let others = tokio::select! {
+        opened = plugins.open_frontends(&config.plugins.frontends) => opened?,
+        _ = terminate.recv() => return Ok(()),
+        _ = interrupt.recv() => return Ok(()),
+    };
     let place = Place::open(&config.database).context("open the database")?;
     let found = ha_engine::inspect(place.path())?;
     let lobby = Lobby::new(&config.node, found, config.replication.timeout);

@@ -22,7 +22,7 @@ pub(crate) fn compiled(directory: &Path, code: &str) -> PathBuf {
     let header = Path::new(env!("CARGO_MANIFEST_DIR")).join("../abi/include");
     let mut cc = Command::new("cc");
     cc.args(["-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", "-I"]).arg(header);
-    let built = cc.arg("-o").arg(&library).arg(&source).status().unwrap();
+    let built = cc.arg("-o").arg(&library).arg(&source).status().expect("cc is installed");
     assert!(built.success());
     library
 }

@@ -66,7 +66,7 @@ impl Server {
         let port = format!("--port={}", self.port);
         let mut command = tokio::process::Command::new("mysql");
         command.args(["--no-defaults", "-h127.0.0.1", "-uha", "-pha", &port]).args(options);
-        let out = command.args(["-e", script, "ha"]).output().await.unwrap();
+        let out = command.args(["-e", script, "ha"]).output().await.expect("mysql is installed");
         let text = |bytes| String::from_utf8(bytes).unwrap();
         (text(out.stdout), text(out.stderr))
     }

@@ -102,7 +102,9 @@ impl TransportFixture for Library {
 
 /// Runs a program that has to succeed.
 pub fn succeed(command: &mut Command) {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let program = command.get_program().to_owned();
+    let output = command.output();
+    let output = output.unwrap_or_else(|error| panic!("{program:?} is installed: {error}"));
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {}\n{told}", output.status);
 }
