@@ -41,10 +41,7 @@ impl Snapshots {
         let digest = hex::encode(meta.digest);
         let upload = format!("{digest}.{:016x}", rand::random::<u64>());
         let listed = Listed { upload, meta: meta.clone() };
-        let stored = match self.upload(&listed, body).await {
-            Ok(pieces) => self.list_one(&digest, &listed, pieces).await,
-            Err(error) => Err(error),
-        };
+        let stored = self.store_all(&digest, &listed, body).await;
         if stored.is_err() {
             // If this fails too, they are forgotten later.
             let _ = self.unlink(&listed.upload).await;
@@ -73,9 +70,7 @@ impl Snapshots {
         let listed = self.find(meta).await?;
         let listed =
             listed.ok_or_else(|| Error::transport("Redis", "there is no such snapshot"))?;
-        let reading =
-            Reading { store: self.clone(), listed, piece: 0, read: 0, hash: Sha256::new() };
-        Ok(stream::try_unfold(reading, Reading::next).boxed())
+        Ok(self.read(listed))
     }
 
     /// See [`ha_core::ChangeTransport::remove_snapshot`].
@@ -98,6 +93,20 @@ impl Snapshots {
             .ask(async |mut connection| command.query_async(&mut connection).await)
             .await?;
         Ok(text.and_then(|text| Listed::parse(&digest, &text)))
+    }
+
+    /// Lists it once what the server has is what came.
+    async fn store_all(&self, digest: &str, listed: &Listed, body: ByteStream) -> Result<()> {
+        let pieces = self.upload(listed, body).await?;
+        self.read(listed.clone()).try_for_each(|_| std::future::ready(Ok(()))).await?;
+        self.list_one(digest, listed, pieces).await
+    }
+
+    /// The pieces; an error ends them if they are not what the description says.
+    fn read(&self, listed: Listed) -> ByteStream {
+        let store = self.clone();
+        let reading = Reading { store, listed, piece: 0, read: 0, hash: Sha256::new() };
+        stream::try_unfold(reading, Reading::next).boxed()
     }
 
     /// Stores the pieces and gives their number.

@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures::stream::{self, StreamExt};
 use futures::{FutureExt, TryStreamExt};
@@ -37,6 +39,25 @@ async fn an_upload_that_fails_leaves_nothing() {
     let broken = Error::Corrupt("the source broke off".to_owned());
     let torn = stream::iter([Ok(body().slice(..2 << 20)), Err(broken)]).boxed();
     node.put_snapshot(meta(&node).await, torn).await.unwrap_err();
+    assert_eq!(pieces(&server).await, Vec::<String>::new());
+}
+
+/// What is stored is read back before it is listed: the log is trimmed by what is listed.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_server_has_changed_meanwhile_is_never_listed() {
+    let server = Arc::new(TestServer::start().await);
+    let node = server.open().await;
+    let meta = meta(&node).await;
+    let harming = Arc::clone(&server);
+    let end = stream::once(async move {
+        let key = pieces(&harming).await.remove(0);
+        let _: i64 = harming.ask(&format!("HSET {key} 0 other")).await;
+        Ok(Bytes::new())
+    });
+    let body = stream::iter([Ok(body())]).chain(end).boxed();
+    let error = node.put_snapshot(meta, body).await.unwrap_err();
+    assert!(matches!(error, Error::Corrupt(_)), "{error:?}");
+    assert_eq!(node.snapshots().await.unwrap(), []);
     assert_eq!(pieces(&server).await, Vec::<String>::new());
 }
 
