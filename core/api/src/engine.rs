@@ -29,8 +29,9 @@ pub trait Engine: Debug + Send + Sync + 'static {
     /// [`crate::Error::Truncated`] if what comes after `from` is no longer stored, or the log has
     /// begun with another state since then: begin again from a [`Self::snapshot`].
     /// [`crate::Error::OtherLog`] if `from` belongs to another log than the node follows;
-    /// [`crate::Error::NotReady`] if the node has not reached `from`, or is busy. The same errors
-    /// end a stream when they arise later, as does [`crate::Error::Closed`] when the node stops, and
+    /// [`crate::Error::NotReady`] if the node has not reached `from`, or is busy, or the log does not
+    /// tell what stands there; [`crate::Error::Transport`] if it cannot be read. The same errors end a
+    /// stream when they arise later, as does [`crate::Error::Closed`] when the node stops, and
     /// [`crate::Error::Corrupt`] if the log has lost what was read.
     async fn changes(&self, from: Option<Token>) -> Result<TransactionStream>;
 

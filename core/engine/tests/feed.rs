@@ -12,7 +12,7 @@ use ha_core::{
 };
 use ha_memory::MemoryLog;
 use support::feeds::{Replica, dump_of, end, follow, from_the_beginning, inserted, next, take};
-use support::{Running, begin, open, options, raw, run, start, start_with};
+use support::{EVERY_KIND, Running, begin, open, options, raw, run, start, start_with};
 
 async fn two() -> (MemoryLog, Running, Running) {
     let log = MemoryLog::new();
@@ -55,27 +55,14 @@ async fn a_transaction_is_told_on_every_node_with_its_place_its_maker_and_its_ro
 async fn who_executes_what_is_told_has_the_same_database() {
     let (_log, a, b) = two().await;
     let mut feed = from_the_beginning(&b).await;
-    for sql in [
-        "CREATE TABLE t(a INTEGER PRIMARY KEY, b UNIQUE, c)",
-        "INSERT INTO t VALUES(1,'x',1.5),(2,'y',x'00ff'),(3,NULL,9223372036854775807),(-4,'z',-0.0),(0,'0',9e999)",
-        "REPLACE INTO t VALUES(1,'y','two victims'); UPDATE t SET a = a + 100 WHERE a > 2",
-        "CREATE TABLE w(k TEXT, n INT, v, PRIMARY KEY(n,k)) WITHOUT ROWID",
-        "INSERT INTO w VALUES('a',1,'v'),('b',2,NULL); UPDATE w SET n = 7 WHERE k = 'a'; DELETE FROM w WHERE k = 'b'",
-        "CREATE TABLE \"order\"(\"group\" TEXT, \"my col\" INT, g AS (\"my col\" + 1), s AS (\"my col\" * 2) STORED)",
-        "INSERT INTO \"order\" VALUES('g', 5); UPDATE \"order\" SET \"my col\" = 6",
-        "CREATE TABLE log(x); CREATE TRIGGER tr AFTER INSERT ON w BEGIN INSERT INTO log VALUES(new.k); UPDATE log SET x = x || '!'; END",
-        "INSERT INTO w VALUES('c',3,'v')",
-        "CREATE TABLE p(id INTEGER PRIMARY KEY); CREATE TABLE c(p REFERENCES p ON DELETE CASCADE)",
-        "INSERT INTO p VALUES(1); INSERT INTO c VALUES(1),(1); DELETE FROM p",
-        "CREATE TABLE made AS SELECT a, random() AS r FROM t",
-        "ALTER TABLE t ADD COLUMN d DEFAULT 'dd'; INSERT INTO t(b) VALUES('after'); ALTER TABLE t DROP COLUMN c; UPDATE t SET d = 'ff'",
-        "CREATE TABLE auto(id INTEGER PRIMARY KEY AUTOINCREMENT, u UNIQUE)",
-        "INSERT INTO auto(u) VALUES(1); INSERT OR IGNORE INTO auto(u) VALUES(1)",
+    let together = [
+        "REPLACE INTO t VALUES(1,'y','two victims'); UPDATE t SET a = a + 100 WHERE a < 2",
+        "ALTER TABLE w ADD COLUMN d DEFAULT 'dd'; INSERT INTO w(k, n) VALUES('after', 8); ALTER TABLE w DROP COLUMN v; UPDATE w SET d = 'ff'",
         "CREATE VIRTUAL TABLE f USING fts5(x); INSERT INTO f VALUES('some words'),('others')",
-        "UPDATE f SET x = 'new words' WHERE f MATCH 'others'; PRAGMA user_version = 7",
-        "INSERT INTO t(b) VALUES(CAST(x'ff41' AS TEXT)), ('nul' || char(0) || 'end')",
+        "UPDATE f SET x = 'new words' WHERE f MATCH 'others'; PRAGMA user_version = 8",
         "CREATE TABLE hidden(rowid TEXT, v); INSERT INTO hidden VALUES('a',1),('a',2); DELETE FROM hidden WHERE v = 1",
-    ] {
+    ];
+    for sql in EVERY_KIND.iter().chain(&together) {
         a.run(sql).await;
     }
     b.reach(&a).await;

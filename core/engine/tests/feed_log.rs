@@ -2,13 +2,17 @@
 
 mod support;
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{FutureExt, StreamExt};
 use ha_core::{ChangeEvent, ChangeTransport, Engine, Error, Lineage, Seq, Token, Value};
 use ha_engine::{BeginAt, Node, NodeOptions};
 use ha_memory::{Fault, Local, MemoryLog, MemoryOptions};
 use rusqlite::Connection;
-use std::sync::Arc;
 use support::feeds::{Replica, dump_of, end, follow, from_the_beginning, inserted, next, take};
-use support::{behind_its_back, equal, options, raw, start, start_with, until};
+use support::stored::store;
+use support::{PATIENCE, behind_its_back, equal, options, raw, start, start_with, until};
 use tempfile::TempDir;
 
 fn many(from: i64) -> String {
@@ -89,6 +93,54 @@ async fn what_is_no_longer_stored_is_refused_and_never_left_out() {
     let mut rest = follow(&a, Some(fourth)).await;
     let values: Vec<Value> = (3..5).map(Value::Integer).collect();
     assert_eq!(inserted(&take(&mut rest, 2).await), values);
+}
+
+/// The node has the entries, its file keeps them no longer, and the log has lost its end.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_for_what_nobody_tells_is_not_kept_waiting() {
+    let log = MemoryLog::new();
+    let impatient = |dir: &TempDir| NodeOptions {
+        replication_timeout: Duration::from_millis(200),
+        ..options("a", dir)
+    };
+    let a = start_with(&log, TempDir::new().unwrap(), impatient).await.unwrap();
+    let first = a.run("CREATE TABLE t(v)").await.position;
+    a.run("INSERT INTO t VALUES(1)").await;
+    behind_its_back(&a, "DELETE FROM _ha_entries");
+    log.rewind(Seq::ZERO);
+    let asked = tokio::time::timeout(PATIENCE, a.node.changes(Some(first))).await;
+    let refused = asked.expect("an answer").err();
+    assert!(matches!(refused, Some(Error::NotReady(_))), "{refused:?}");
+}
+
+/// It goes back to the beginning of the log, or to a snapshot, and reads from there again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_becomes_another_state_of_its_log_tells_everything_once() {
+    let log = MemoryLog::new();
+    let (a, b) = (start("a", &log).await, start("b", &log).await);
+    let first = a.run("CREATE TABLE t(v)").await.position;
+    equal(&a, &b).await;
+    let (mut live, mut slow) = (follow(&b, None).await, follow(&b, Some(first)).await);
+    raw(&log, "not a message").await;
+    let mut rows = 0..;
+    for _ in 0..2 {
+        let mut told = Vec::new();
+        for value in rows.by_ref().take(3) {
+            a.run(&format!("INSERT INTO t VALUES({value})")).await;
+            told.push(Value::Integer(value));
+        }
+        assert_eq!(inserted(&take(&mut live, 3).await), told);
+        behind_its_back(&b, "INSERT INTO t VALUES('nobody wrote this')");
+        b.node.reseed("it was changed behind its back");
+        b.eventually(&format!("INSERT INTO t VALUES({})", rows.next().unwrap())).await;
+        assert_eq!(take(&mut live, 1).await.len(), 1);
+        equal(&a, &b).await;
+        store(&a).await;
+    }
+    let all: Vec<Value> = (0..8).map(Value::Integer).collect();
+    assert_eq!(inserted(&take(&mut slow, 8).await), all);
+    assert!(slow.next().now_or_never().is_none(), "there is no more");
+    assert!(live.next().now_or_never().is_none(), "there is no more");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@ mod support;
 
 use ha_core::Value;
 use ha_memory::MemoryLog;
-use support::{Running, equal, start};
+use support::{EVERY_KIND, Running, equal, start};
 
 async fn two() -> (Running, Running) {
     let log = MemoryLog::new();
@@ -51,31 +51,7 @@ async fn concurrent_writers_lose_and_double_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_kind_of_change_arrives() {
     let (a, b) = two().await;
-    for sql in [
-        "CREATE TABLE t(a INTEGER PRIMARY KEY, b UNIQUE, c)",
-        "INSERT INTO t VALUES(1,'x',1.5),(2,'y',x'00ff'),(3,NULL,9223372036854775807),(-4,'z',-0.0),(0,'0',9e999)",
-        "REPLACE INTO t VALUES(1,'y','two victims')",
-        "UPDATE t SET a = a + 100 WHERE a > 2",
-        "CREATE TABLE w(k TEXT, n INT, v, PRIMARY KEY(n,k)) WITHOUT ROWID",
-        "INSERT INTO w VALUES('a',1,'v'),('b',2,NULL)",
-        "UPDATE w SET n = 7 WHERE k = 'a'; DELETE FROM w WHERE k = 'b'",
-        "CREATE TABLE \"order\"(\"group\" TEXT, \"my col\" INT, g AS (\"my col\" + 1), s AS (\"my col\" * 2) STORED)",
-        "INSERT INTO \"order\" VALUES('g', 5); UPDATE \"order\" SET \"my col\" = 6",
-        "CREATE TABLE log(x); CREATE TRIGGER tr AFTER INSERT ON w BEGIN INSERT INTO log VALUES(new.k); UPDATE log SET x = x || '!'; END",
-        "INSERT INTO w VALUES('c',3,'v')",
-        "CREATE TABLE p(id INTEGER PRIMARY KEY); CREATE TABLE c(p REFERENCES p ON DELETE CASCADE)",
-        "INSERT INTO p VALUES(1); INSERT INTO c VALUES(1),(1); DELETE FROM p",
-        "CREATE TABLE made AS SELECT a, random() AS r FROM t",
-        "ALTER TABLE t ADD COLUMN d DEFAULT 'dd'; INSERT INTO t(b) VALUES('after')",
-        "ALTER TABLE t RENAME COLUMN d TO e; UPDATE t SET e = 'ee' WHERE b = 'after'",
-        "ALTER TABLE t DROP COLUMN c; UPDATE t SET e = 'ff'",
-        "PRAGMA user_version = 7",
-        "CREATE TABLE auto(id INTEGER PRIMARY KEY AUTOINCREMENT, u UNIQUE)",
-        "INSERT INTO auto(u) VALUES(1); INSERT OR IGNORE INTO auto(u) VALUES(1); INSERT INTO auto(u) VALUES(1) ON CONFLICT DO NOTHING",
-        "CREATE INDEX i ON t(e); ANALYZE",
-        "CREATE VIEW view AS SELECT * FROM t; DROP VIEW view; DELETE FROM log",
-        "INSERT INTO t(b) VALUES(CAST(x'ff41' AS TEXT)), ('nul' || char(0) || 'end')",
-    ] {
+    for sql in EVERY_KIND {
         a.run(sql).await;
     }
     equal(&a, &b).await;

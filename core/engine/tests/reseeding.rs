@@ -4,49 +4,14 @@ mod support;
 
 use std::path::Path;
 
-use bytes::Bytes;
-use futures::stream::{self, StreamExt, TryStreamExt};
-use ha_core::{ChangeTransport, Engine, Error, RunningHash, Seq, SnapshotMeta, Value};
+use ha_core::{ChangeTransport, Error, Seq, Value};
 use ha_memory::MemoryLog;
 use rusqlite::Connection;
-use sha2::{Digest, Sha256};
+use support::stored::{position, put, state, store};
 use support::{
     Running, batch, begin, behind_its_back, equal, options, start, start_with, until_stopped,
 };
 use tempfile::TempDir;
-
-/// The node's state as a file, and where it stands.
-async fn state(node: &Running) -> (Vec<u8>, Seq, RunningHash) {
-    let chunks: Vec<_> = node.node.snapshot().await.unwrap().body.try_collect().await.unwrap();
-    let (body, dir) = (chunks.concat(), TempDir::new().unwrap());
-    let path = dir.path().join("db");
-    std::fs::write(&path, &body).unwrap();
-    let (seq, hash) = position(&Connection::open(path).unwrap());
-    (body, seq, hash)
-}
-
-fn position(conn: &Connection) -> (Seq, RunningHash) {
-    conn.query_row("SELECT seq, hash FROM _ha_position", [], |row| {
-        let seq: i64 = row.get(0)?;
-        Ok((Seq(seq.unsigned_abs()), RunningHash(row.get(1)?)))
-    })
-    .unwrap()
-}
-
-async fn put(node: &Running, body: Vec<u8>, seq: Seq, hash: RunningHash) -> SnapshotMeta {
-    let lineage = node.transport.bounds().await.unwrap().lineage;
-    let digest = Sha256::digest(&body).into();
-    let meta = SnapshotMeta { digest, bytes: body.len() as u64, lineage, seq, hash };
-    let chunks = stream::iter([Ok(Bytes::from(body))]).boxed();
-    node.transport.put_snapshot(meta.clone(), chunks).await.unwrap();
-    meta
-}
-
-/// Stores the node's state as a snapshot.
-async fn store(node: &Running) -> SnapshotMeta {
-    let (body, seq, hash) = state(node).await;
-    put(node, body, seq, hash).await
-}
 
 async fn rows(node: &Running, count: usize) {
     for _ in 0..count {

@@ -209,7 +209,9 @@ typedef struct HaTransport {
   void (*bounds)(void *ctx, HaCompletion done);
   /* Forgets what is below a sequence. */
   void (*trim)(void *ctx, uint64_t before, HaCompletion done);
-  /* Stores a snapshot; it is listed only once it is whole. */
+  /* Stores a snapshot. It is listed, and this answers, only after what was stored has been read back
+     and found to have the digest and the length of `meta`: the log is trimmed by what is listed, and
+     nobody else looks. */
   void (*put_snapshot)(void *ctx, HaSlice meta, HaStream body, HaCompletion done);
   /* The stored snapshots, a JSON list, the newest position first. */
   void (*snapshots)(void *ctx, HaCompletion done);

@@ -78,7 +78,8 @@ pub struct HaTransport {
     pub bounds: Option<unsafe extern "C" fn(ctx: *mut c_void, done: HaCompletion)>,
     /// Forgets what is below a sequence.
     pub trim: Option<unsafe extern "C" fn(ctx: *mut c_void, before: u64, done: HaCompletion)>,
-    /// Stores a snapshot, described by JSON; the body is given away.
+    /// Stores a snapshot, described by JSON; the body is given away. Listed and answered only after
+    /// what was stored has been read back and is what the description says.
     pub put_snapshot: Option<
         unsafe extern "C" fn(ctx: *mut c_void, meta: HaSlice, body: HaStream, done: HaCompletion),
     >,

@@ -45,6 +45,25 @@ async fn an_upload_that_fails_leaves_nothing() {
     assert_eq!(pieces(&server).await, Vec::<String>::new());
 }
 
+/// What is stored is read back before it is listed: the log is trimmed by what is listed.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_server_has_changed_meanwhile_is_never_listed() {
+    let server = Arc::new(TestServer::start().await);
+    let node = server.open().await;
+    let meta = meta(&node).await;
+    let harming = Arc::clone(&server);
+    let end = stream::once(async move {
+        let key = pieces(&harming).await.remove(0);
+        let _: i64 = harming.ask(&format!("HSET {key} 0 other")).await;
+        Ok(Bytes::new())
+    });
+    let body = stream::iter([Ok(body())]).chain(end).boxed();
+    let error = node.put_snapshot(meta, body).await.unwrap_err();
+    assert!(matches!(error, Error::Corrupt(_)), "{error:?}");
+    assert_eq!(node.snapshots().await.unwrap(), []);
+    assert_eq!(pieces(&server).await, Vec::<String>::new());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upload_that_is_given_up_is_forgotten_by_the_server() {
     let server = TestServer::start().await;

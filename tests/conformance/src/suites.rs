@@ -59,6 +59,7 @@ macro_rules! transport_checks {
             snapshot::a_snapshot_survives_a_round_trip
             snapshot::the_newest_snapshot_is_first
             snapshot::a_torn_snapshot_is_never_seen
+            snapshot::a_snapshot_is_listed_only_once_it_is_verified
             snapshot::a_snapshot_may_be_stored_twice
             snapshot::a_removed_snapshot_is_gone
             snapshot::a_stored_snapshot_is_there_for_everybody

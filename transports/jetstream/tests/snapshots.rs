@@ -39,6 +39,31 @@ async fn a_snapshot_that_lost_a_part_is_an_error() {
     assert!(matches!(read, Err(Error::Transport { .. })));
 }
 
+/// What is stored is read back before it is listed: the log is trimmed by what is listed.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_store_loses_meanwhile_is_never_listed() {
+    let server = TestServer::start();
+    let options = Options { timeout: Duration::from_secs(1), ..server.options() };
+    let node = JetStream::connect(options).await.unwrap();
+    let body = Bytes::from("state ".repeat(300_000));
+    let meta = SnapshotMeta {
+        digest: Sha256::digest(&body).into(),
+        bytes: body.len() as u64,
+        ..put(&node, 1).await
+    };
+    let kept = node.snapshots().await.unwrap();
+    let admin = server.admin().await;
+    let end = stream::once(async move {
+        let bucket = admin.get_stream("OBJ_ha_replication_snapshots").await.unwrap();
+        bucket.delete_message(bucket.cached_info().state.last_sequence).await.unwrap();
+        Ok(Bytes::new())
+    });
+    let body = stream::iter([Ok(body)]).chain(end).boxed();
+    let error = node.put_snapshot(meta, body).await.unwrap_err();
+    assert!(matches!(error, Error::Transport { .. }), "{error:?}");
+    assert_eq!(node.snapshots().await.unwrap(), kept);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_removed_snapshot_is_gone_and_its_space_too() {
     let server = TestServer::start();

@@ -9,6 +9,8 @@ mod reading;
 mod source;
 mod transactions;
 
+use std::time::Duration;
+
 use futures::stream::{self, StreamExt};
 use ha_core::{Error, Result, Seq, Token, TransactionStream};
 
@@ -28,7 +30,11 @@ impl Node {
         let here = self.here().await?;
         let source = Source::new(self, here.lineage);
         let feed = match from {
-            Some(token) => after(token, &here, source).await?,
+            Some(token) => {
+                // The node may go back meanwhile, and a log that is out of reach does not answer.
+                let found = tokio::time::timeout(patience, after(token, &here, source)).await;
+                found.map_err(|_| not_told(token, patience))??
+            }
             None => Feed::new(source, here.seq.next(), here.hash),
         };
         Ok(stream::try_unfold(feed, |mut feed| async move {
@@ -52,6 +58,10 @@ impl Node {
         let hash = first.is_none().then_some(position.hash);
         Ok(Place { lineage: position.lineage, seq: position.seq, transactions, hash, first })
     }
+}
+
+fn not_told(token: Token, patience: Duration) -> Error {
+    Error::NotReady(format!("the log has not told what stands at {token} within {patience:?}"))
 }
 
 /// The feed of what comes after the token, which the node has reached.

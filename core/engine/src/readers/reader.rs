@@ -39,6 +39,7 @@ pub(crate) enum Read {
     /// The statements write; nothing was done.
     Writes,
 }
+
 impl Reader {
     pub(super) fn new(conn: Connection, guard: Guard, clock: Clock) -> Self {
         Self { conn, guard, clock, known: HashMap::new(), schema: 0 }
@@ -95,7 +96,6 @@ impl Reader {
         outcome
     }
 
-    /// The tables that the batch reads in the open snapshot, in lower case; `None` if it reads
     /// The tables that the batch has read in the open snapshot, in lower case; `None` if it has
     /// read something else than rows of tables.
     pub(crate) fn tables(&mut self, batch: &Batch) -> Option<Vec<String>> {
@@ -174,6 +174,7 @@ impl Reader {
         }
         Ok(Some(result))
     }
+
     fn known(&mut self, sql: &str) -> Result<&Known> {
         if !self.known.contains_key(sql) {
             let known = self.look_at(sql)?;

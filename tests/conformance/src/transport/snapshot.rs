@@ -1,7 +1,12 @@
 //! Snapshots.
 
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use bytes::Bytes;
 use futures::TryStreamExt;
+use futures::future::{self, Either};
 use futures::stream::{self, StreamExt};
 use ha_core::{ByteStream, ChangeTransport, Error, Seq, SnapshotMeta};
 
@@ -72,7 +77,77 @@ pub async fn a_torn_snapshot_is_never_seen(fixture: &impl TransportFixture) {
     assert_eq!(fetch(&*node, &meta).await, body);
 }
 
-/// Storing a snapshot again changes nothing.
+/// A snapshot is listed only once it is known to be what its description says: not while it comes,
+/// and not for a moment when the last byte of it, or its length, turns out to be another.
+pub async fn a_snapshot_is_listed_only_once_it_is_verified(fixture: &impl TransportFixture) {
+    let (guard, node) = fixture.open().await;
+    needs!(node, snapshots);
+    let peer = fixture.join(&guard).await;
+    let body = noise(1_500_000, 1);
+    let meta = describe(&*node, 1, &body).await;
+    let mut changed = body.clone();
+    changed[1_499_999] ^= 1;
+    let (longer, shorter) = (meta.bytes + 1, meta.bytes - 1);
+    let wrong = [
+        (meta.clone(), &changed),
+        (SnapshotMeta { bytes: longer, ..meta.clone() }, &body),
+        (SnapshotMeta { bytes: shorter, ..meta.clone() }, &body),
+    ];
+    for (meta, body) in wrong {
+        let error = put_unseen(&*node, &peer, meta, body).await.expect_err("differs");
+        assert!(matches!(error, Error::Corrupt(_)), "{error:?}");
+        assert_eq!(peer.snapshots().await.expect("list"), []);
+    }
+    node.put_snapshot(meta.clone(), chunks(&body)).await.expect("put");
+    assert_eq!(peer.snapshots().await.expect("list"), std::slice::from_ref(&meta));
+    assert_eq!(fetch(&*peer, &meta).await, body);
+}
+
+/// Stores what is not to be listed. A peer looks before each chunk, after the last, and until the
+/// transport has answered.
+async fn put_unseen(
+    node: &dyn ChangeTransport,
+    peer: &Arc<dyn ChangeTransport>,
+    meta: SnapshotMeta,
+    body: &[u8],
+) -> Result<(), Error> {
+    let watch = Watch { peer: Arc::clone(peer), seen: Arc::default() };
+    let coming = (chunks(body), watch.clone());
+    let coming = stream::unfold(coming, |(mut chunks, watch)| async move {
+        watch.look().await;
+        Some((chunks.next().await?, (chunks, watch)))
+    });
+    let watching = std::pin::pin!(watch.go_on());
+    let stored = match future::select(node.put_snapshot(meta, coming.boxed()), watching).await {
+        Either::Left((stored, _)) => stored,
+        Either::Right((never, _)) => match never {},
+    };
+    assert!(!watch.seen.load(Ordering::Relaxed), "it was listed before it was verified");
+    stored
+}
+
+/// Looks whether anything is listed.
+#[derive(Clone)]
+struct Watch {
+    peer: Arc<dyn ChangeTransport>,
+    seen: Arc<AtomicBool>,
+}
+
+impl Watch {
+    async fn look(&self) {
+        let is_listed = !self.peer.snapshots().await.expect("list").is_empty();
+        self.seen.fetch_or(is_listed, Ordering::Relaxed);
+    }
+
+    async fn go_on(&self) -> Infallible {
+        loop {
+            self.look().await;
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// Storing a snapshot again changes nothing, and no more does a broken body under its digest.
 pub async fn a_snapshot_may_be_stored_twice(fixture: &impl TransportFixture) {
     let (_guard, node) = fixture.open().await;
     needs!(node, snapshots);
@@ -83,6 +158,10 @@ pub async fn a_snapshot_may_be_stored_twice(fixture: &impl TransportFixture) {
         assert_eq!(node.snapshots().await.expect("list"), std::slice::from_ref(&meta));
         assert_eq!(fetch(&*node, &meta).await, body);
     }
+    // Who has it already need not look at the body.
+    let _ = node.put_snapshot(meta.clone(), chunks(&body[..500_000])).await;
+    assert_eq!(node.snapshots().await.expect("list"), std::slice::from_ref(&meta));
+    assert_eq!(fetch(&*node, &meta).await, body);
 }
 
 /// A snapshot that one node removes is gone for all, and only that one; removing one that is
