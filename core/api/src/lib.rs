@@ -26,7 +26,7 @@ pub use engine::{
 };
 pub use error::{Error, Result};
 pub use feed::{ChangeEvent, EventTable, Row, RowEvent, RowOp, Transaction, TransactionStream};
-pub use frontend::{Frontend, Shutdown, ShutdownTrigger};
+pub use frontend::{Frontend, Mishap, Shutdown, ShutdownTrigger, serve_clients};
 pub use health::{AuditOutcome, Difference, Health, LogCopy, Members, Skipped, TransportHealth};
 pub use level::{IdempotencyKey, ReadLevel};
 pub use position::{AttemptId, AttemptName, Lineage, RunningHash, Seq, Token};

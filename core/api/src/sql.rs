@@ -46,6 +46,29 @@ pub fn words(sql: &str) -> impl Iterator<Item = String> + '_ {
     })
 }
 
+/// How many bytes in front match.
+#[must_use]
+pub fn count(bytes: &[u8], matches: impl Fn(u8) -> bool) -> usize {
+    bytes.iter().position(|&byte| !matches(byte)).unwrap_or(bytes.len())
+}
+
+/// The length of the string or name in quotes that `bytes` begin with: up to the closing quote,
+/// which a doubled one is not, nor one after a backslash if that `escapes`. All of it if the
+/// closing one is missing.
+#[must_use]
+pub fn quoted(bytes: &[u8], quote: u8, escapes: bool) -> usize {
+    let mut at = 1;
+    while at < bytes.len() {
+        match bytes[at] {
+            b'\\' if escapes => at += 2,
+            byte if byte == quote && bytes.get(at + 1) == Some(&quote) => at += 2,
+            byte if byte == quote => return at + 1,
+            _ => at += 1,
+        }
+    }
+    bytes.len()
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Token {
     Blank,
@@ -98,9 +121,7 @@ impl Tokens<'_> {
             quote @ (b'\'' | b'"' | b'`') => (Token::Other, until(rest, 1, &[quote])),
             b'[' => (Token::Other, until(rest, 1, b"]")),
             byte if byte.is_ascii_whitespace() => (Token::Blank, 1),
-            byte if is_word(byte) => {
-                (Token::Word, rest.iter().position(|&b| !is_word(b)).unwrap_or(rest.len()))
-            }
+            byte if is_word(byte) => (Token::Word, count(rest, is_word)),
             _ => (Token::Other, 1),
         };
         self.at = start + length;
@@ -144,6 +165,16 @@ mod tests {
         assert!(split(" ; -- nothing\n;/* */").is_empty());
         assert_eq!(split("SELECT 'a; SELECT 2"), ["SELECT 'a; SELECT 2"]);
         assert_eq!(split("SELECT é;SELECT 1").len(), 2);
+    }
+
+    #[test]
+    fn a_quote_ends_where_the_dialect_says() {
+        assert_eq!(quoted(b"'a''b' c'", b'\'', false), 6);
+        assert_eq!(quoted(b"'a\\' c'", b'\'', false), 4);
+        assert_eq!(quoted(b"'a\\' c'", b'\'', true), 7);
+        for unclosed in [&b"'a"[..], b"'", b"'a\\", b"'a''"] {
+            assert_eq!(quoted(unclosed, b'\'', true), unclosed.len());
+        }
     }
 
     #[test]

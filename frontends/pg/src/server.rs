@@ -3,12 +3,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use ha_core::{Engine, Error, Frontend, Result, Shutdown};
+use ha_core::{Engine, Error, Frontend, Mishap, Result, Shutdown};
 use parking_lot::Mutex;
 use pgwire::api::ClientInfo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 
 use crate::Options;
 use crate::auth::Authentication;
@@ -73,25 +72,9 @@ impl Pg {
 impl Frontend for Pg {
     async fn serve(self: Arc<Self>, engine: Arc<dyn Engine>, stop: Shutdown) -> Result<()> {
         let listener = self.listener.lock().take().ok_or(Error::Closed)?;
-        let mut connections = JoinSet::new();
-        loop {
-            tokio::select! {
-                () = stop.requested() => break,
-                accepted = listener.accept() => match accepted {
-                    Ok((tcp, _)) => {
-                        let shared = Arc::clone(&self.shared);
-                        connections.spawn(shared.welcome(tcp, Arc::clone(&engine), stop.clone()));
-                    }
-                    Err(error) => overloaded(&error).await,
-                },
-                Some(end) = connections.join_next() => report(end),
-            }
-        }
-        drop(listener);
-        let all = async { while connections.join_next().await.is_some() {} };
-        if tokio::time::timeout(self.shared.options.stop_timeout, all).await.is_err() {
-            connections.shutdown().await;
-        }
+        let serve = |tcp| Arc::clone(&self.shared).welcome(tcp, Arc::clone(&engine), stop.clone());
+        let grace = self.shared.options.stop_timeout;
+        ha_core::serve_clients(listener, &stop, grace, serve, report_mishap).await;
         Ok(())
     }
 }
@@ -148,15 +131,14 @@ impl Shared {
     }
 }
 
-/// Out of file descriptors, or a client that left at once; the next one may do better.
-async fn overloaded(error: &std::io::Error) {
-    tracing::warn!(%error, "cannot accept a PostgreSQL connection");
-    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-}
-
-fn report(end: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = end {
-        tracing::error!(%error, "a PostgreSQL connection ended unexpectedly");
+fn report_mishap(mishap: Mishap) {
+    match mishap {
+        Mishap::NotAccepted(error) => {
+            tracing::warn!(%error, "cannot accept a PostgreSQL connection")
+        }
+        Mishap::Panicked(error) => {
+            tracing::error!(%error, "a PostgreSQL connection ended unexpectedly");
+        }
     }
 }
 

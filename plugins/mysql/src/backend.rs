@@ -4,12 +4,11 @@ use ha_core::{Batch, ResultSet, Session, Statement, TransactionOptions, Transact
 
 use crate::Options;
 use crate::connections::Connections;
-use crate::dialect::{self, Command, Rewriter, Scope, Setting, Show, What, lex};
+use crate::dialect::{self, Command, Scope, What, lex};
 use crate::error::{Failure, Outcome, Report};
 use crate::rows;
-use crate::schema::definition;
 use crate::wire::reply::{self, Done};
-use crate::wire::types::{Field, Kind};
+use crate::wire::types::Field;
 
 /// What a client's statements act on: its session, variables and transaction. Knows nothing of
 /// sockets and packets.
@@ -17,7 +16,7 @@ pub(crate) struct Backend {
     pub(crate) session: Box<dyn Session>,
     pub(crate) scope: Scope,
     /// Whether statements commit by themselves outside of transactions.
-    autocommit: bool,
+    pub(crate) autocommit: bool,
     /// What SHOW WARNINGS shows: level, code, text.
     pub(crate) warnings: Vec<(&'static str, u16, String)>,
     options: Arc<Options>,
@@ -78,7 +77,7 @@ impl Backend {
     }
 
     async fn perform(&mut self, source: &str, params: Vec<Value>) -> Outcome<Answer> {
-        let tokens = statement(source)?;
+        let tokens = dialect::statement(source)?;
         if tokens.is_empty() {
             return Err(Failure::new(1065, "42000", "Query was empty"));
         }
@@ -91,15 +90,20 @@ impl Backend {
                 self.open().await?;
                 let sql = dialect::translate(&self.scope, &tokens, source)?;
                 let result = self.execute(vec![Statement::with(sql, params)]).await?;
-                return Ok(rows_of(result));
+                return Ok(result.into());
             }
             Command::Write { inserts } => {
                 self.open().await?;
                 let sql = dialect::translate(&self.scope, &tokens, source)?;
                 let deletes = tokens[0].is_any(&["DELETE", "TRUNCATE"]);
+                if inserts && dialect::ids_are_in_rows(&tokens) {
+                    return self.insert(sql, params).await;
+                }
                 let result = self.execute(vec![Statement::with(sql, params)]).await;
                 let result = result.map_err(|e| if deletes { e.of_delete() } else { e })?;
-                return Ok(self.written(result, inserts));
+                // Counted back: MySQL tells the first id of several, SQLite the last.
+                let id = result.last_insert_rowid.saturating_sub(result.changes as i64 - 1);
+                return Ok(self.written(result, inserts.then_some(id)));
             }
             Command::Ddl(ddl) => self.define(ddl, &tokens, source).await?,
             Command::Begin { read_only } => {
@@ -123,7 +127,7 @@ impl Backend {
 
     /// What a statement would return, as far as it can be told.
     pub(crate) async fn describe(&mut self, source: &str) -> Outcome<(usize, Vec<Field>)> {
-        let tokens = statement(source)?;
+        let tokens = dialect::statement(source)?;
         let params = tokens.iter().filter(|t| matches!(t.kind, lex::Kind::Param(_))).count();
         let columns = match Command::read(&tokens)? {
             Command::Read | Command::Write { .. } => {
@@ -151,18 +155,34 @@ impl Backend {
         Ok(self.session.run(batch).await?.results.pop().unwrap_or_default())
     }
 
-    fn written(&mut self, result: ResultSet, inserts: bool) -> Answer {
-        if !result.columns.is_empty() {
-            return rows_of(result);
-        }
-        let mut done = Done { affected: result.changes, ..Done::default() };
-        if inserts && result.changes > 0 {
-            // MySQL tells the first id of several, SQLite the last.
-            let last = u64::try_from(result.last_insert_rowid).unwrap_or_default();
-            done.insert_id = (last + 1).saturating_sub(result.changes);
+    /// Inserts rows, of which the first one tells its id: SQLite itself knows the last one only,
+    /// and none of a row that was changed instead.
+    async fn insert(&mut self, sql: String, params: Vec<Value>) -> Outcome<Answer> {
+        let telling = Statement::with(format!("{sql} RETURNING rowid"), params.clone());
+        let mut result = match self.execute(vec![telling]).await {
+            // A table that another front-end made WITHOUT ROWID.
+            Err(Failure::Report(report)) if report.message.ends_with("no such column: rowid") => {
+                self.execute(vec![Statement::with(sql, params)]).await?
+            }
+            result => result?,
+        };
+        let id = match result.rows.first().and_then(|row| row.first()) {
+            Some(Value::Integer(id)) => *id,
+            _ => 0,
+        };
+        (result.columns, result.rows) = Default::default();
+        Ok(self.written(result, Some(id)))
+    }
+
+    /// `id` is the first one of an INSERT.
+    fn written(&mut self, result: ResultSet, id: Option<i64>) -> Answer {
+        let changes = result.changes;
+        let mut answer = Answer::from(result);
+        if let (Answer::Done(done), Some(id), 1..) = (&mut answer, id, changes) {
+            done.insert_id = u64::try_from(id).unwrap_or_default();
             self.scope.last_insert_id = done.insert_id;
         }
-        Answer::Done(done)
+        answer
     }
 
     /// Without autocommit, a transaction begins with the first statement.
@@ -204,95 +224,16 @@ impl Backend {
         })
     }
 
-    async fn set(&mut self, settings: &[Setting], tokens: &[lex::Token<'_>]) -> Outcome<()> {
-        for setting in settings {
-            let value = &tokens[setting.value.clone()];
-            let sql = self.value(value).await?;
-            if setting.name.starts_with('@') && !setting.name.starts_with("@@") {
-                self.scope.variables.set_user(&setting.name, sql);
-                continue;
-            }
-            let on = match sql.trim_matches('\'').to_ascii_uppercase().as_str() {
-                "1" | "ON" | "TRUE" => Some(true),
-                "0" | "OFF" | "FALSE" => Some(false),
-                _ => None,
-            };
-            if setting.name.trim_start_matches('@').to_ascii_lowercase().ends_with("autocommit") {
-                let wrong = || Failure::new(1231, "42000", "autocommit is 0 or 1");
-                let on = on.ok_or_else(wrong)?;
-                if on && !self.autocommit {
-                    self.commit().await?;
-                }
-                self.autocommit = on;
-            }
-            let sql = on.map_or(sql, |on| u8::from(on).to_string());
-            self.scope.variables.set_system(&setting.name, sql)?;
-        }
-        Ok(())
-    }
-
-    /// The value that is set, as a literal. A bare word stands for itself.
-    async fn value(&mut self, tokens: &[lex::Token<'_>]) -> Outcome<String> {
-        if let [word] = tokens
-            && word.kind == lex::Kind::Word
-            && !word.is("NULL")
-        {
-            return Ok(dialect::literal(word.text));
-        }
-        let sql = Rewriter::new(&self.scope).expression(tokens)?;
-        let result = self.query(format!("SELECT quote({sql})")).await?;
-        let value = result.rows.first().and_then(|row| row.first());
-        Ok(value.map(definition::text).unwrap_or_else(|| "NULL".into()))
-    }
-
-    async fn show(&mut self, show: &Show) -> Outcome<Answer> {
-        if let Some(sql) = show.sql(&Rewriter::new(&self.scope))? {
-            if let What::Columns { table, .. } | What::Index(table) = &show.what {
-                definition::of(self, table).await?;
-            }
-            return self.query(sql).await.map(rows_of);
-        }
-        if let What::CreateTable(table) = &show.what {
-            let (view, sql) = definition::of(self, table).await?;
-            let names = if view { ["View", "Create View"] } else { ["Table", "Create Table"] };
-            return Ok(Answer::Rows(texts(&names), vec![vec![table.as_str().into(), sql.into()]]));
-        }
-        let row = |(level, code, text): &(&'static str, u16, String)| {
-            vec![Value::from(*level), i64::from(*code).into(), text.clone().into()]
-        };
-        let mut fields = texts(&["Level", "Code", "Message"]);
-        fields[1].kind = Kind::BIG;
-        Ok(Answer::Rows(fields, self.warnings.iter().map(row).collect()))
-    }
-
     fn warn(&mut self, level: &'static str, report: &Report) {
         self.warnings = vec![(level, report.code, report.message.clone())];
     }
 }
 
-/// The tokens of the only statement of a text.
-fn statement(source: &str) -> Outcome<Vec<lex::Token<'_>>> {
-    let mut tokens = lex::tokens(source);
-    while tokens.last().is_some_and(|token| token.symbol(";")) {
-        tokens.pop();
+impl From<ResultSet> for Answer {
+    fn from(result: ResultSet) -> Self {
+        if result.columns.is_empty() {
+            return Self::Done(Done { affected: result.changes, ..Done::default() });
+        }
+        Self::Rows(rows::fields(&result), result.rows)
     }
-    let trigger =
-        tokens.len() > 2 && tokens[0].is("CREATE") && tokens.iter().any(|t| t.is("TRIGGER"));
-    match tokens.iter().position(|token| token.symbol(";")) {
-        Some(at) if !trigger => Err(Failure::syntax(&source[tokens[at].at..])),
-        _ => Ok(tokens),
-    }
-}
-
-fn rows_of(result: ResultSet) -> Answer {
-    if result.columns.is_empty() {
-        return Answer::Done(Done { affected: result.changes, ..Done::default() });
-    }
-    Answer::Rows(rows::fields(&result), result.rows)
-}
-
-fn texts(names: &[&str]) -> Vec<Field> {
-    let field =
-        |name: &&str| Field { name: (*name).into(), table: String::new(), kind: Kind::TEXT };
-    names.iter().map(field).collect()
 }

@@ -9,14 +9,11 @@ use crate::backend::{Answer, Backend};
 use crate::connections::Registration;
 use crate::dialect::{quoted, readable};
 use crate::error::{Failure, Outcome};
+use crate::prepared::Prepared;
 use crate::rows;
-use crate::wire::params::{self, ParamType};
 use crate::wire::reply::{self, Done};
 use crate::wire::types::Field;
 use crate::wire::{Reader, Wire, handshake};
-
-/// How many statements a client may have prepared.
-const MOST_PREPARED: usize = 16_382;
 
 /// A client that has logged in.
 pub(crate) struct Connection {
@@ -25,17 +22,6 @@ pub(crate) struct Connection {
     pub(crate) registration: Registration,
     pub(crate) prepared: HashMap<u32, Prepared>,
     pub(crate) last_prepared: u32,
-}
-
-/// A prepared statement.
-#[derive(Debug, Default)]
-pub(crate) struct Prepared {
-    sql: String,
-    params: usize,
-    /// As the client told with the last execution.
-    types: Vec<ParamType>,
-    /// Values that came ahead.
-    long: Vec<Option<Vec<u8>>>,
 }
 
 impl Connection {
@@ -93,19 +79,11 @@ impl Connection {
             0x11 => self.change_user(wire, body).await,
             0x16 => self.prepare(wire, body).await,
             0x17 => self.execute(wire, body).await,
-            0x18 => {
-                // Answered by nothing, not even by an error.
-                let _ = self.long_data(body);
-                Ok(())
-            }
-            0x19 => {
-                if let Ok(id) = Reader(body).int(4) {
-                    self.prepared.remove(&(id as u32));
-                }
-                Ok(())
-            }
+            // These two are answered by nothing, not even by an error.
+            0x18 => self.long_data(body).or(Ok(())),
+            0x19 => self.close(body).or(Ok(())),
             0x1a => {
-                self.statement(&mut Reader(body))?.long.clear();
+                self.statement(&mut Reader(body))?.forget_values();
                 self.done(wire).await
             }
             // Several statements in one text stay off.
@@ -119,11 +97,11 @@ impl Connection {
         }
     }
 
-    async fn done(&mut self, wire: &mut Wire) -> Outcome<()> {
+    pub(crate) async fn done(&mut self, wire: &mut Wire) -> Outcome<()> {
         wire.send(&reply::done(&Done::default(), self.backend.status())).await
     }
 
-    async fn answer(
+    pub(crate) async fn answer(
         &mut self,
         wire: &mut Wire,
         answer: Answer,
@@ -144,7 +122,7 @@ impl Connection {
     }
 
     /// Columns and what ends them.
-    async fn columns(&mut self, wire: &mut Wire, fields: &[Field]) -> Outcome<()> {
+    pub(crate) async fn columns(&mut self, wire: &mut Wire, fields: &[Field]) -> Outcome<()> {
         for field in fields {
             wire.send(&reply::column(field, &self.backend.scope.database)).await?;
         }
@@ -165,6 +143,9 @@ impl Connection {
     }
 
     async fn change_user(&mut self, wire: &mut Wire, body: &[u8]) -> Outcome<()> {
+        // The answer to the login has to be the last one.
+        self.prepared.clear();
+        self.backend.reset().await?;
         let login = match handshake::change_user(wire, body, &self.options).await {
             Ok(login) => login,
             Err(failure) => {
@@ -173,75 +154,13 @@ impl Connection {
                 return Err(Failure::Gone);
             }
         };
-        self.prepared.clear();
-        self.backend.reset().await?;
         (self.backend.scope.user, self.backend.scope.database) = (login.user, login.database);
         Ok(())
-    }
-
-    async fn prepare(&mut self, wire: &mut Wire, body: &[u8]) -> Outcome<()> {
-        if self.prepared.len() >= MOST_PREPARED {
-            return Err(Failure::new(1461, "42000", "Can't create more prepared statements"));
-        }
-        let sql = readable(body)?.into_owned();
-        let (params, columns) = watched(wire, self.backend.describe(&sql)).await?;
-        self.last_prepared = self.last_prepared.wrapping_add(1).max(1);
-        let id = self.last_prepared;
-        wire.send(&reply::prepared(id, columns.len(), params)).await?;
-        if params > 0 {
-            let param = Field {
-                name: "?".into(),
-                table: String::new(),
-                kind: crate::wire::types::Kind::TEXT,
-            };
-            self.columns(wire, &vec![param; params]).await?;
-        }
-        if !columns.is_empty() {
-            self.columns(wire, &columns).await?;
-        }
-        self.prepared.insert(id, Prepared { sql, params, ..Prepared::default() });
-        Ok(())
-    }
-
-    async fn execute(&mut self, wire: &mut Wire, body: &[u8]) -> Outcome<()> {
-        let mut reader = Reader(body);
-        let statement = self.statement(&mut reader)?;
-        // The kind of cursor, and how often: never several times.
-        reader.take(5)?;
-        let long = std::mem::take(&mut statement.long);
-        let values = params::read(&mut reader, statement.params, &mut statement.types, &long)?;
-        let sql = statement.sql.clone();
-        let answer = watched(wire, self.backend.run(&sql, values)).await?;
-        self.answer(wire, answer, rows::binary_row).await
-    }
-
-    fn long_data(&mut self, body: &[u8]) -> Outcome<()> {
-        let most = self.options.max_packet_bytes;
-        let mut reader = Reader(body);
-        let statement = self.statement(&mut reader)?;
-        let index = reader.int(2)? as usize;
-        if index >= statement.params {
-            return Err(Failure::protocol("no such parameter"));
-        }
-        statement.long.resize(statement.params, None);
-        let value = statement.long[index].get_or_insert_default();
-        if value.len() + reader.0.len() <= most {
-            value.extend_from_slice(reader.0);
-        }
-        Ok(())
-    }
-
-    /// The statement whose number comes next.
-    fn statement(&mut self, reader: &mut Reader<'_>) -> Outcome<&mut Prepared> {
-        let id = reader.int(4)? as u32;
-        self.prepared.get_mut(&id).ok_or_else(|| {
-            Failure::new(1243, "HY000", format!("Unknown prepared statement handler ({id})"))
-        })
     }
 }
 
 /// Does work for a client as long as the client is there to get the answer.
-async fn watched<T>(wire: &Wire, work: impl Future<Output = Outcome<T>>) -> Outcome<T> {
+pub(crate) async fn watched<T>(wire: &Wire, work: impl Future<Output = Outcome<T>>) -> Outcome<T> {
     tokio::select! {
         biased;
         result = work => result,

@@ -12,9 +12,11 @@ mod define;
 mod dialect;
 mod error;
 mod options;
+mod prepared;
 mod rows;
 mod schema;
 mod server;
+mod settings;
 mod wire;
 
 use std::sync::Arc;

@@ -3,8 +3,9 @@
 use bytes::BufMut;
 use ha_core::{Column, ResultSet, Value};
 
+use crate::wire::moment::{clock, date, put_moment, put_time};
+use crate::wire::put_bytes;
 use crate::wire::types::{Field, Kind, Type};
-use crate::wire::{put_bytes, put_int};
 
 /// The columns of a result. A declared type counts if all values are of it, since SQLite holds
 /// columns to no type; columns of expressions are typed by their values.
@@ -32,8 +33,9 @@ fn named(column: &Column, kind: Kind) -> Field {
 }
 
 fn of_values<'v>(values: impl Iterator<Item = &'v Value>) -> Kind {
-    let mut kind = None;
+    let (mut kind, mut exact) = (None, true);
     for value in values {
+        exact &= !matches!(value, Value::Integer(value) if !is_double(*value));
         let next = match value {
             Value::Null => continue,
             Value::Integer(_) => Kind::BIG,
@@ -49,7 +51,13 @@ fn of_values<'v>(values: impl Iterator<Item = &'v Value>) -> Kind {
             Some(_) => Kind::DOUBLE,
         });
     }
-    kind.unwrap_or(Kind::TEXT)
+    // Text is exact where a double is not.
+    kind.filter(|kind| exact || *kind != Kind::DOUBLE).unwrap_or(Kind::TEXT)
+}
+
+/// Whether a double is the same number.
+fn is_double(value: i64) -> bool {
+    value.unsigned_abs() <= 1 << f64::MANTISSA_DIGITS
 }
 
 fn fits(kind: Kind, value: &Value) -> bool {
@@ -60,17 +68,22 @@ fn fits(kind: Kind, value: &Value) -> bool {
             Type::Short => range(*value, 16, kind.unsigned),
             Type::Long => range(*value, 32, kind.unsigned),
             Type::LongLong => !kind.unsigned || *value >= 0,
-            Type::Float | Type::Double | Type::Decimal | Type::Text => true,
+            Type::Double => is_double(*value),
+            Type::Decimal | Type::Text => true,
             _ => false,
         },
-        (Value::Real(_), code) => matches!(code, Type::Float | Type::Double | Type::Decimal),
+        (Value::Real(_), Type::Double) => true,
+        // Without digits behind the point, there may be some that were never cut off.
+        (Value::Real(value), Type::Decimal) => kind.decimals > 0 || value.fract() == 0.0,
+        (Value::Real(_), _) => false,
         (Value::Text(text), code) => match code {
             Type::Date => date(text).is_some() && text.len() == 10,
             Type::DateTime => {
-                date(text).is_some() && clock(text.get(10..).unwrap_or_default()).is_some()
+                let time = clock(text.get(10..).unwrap_or_default());
+                date(text).is_some() && time.is_some_and(|time| time.hours < 24)
             }
             Type::Time => clock(text).is_some(),
-            code => matches!(code, Type::Text | Type::Json | Type::Blob | Type::Decimal),
+            code => matches!(code, Type::Text | Type::Json | Type::Blob),
         },
         (Value::RawText(_) | Value::Blob(_), code) => code == Type::Blob,
     }
@@ -118,33 +131,11 @@ fn binary(out: &mut Vec<u8>, kind: Kind, value: &Value) {
         (Type::Short, Value::Integer(value)) => out.put_u16_le(*value as u16),
         (Type::Long, Value::Integer(value)) => out.put_u32_le(*value as u32),
         (Type::LongLong, Value::Integer(value)) => out.put_i64_le(*value),
-        (Type::Float, _) => out.put_f32_le(real() as f32),
         (Type::Double, _) => out.put_f64_le(real()),
         (Type::Date | Type::DateTime, Value::Text(text)) => put_moment(out, text),
         (Type::Time, Value::Text(text)) => put_time(out, text),
         (_, value) => put_bytes(out, text(kind, value)),
     }
-}
-
-fn put_moment(out: &mut Vec<u8>, text: &str) {
-    let (year, month, day) = date(text).unwrap_or_default();
-    let time = text.get(10..).and_then(clock);
-    put_int(out, if time.is_some() { 11 } else { 4 });
-    out.put_u16_le(year);
-    out.put_slice(&[month, day]);
-    if let Some(time) = time {
-        out.put_slice(&[time.hours as u8, time.minutes, time.seconds]);
-        out.put_u32_le(time.micros);
-    }
-}
-
-fn put_time(out: &mut Vec<u8>, text: &str) {
-    let time = clock(text).unwrap_or_default();
-    put_int(out, 12);
-    out.put_u8(u8::from(text.starts_with('-')));
-    out.put_u32_le(time.hours / 24);
-    out.put_slice(&[(time.hours % 24) as u8, time.minutes, time.seconds]);
-    out.put_u32_le(time.micros);
 }
 
 /// A value as text.
@@ -171,39 +162,6 @@ fn real(value: f64) -> String {
     if plain { value.to_string() } else { format!("{value:e}") }
 }
 
-fn date(text: &str) -> Option<(u16, u8, u8)> {
-    let bytes = text.as_bytes();
-    let separated = bytes.get(4) == Some(&b'-') && bytes.get(7) == Some(&b'-');
-    let part = |range: std::ops::Range<usize>| text.get(range).filter(|_| separated);
-    Some((part(0..4)?.parse().ok()?, part(5..7)?.parse().ok()?, part(8..10)?.parse().ok()?))
-}
-
-#[derive(Default)]
-struct Clock {
-    hours: u32,
-    minutes: u8,
-    seconds: u8,
-    micros: u32,
-}
-
-/// `HH:MM:SS[.f]`, maybe after a blank, a T or a sign.
-fn clock(text: &str) -> Option<Clock> {
-    let text = text.strip_prefix([' ', 'T', '-']).unwrap_or(text);
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let mut parts = whole.split(':');
-    let (hours, minutes, seconds) = (parts.next()?, parts.next()?, parts.next()?);
-    if parts.next().is_some() || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let micros = format!("{fraction:0<6}").get(..6)?.parse().ok()?;
-    Some(Clock {
-        hours: hours.parse().ok()?,
-        minutes: minutes.parse().ok()?,
-        seconds: seconds.parse().ok()?,
-        micros,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -225,6 +183,26 @@ mod tests {
         );
         assert_eq!(kind(Some("DATETIME"), &["yesterday".into()]).code, Type::Text);
         assert_eq!(kind(None, &[1.into(), 1.5.into()]).code, Type::Double);
+        assert_eq!(kind(Some("DECIMAL(5,2)"), &[1.5.into()]).code, Type::Decimal);
+        assert_eq!(kind(Some("DECIMAL(5,2)"), &["x".into()]).code, Type::Text);
+        for odd in ["2024-13-01", "2024-01-99"] {
+            assert_eq!(kind(Some("DATE"), &[odd.into()]).code, Type::Text);
+        }
+        for odd in ["2024-01-01 99:00:00", "2024-01-01 01:60:00", "2024-01-01 01:00:00.1234567"] {
+            assert_eq!(kind(Some("DATETIME(6)"), &[odd.into()]).code, Type::Text);
+        }
+    }
+
+    #[test]
+    fn no_type_takes_digits_from_a_number() {
+        let big = i64::MAX - 1;
+        for values in [[1.5.into(), big.into()], [big.into(), Value::from(1.5)]] {
+            assert_eq!(kind(None, &values).code, Type::Text);
+            assert_eq!(kind(Some("DOUBLE"), &values).code, Type::Text);
+        }
+        assert_eq!(kind(Some("FLOAT"), &[123_456_789.125.into()]).code, Type::Double);
+        assert_eq!(kind(Some("NUMERIC"), &[1.5.into()]).code, Type::Double);
+        assert_eq!(kind(Some("DECIMAL"), &[2.into()]).code, Type::Decimal);
         assert_eq!(kind(None, &[]).code, Type::Text);
     }
 

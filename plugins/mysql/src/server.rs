@@ -1,14 +1,12 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use ha_core::{Engine, Error, Frontend, Result, SessionOptions, Shutdown};
+use ha_core::{Engine, Error, Frontend, Mishap, Result, SessionOptions, Shutdown};
 use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 
 use crate::Options;
 use crate::backend::Backend;
@@ -71,29 +69,9 @@ impl MySql {
 impl Frontend for MySql {
     async fn serve(self: Arc<Self>, engine: Arc<dyn Engine>, stop: Shutdown) -> Result<()> {
         let listener = self.listener.lock().take().ok_or(Error::Closed)?;
-        let mut connections = JoinSet::new();
-        loop {
-            tokio::select! {
-                () = stop.requested() => break,
-                accepted = listener.accept() => match accepted {
-                    Ok((tcp, _)) => {
-                        let shared = Arc::clone(&self.shared);
-                        connections.spawn(shared.welcome(tcp, Arc::clone(&engine), stop.clone()));
-                    }
-                    Err(error) => overloaded(&error).await,
-                },
-                Some(end) = connections.join_next() => {
-                    if let Err(error) = end {
-                        tracing::error!(%error, "a MySQL connection ended unexpectedly");
-                    }
-                }
-            }
-        }
-        drop(listener);
-        let all = async { while connections.join_next().await.is_some() {} };
-        if tokio::time::timeout(self.shared.options.stop_timeout, all).await.is_err() {
-            connections.shutdown().await;
-        }
+        let serve = |tcp| Arc::clone(&self.shared).welcome(tcp, Arc::clone(&engine), stop.clone());
+        let grace = self.shared.options.stop_timeout;
+        ha_core::serve_clients(listener, &stop, grace, serve, report_mishap).await;
         Ok(())
     }
 }
@@ -148,10 +126,13 @@ async fn refuse(wire: &mut Wire, failure: Failure) {
     let _ = wire.flush().await;
 }
 
-/// Out of file descriptors, or a client that left at once; the next one may do better.
-async fn overloaded(error: &std::io::Error) {
-    tracing::warn!(%error, "cannot accept a MySQL connection");
-    tokio::time::sleep(Duration::from_millis(50)).await;
+fn report_mishap(mishap: Mishap) {
+    match mishap {
+        Mishap::NotAccepted(error) => tracing::warn!(%error, "cannot accept a MySQL connection"),
+        Mishap::Panicked(error) => {
+            tracing::error!(%error, "a MySQL connection ended unexpectedly");
+        }
+    }
 }
 
 impl fmt::Display for MySql {

@@ -93,14 +93,14 @@ async fn functions_and_session_facts_answer_as_in_mysql() {
         "STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION|1|NULL"
     );
     client
-        .query_drop("SET @x = 'a' /*!40101 , SESSION sql_mode = 'ANSI' */, NAMES = 1")
+        .query_drop("SET @x = 'a' /*!40101 , SESSION sql_mode = 'TRADITIONAL' */, NAMES = 1")
         .await
         .unwrap_err();
     client
-        .query_drop("SET @x = CONCAT('a', 1) /*!40101 , SESSION sql_mode = 'ANSI' */")
+        .query_drop("SET @x = CONCAT('a', 1) /*!40101 , SESSION sql_mode = 'TRADITIONAL' */")
         .await
         .unwrap();
-    assert_eq!(one(&mut client, "SELECT @x, @@sql_mode").await, "a1|ANSI");
+    assert_eq!(one(&mut client, "SELECT @x, @@sql_mode").await, "a1|TRADITIONAL");
     assert_eq!(code(&mut client, "SELECT @@nosuch").await, 1193);
     let facts = [
         ("CONCAT('a', NULL)", "NULL"),
@@ -115,12 +115,24 @@ async fn functions_and_session_facts_answer_as_in_mysql() {
         ("RIGHT('abc', 2)", "bc"),
         ("UNIX_TIMESTAMP('1970-01-02')", "86400"),
         ("DATE_FORMAT('2024-02-29 01:02:03', '%Y/%m/%d %H:%i:%s')", "2024/02/29 01:02:03"),
-        ("DATE_ADD('2024-02-28', INTERVAL 2 DAY)", "2024-03-01 00:00:00"),
+        ("DATE_ADD('2024-02-28', INTERVAL 2 DAY)", "2024-03-01"),
+        ("DATE_ADD('2024-02-28', INTERVAL 2 HOUR)", "2024-02-28 02:00:00"),
+        ("'2024-01-31 10:00:00' + INTERVAL 1 MONTH", "2024-02-29 10:00:00"),
+        ("DATE_SUB(DATE_ADD('2024-01-30', INTERVAL 1 DAY), INTERVAL 1 YEAR)", "2023-01-31"),
+        ("CURDATE() - INTERVAL 1 DAY < CURDATE()", "1"),
+        ("LENGTH(CURDATE() - INTERVAL 1 DAY)", "10"),
+        ("DATE_FORMAT('2024-02-09 04:02:03', '%e.%m %k:%i')", "9.02 4:02"),
         ("YEAR('2024-02-29')", "2024"),
         ("'a%' LIKE 'a\\%'", "1"),
         ("'ab' LIKE 'a\\%'", "0"),
         ("NULL <=> NULL", "1"),
         ("1 || 0", "1"),
+        ("!0 = 5", "0"),
+        ("CONCAT(1 + 1, 'a')", "2a"),
+        ("'a' 'b'", "ab"),
+        ("0b101 + 0", "5"),
+        ("2*/*c*/3", "6"),
+        ("-9223372036854775808", "-9223372036854775808"),
         ("CAST('12' AS SIGNED) + 1", "13"),
         ("0x4142", "AB"),
         ("CONVERT('a' USING utf8mb4)", "a"),

@@ -1,5 +1,7 @@
 use std::ops::Range;
 
+use ha_core::sql::{count, quoted};
+
 /// What a piece of SQL text is, in PostgreSQL's lexical structure
 /// (<https://www.postgresql.org/docs/15/sql-syntax-lexical.html>).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,30 +118,12 @@ fn next(sql: &str, at: usize) -> (Kind, Range<usize>) {
     (kind, at..at + length)
 }
 
-fn count(bytes: &[u8], matches: impl Fn(u8) -> bool) -> usize {
-    bytes.iter().position(|&byte| !matches(byte)).unwrap_or(bytes.len())
-}
-
 fn starts_word(byte: u8) -> bool {
     byte.is_ascii_alphabetic() || byte == b'_' || byte >= 0x80
 }
 
 fn in_word(byte: u8) -> bool {
     starts_word(byte) || byte.is_ascii_digit() || byte == b'$'
-}
-
-/// Up to the closing quote; a doubled one does not close.
-fn quoted(bytes: &[u8], quote: u8, escapes: bool) -> usize {
-    let mut at = 1;
-    while at < bytes.len() {
-        match bytes[at] {
-            b'\\' if escapes => at += 2,
-            byte if byte == quote && bytes.get(at + 1) == Some(&quote) => at += 2,
-            byte if byte == quote => return at + 1,
-            _ => at += 1,
-        }
-    }
-    bytes.len()
 }
 
 /// PostgreSQL's comments nest.

@@ -1,8 +1,9 @@
 //! The definition of a column, in CREATE TABLE and ALTER TABLE.
 
+use super::keywords::collation;
 use super::lex::{Kind, Token};
 use super::parts::{quoted, until_close};
-use super::rewrite::{Rewriter, collation};
+use super::rewrite::Rewriter;
 use super::types;
 use crate::error::{Failure, Outcome};
 

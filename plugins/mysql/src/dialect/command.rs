@@ -3,6 +3,7 @@
 use super::lex::{Kind, Token};
 use super::parts::split;
 use super::show::Show;
+use super::variables;
 use crate::error::{Failure, Outcome};
 
 /// What a statement asks for.
@@ -63,6 +64,11 @@ impl Command {
         let Some(first) = tokens.first() else { return Ok(Self::Nothing) };
         if first.symbol("(") {
             return Ok(Self::Read);
+        }
+        let chain = tokens.iter().position(|token| token.is("CHAIN"));
+        if first.is_any(&["COMMIT", "ROLLBACK"]) && chain.is_some_and(|at| tokens[at - 1].is("AND"))
+        {
+            return Err(Failure::unsupported("AND CHAIN"));
         }
         Ok(match first.text.to_ascii_uppercase().as_str() {
             "SELECT" | "WITH" | "VALUES" | "TABLE" | "PRAGMA" => Self::Read,
@@ -129,9 +135,13 @@ impl Command {
     fn set(tokens: &[Token<'_>]) -> Outcome<Self> {
         let is = |index: usize, words: &[&str]| tokens.get(index).is_some_and(|t| t.is_any(words));
         let scoped = is(1, &["SESSION", "GLOBAL", "LOCAL"]);
-        if is(1, &["NAMES", "CHARACTER", "CHARSET"])
-            || is(1 + usize::from(scoped), &["TRANSACTION"])
-        {
+        if is(1, &["NAMES", "CHARACTER", "CHARSET"]) {
+            let name = tokens.get(if is(2, &["SET"]) { 3 } else { 2 }).map(Token::value);
+            let name = name.ok_or_else(|| Failure::syntax("SET NAMES"))?;
+            variables::possible("character_set_client", &name)?;
+            return Ok(Self::Nothing);
+        }
+        if is(1 + usize::from(scoped), &["TRANSACTION"]) {
             return Ok(Self::Nothing);
         }
         let (mut settings, mut at) = (Vec::new(), 1);
@@ -175,6 +185,9 @@ mod tests {
         assert_eq!(command("SET NAMES utf8mb4"), Command::Nothing);
         assert_eq!(command("KILL QUERY 7"), Command::Kill { query: true, id: 7 });
         assert!(Command::read(&lex::tokens("GRANT ALL")).is_err());
+        assert!(Command::read(&lex::tokens("COMMIT AND CHAIN")).is_err());
+        assert_eq!(command("COMMIT AND NO CHAIN"), Command::Commit);
+        assert!(Command::read(&lex::tokens("SET NAMES latin1")).is_err());
         assert!(Command::read(&lex::tokens("SELEC 1")).is_err());
     }
 }

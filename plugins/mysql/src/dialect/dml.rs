@@ -28,6 +28,7 @@ pub(super) fn insert(rewriter: &Rewriter<'_>, tokens: &[Token<'_>]) -> Outcome<S
     let Some(upsert) = upsert else { return Ok(format!("{head} {values}")) };
     let alias = alias.unwrap_or_default();
     let new_row = Rewriter { new_row: Some(&alias), ..*rewriter };
+    in_any_order(&tokens[upsert + 4..], &alias)?;
     let changes = new_row.expression(&tokens[upsert + 4..])?;
     // Without WHERE, SQLite takes ON for the condition of a join.
     let where_true = find(body, 0, &["SELECT"]).is_some()
@@ -48,7 +49,7 @@ fn body_of(rewriter: &Rewriter<'_>, body: &[Token<'_>]) -> Outcome<(String, Opti
     if body.first().is_some_and(|token| token.is("SET")) {
         return assignments(rewriter, &body[1..]).map(|sql| (sql, None));
     }
-    let Some(values) = find(body, 0, &["VALUES", "VALUE"]) else {
+    let Some(values) = values_at(body)? else {
         return Ok((rewriter.expression(body)?, None));
     };
     let mut rows = &body[values + 1..];
@@ -66,6 +67,24 @@ fn body_of(rewriter: &Rewriter<'_>, body: &[Token<'_>]) -> Outcome<(String, Opti
     let rows: Vec<_> =
         split(rows).iter().map(|row| values_row(rewriter, row)).collect::<Outcome<_>>()?;
     Ok((format!("{} VALUES {}", rewriter.expression(columns)?, rows.join(", ")), alias))
+}
+
+/// Where VALUES stands: in front, or behind the list of columns.
+fn values_at(body: &[Token<'_>]) -> Outcome<Option<usize>> {
+    let columns = body.first().is_some_and(|token| token.symbol("("));
+    let at = if columns { until_close(body, 0)? + 1 } else { 0 };
+    Ok(body.get(at).is_some_and(|token| token.is_any(&["VALUES", "VALUE"])).then_some(at))
+}
+
+/// Whether the first id that a statement makes can only be told by the rows: if there are several,
+/// or if a row may be changed instead of made.
+pub(crate) fn ids_are_in_rows(tokens: &[Token<'_>]) -> bool {
+    let several = || {
+        let values = find(tokens, 0, &["VALUES", "VALUE"]);
+        values.is_some_and(|at| split(&tokens[at + 1..]).len() > 1)
+    };
+    let upsert = duplicate(tokens, 0).is_some();
+    find(tokens, 0, &["RETURNING"]).is_none() && (upsert || several())
 }
 
 /// A row of values; DEFAULT becomes NULL, for which an AUTO_INCREMENT column counts on.
@@ -122,8 +141,36 @@ pub(super) fn update(rewriter: &Rewriter<'_>, tokens: &[Token<'_>]) -> Outcome<S
     }
     let tables = rewriter.expression(&tokens[at..set])?;
     let end = find(tokens, set, &["WHERE", "ORDER", "LIMIT"]).unwrap_or(tokens.len());
+    in_any_order(&tokens[set + 1..end], "")?;
     let changes = rewriter.expression(&tokens[set..end])?;
     Ok(format!("{verb} {tables} {changes} {}", condition(rewriter, &tables, &tokens[end..])?))
+}
+
+/// Refuses assignments that use a column which one before them changes: MySQL takes its new
+/// value, SQLite the old one. `new_row` is how the row is called that is inserted.
+fn in_any_order(assignments: &[Token<'_>], new_row: &str) -> Outcome<()> {
+    let mut changed: Vec<String> = Vec::new();
+    for part in split(assignments) {
+        let Some(at) = part.iter().position(|token| token.symbol("=")).filter(|at| *at > 0) else {
+            continue;
+        };
+        let value = &part[at + 1..];
+        for (index, token) in value.iter().enumerate().filter(|(_, token)| token.is_name()) {
+            let before = |steps: usize| index.checked_sub(steps).map(|index| &value[index]);
+            let after = value.get(index + 1);
+            let leads = after.is_some_and(|next| next.symbol("(") || next.symbol("."));
+            let inserted = before(2).is_some_and(|word| {
+                word.is("VALUES") || (!new_row.is_empty() && word.value() == new_row)
+            });
+            let name = token.value();
+            if !leads && !inserted && changed.iter().any(|c| c.eq_ignore_ascii_case(&name)) {
+                let what = format!("the use of '{name}' behind its assignment");
+                return Err(Failure::unsupported(&what));
+            }
+        }
+        changed.push(part[at - 1].value());
+    }
+    Ok(())
 }
 
 /// Rewrites a DELETE.

@@ -10,27 +10,78 @@ use crate::wire::handshake::VERSION;
 /// The arguments of a call.
 type Args<'a, 't> = [&'a [Token<'t>]];
 
-/// What a call becomes; `None` if it stays as it is.
-pub(super) fn call(
-    rewriter: &Rewriter<'_>,
-    name: &str,
-    args: &Args<'_, '_>,
-) -> Outcome<Option<String>> {
+/// What is a function of this module or of [`time`].
+pub(super) fn is_known(name: &str) -> bool {
+    KNOWN.iter().chain(time::KNOWN).any(|known| known.eq_ignore_ascii_case(name))
+}
+
+const KNOWN: &[&str] = &[
+    "ANY_VALUE",
+    "BIN_TO_UUID",
+    "CAST",
+    "CHARACTER_LENGTH",
+    "CHAR_LENGTH",
+    "CONCAT",
+    "CONNECTION_ID",
+    "CONVERT",
+    "CURRENT_USER",
+    "DATABASE",
+    "FOUND_ROWS",
+    "GET_LOCK",
+    "GREATEST",
+    "GROUP_CONCAT",
+    "IF",
+    "INSTR",
+    "ISNULL",
+    "IS_FREE_LOCK",
+    "JSON_UNQUOTE",
+    "LAST_INSERT_ID",
+    "LCASE",
+    "LEAST",
+    "LEFT",
+    "LENGTH",
+    "LOCATE",
+    "MID",
+    "MOD",
+    "NVL",
+    "OCTET_LENGTH",
+    "RAND",
+    "RELEASE_LOCK",
+    "RIGHT",
+    "ROW_COUNT",
+    "SCHEMA",
+    "SESSION_USER",
+    "SUBSTR",
+    "SUBSTRING",
+    "SYSTEM_USER",
+    "UCASE",
+    "USER",
+    "UUID",
+    "VERSION",
+    "FORMAT",
+    "TIMEDIFF",
+    "ROUND",
+];
+
+/// What a call becomes of a function that [`is_known`], or of what looks like one: a table with
+/// its columns. Its arguments are rewritten once.
+pub(super) fn call(rewriter: &Rewriter<'_>, written: &str, args: &Args<'_, '_>) -> Outcome<String> {
+    let name = &*written.to_ascii_uppercase();
     if let Some(fact) = fact(rewriter, name, args)? {
-        return Ok(Some(fact));
+        return Ok(fact);
     }
     if let Some(text) = time::call(rewriter, name, args)? {
-        return Ok(Some(text));
+        return Ok(text);
     }
     let sql: Vec<String> = match name {
-        "CAST" | "CONVERT" | "GROUP_CONCAT" | "POSITION" | "TRIM" => Vec::new(),
+        "CAST" | "CONVERT" | "GROUP_CONCAT" => Vec::new(),
         _ => args.iter().map(|arg| rewriter.expression(arg)).collect::<Outcome<_>>()?,
     };
     let text = match (name, &sql[..]) {
         ("CAST", _) => types::cast(rewriter, args)?,
         ("CONVERT", _) => types::convert(rewriter, args)?,
         ("GROUP_CONCAT", _) => group_concat(rewriter, args)?,
-        ("CONCAT", [_, ..]) => format!("({})", sql.join(" || ")),
+        ("CONCAT", [_, ..]) => format!("(({}))", sql.join(") || (")),
         ("IF", [condition, yes, no]) => format!("iif({condition}, {yes}, {no})"),
         ("ISNULL", [a]) => format!("(({a}) IS NULL)"),
         ("NVL", [a, b]) => format!("ifnull({a}, {b})"),
@@ -51,14 +102,22 @@ pub(super) fn call(
         ("RAND", []) => "(abs(random() / 2) / 4611686018427387904.0)".into(),
         ("UUID", []) => uuid(),
         ("JSON_UNQUOTE", [a]) => format!("({a} ->> '$')"),
-        ("ANY_VALUE" | "BIN_TO_UUID" | "LAST_INSERT_ID", [a]) => a.clone(),
+        ("ANY_VALUE" | "BIN_TO_UUID", [a]) => a.clone(),
+        // The id of the row that is changed is told in any case.
+        ("LAST_INSERT_ID", [a]) if rewriter.new_row.is_some() => a.clone(),
+        ("LAST_INSERT_ID", [_]) => return Err(Failure::unsupported("LAST_INSERT_ID with a value")),
+        ("ROUND", [a, places]) if !places.starts_with('-') => format!("round({a}, {places})"),
+        // SQLite does something else with these.
+        ("FORMAT", [_, _, ..]) | ("TIMEDIFF", [_, _]) | ("ROUND", [_, _]) => {
+            return Err(Failure::unsupported(&format!("{name} of these values")));
+        }
         ("SCHEMA", _) => literal(&rewriter.scope.database),
         ("GET_LOCK" | "RELEASE_LOCK" | "IS_FREE_LOCK", _) => {
             return Err(Failure::unsupported("locks that the client names"));
         }
-        _ => return Ok(None),
+        _ => format!("{written}({})", sql.join(", ")),
     };
-    Ok(Some(text))
+    Ok(text)
 }
 
 /// What is known of the session.

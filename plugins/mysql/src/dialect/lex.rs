@@ -1,5 +1,10 @@
 use std::ops::Range;
 
+use ha_core::sql::{count, quoted};
+
+/// The version that clients are told, as `/*!` writes it.
+const MYSQL: u32 = 80_036;
+
 /// What a piece of SQL text is, in MySQL's lexical structure
 /// (<https://dev.mysql.com/doc/refman/8.0/en/language-structure.html>).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,7 +17,7 @@ pub(crate) enum Kind {
     Text,
     /// `x'…'` or `0x…`.
     Hex,
-    /// `b'…'`.
+    /// `b'…'` or `0b…`.
     Bits,
     /// Any other number.
     Number,
@@ -72,10 +77,22 @@ impl Token<'_> {
     }
 }
 
-/// Takes SQL text apart and leaves out white space and comments. The text of `/*! … */` counts.
+/// Takes SQL text apart and leaves out white space and comments. The text of `/*! … */` counts,
+/// unless it is for a newer version than the one that clients are told.
 pub(crate) fn tokens(sql: &str) -> Vec<Token<'_>> {
-    let (mut tokens, mut at, mut params) = (Vec::new(), 0, 0);
+    let (mut tokens, mut at, mut params, mut conditional) = (Vec::new(), 0, 0, false);
     while at < sql.len() {
+        let rest = &sql.as_bytes()[at..];
+        if rest.starts_with(b"/*!")
+            && let Some(length) = head(rest)
+        {
+            (at, conditional) = (at + length, true);
+            continue;
+        }
+        if conditional && rest.starts_with(b"*/") {
+            (at, conditional) = (at + 2, false);
+            continue;
+        }
         let (kind, range) = next(sql, at);
         at = range.end;
         let Some(kind) = kind else { continue };
@@ -106,9 +123,7 @@ fn next(sql: &str, at: usize) -> (Option<Kind>, Range<usize>) {
         (b'-', b'-') if bytes.get(2).is_none_or(|b| b.is_ascii_whitespace()) => {
             (None, count(bytes, |b| b != b'\n'))
         }
-        (b'/', b'*') if byte(2) == b'!' => (None, 3 + count(&bytes[3..], |b| b.is_ascii_digit())),
         (b'/', b'*') => (None, until(bytes, b"*/")),
-        (b'*', b'/') => (None, 2),
         (b, _) if b.is_ascii_whitespace() => (None, count(bytes, |b| b.is_ascii_whitespace())),
         (quote @ (b'\'' | b'"'), _) => (Some(Kind::Text), quoted(bytes, quote, true)),
         (b'`', _) => (Some(Kind::Name), quoted(bytes, b'`', false)),
@@ -116,6 +131,9 @@ fn next(sql: &str, at: usize) -> (Option<Kind>, Range<usize>) {
         (b'b' | b'B', b'\'') => (Some(Kind::Bits), 1 + quoted(&bytes[1..], b'\'', false)),
         (b'n' | b'N', b'\'') => (None, 1),
         (b'0', b'x') => (Some(Kind::Hex), 2 + count(&bytes[2..], |b| b.is_ascii_hexdigit())),
+        (b'0', b'b') if matches!(byte(2), b'0' | b'1') => {
+            (Some(Kind::Bits), 2 + count(&bytes[2..], |b| matches!(b, b'0' | b'1')))
+        }
         (b'?', _) => (Some(Kind::Param(0)), 1),
         (b'@', b'@') => (Some(Kind::System), 2 + count(&bytes[2..], |b| in_word(b) || b == b'.')),
         (b'@', b'`' | b'\'') => (Some(Kind::User), 1 + quoted(&bytes[1..], byte(1), false)),
@@ -129,8 +147,14 @@ fn next(sql: &str, at: usize) -> (Option<Kind>, Range<usize>) {
     (kind, at..at + length)
 }
 
-fn count(bytes: &[u8], matches: impl Fn(u8) -> bool) -> usize {
-    bytes.iter().position(|&byte| !matches(byte)).unwrap_or(bytes.len())
+/// How long `/*!` and its version are; `None` if the version is a newer one.
+fn head(bytes: &[u8]) -> Option<usize> {
+    let digits = count(&bytes[3..bytes.len().min(9)], |b| b.is_ascii_digit());
+    let version = std::str::from_utf8(&bytes[3..3 + digits]).ok()?;
+    match digits {
+        5 | 6 => (version.parse::<u32>().ok()? <= MYSQL).then_some(3 + digits),
+        _ => Some(3),
+    }
 }
 
 fn until(bytes: &[u8], end: &[u8]) -> usize {
@@ -140,20 +164,6 @@ fn until(bytes: &[u8], end: &[u8]) -> usize {
 
 fn in_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || byte >= 0x80
-}
-
-/// Up to the closing quote; a doubled one does not close.
-pub(super) fn quoted(bytes: &[u8], quote: u8, escapes: bool) -> usize {
-    let mut at = 1;
-    while at < bytes.len() {
-        match bytes[at] {
-            b'\\' if escapes => at += 2,
-            byte if byte == quote && bytes.get(at + 1) == Some(&quote) => at += 2,
-            byte if byte == quote => return at + 1,
-            _ => at += 1,
-        }
-    }
-    bytes.len()
 }
 
 fn number(bytes: &[u8]) -> usize {
@@ -221,6 +231,9 @@ mod tests {
             ["a", "<=>", "b", "||", "@@session.x", ":=", "@y"]
         );
         assert_eq!(texts("'a\\%\\n'"), ["a\\%\n"]);
+        assert_eq!(texts("2*/*c*/3 /*!50100 + 1*//1"), ["2", "*", "3", "+", "1", "/", "1"]);
+        assert_eq!(texts("1 /*!999999\\- x */ /*!90100 + 1 */ /*!1 */"), ["1", "1"]);
+        assert_eq!(tokens("0b101")[0].kind, Kind::Bits);
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod command;
 mod create;
 mod dml;
 mod functions;
+mod keywords;
 pub(crate) mod lex;
 mod parts;
 mod rewrite;
@@ -21,7 +22,8 @@ pub(crate) use alter::{Alteration, alterations};
 pub(crate) use column::ColumnDefinition;
 pub(crate) use command::{Command, Ddl, Setting};
 pub(crate) use create::{drop, find_index, index, table};
-pub(crate) use parts::{literal, quoted, split};
+pub(crate) use dml::ids_are_in_rows;
+pub(crate) use parts::{constant, literal, quoted, split};
 pub(crate) use rewrite::Rewriter;
 pub(crate) use show::{Show, What};
 pub(crate) use text::readable;
@@ -29,7 +31,7 @@ pub(crate) use variables::Variables;
 
 use lex::Token;
 
-use crate::error::Outcome;
+use crate::error::{Failure, Outcome};
 
 /// What a session knows, and SQL may ask for.
 #[derive(Debug, Clone, Default)]
@@ -50,6 +52,24 @@ impl Scope {
     /// `USER()`, as SQL.
     fn account(&self) -> String {
         literal(&format!("{}@{}", self.user, self.host))
+    }
+}
+
+/// The tokens of the only statement of a text.
+pub(crate) fn statement(source: &str) -> Outcome<Vec<Token<'_>>> {
+    let mut tokens = lex::tokens(source);
+    while tokens.last().is_some_and(|token| token.symbol(";")) {
+        tokens.pop();
+    }
+    // SQLite would stop to read at it.
+    let nul = |token: &&Token<'_>| token.kind != lex::Kind::Text && token.text.contains('\0');
+    if let Some(token) = tokens.iter().find(nul) {
+        return Err(Failure::syntax(token.text));
+    }
+    let trigger = tokens.len() > 2 && tokens[0].is("CREATE") && tokens[1].is("TRIGGER");
+    match tokens.iter().position(|token| token.symbol(";")) {
+        Some(at) if !trigger => Err(Failure::syntax(&source[tokens[at].at..])),
+        _ => Ok(tokens),
     }
 }
 
@@ -82,7 +102,7 @@ mod tests {
         assert_eq!(sql(r#"SELECT "it's" x, 'a\'b' AS y"#), "SELECT 'it''s' x, 'a''b' AS y");
         assert_eq!(
             sql("SELECT a || b && !c, x <=> NULL FROM t WHERE a DIV 2 = b / 2"),
-            "SELECT a OR b AND NOT c AS \"a || b && !c\", x IS NULL AS \"x <=> NULL\" FROM t WHERE a / 2 = b * 1.0 / 2"
+            "SELECT a OR b AND (NOT c) AS \"a || b && !c\", x IS NULL AS \"x <=> NULL\" FROM t WHERE a / 2 = b * 1.0 / 2"
         );
         assert_eq!(sql("DELETE FROM t WHERE a = 0xfF"), "DELETE FROM t WHERE a = x'fF'");
     }
@@ -100,7 +120,7 @@ mod tests {
     fn functions_and_patterns_mean_the_same() {
         assert_eq!(
             sql("UPDATE t SET a = CONCAT(a, IF(b, 'x', ?)) WHERE c LIKE ?"),
-            "UPDATE t SET a = (a || iif(b, 'x', ?1)) WHERE c LIKE ?2 ESCAPE '\\'"
+            "UPDATE t SET a = ((a) || (iif(b, 'x', ?1))) WHERE c LIKE ?2 ESCAPE '\\'"
         );
         assert_eq!(
             sql("DELETE FROM t WHERE d < NOW() - INTERVAL 2 WEEK"),

@@ -1,5 +1,7 @@
 //! Taking statements apart, and writing names and strings.
 
+use ha_core::Value;
+
 use super::lex::{Kind, Token};
 use super::text;
 use crate::error::{Failure, Outcome};
@@ -10,6 +12,22 @@ pub(crate) fn literal(value: &str) -> String {
         return format!("CAST({} AS TEXT)", text::hex(value.as_bytes()));
     }
     format!("'{}'", value.replace('\'', "''"))
+}
+
+/// A value in SQL, exactly.
+pub(crate) fn constant(value: &Value) -> String {
+    match value {
+        Value::Null => "NULL".into(),
+        Value::Integer(i64::MIN) => "(-9223372036854775807 - 1)".into(),
+        Value::Integer(value) => value.to_string(),
+        Value::Real(value) if value.is_infinite() => {
+            if *value > 0.0 { "9e999" } else { "-9e999" }.into()
+        }
+        Value::Real(value) => format!("{value:?}"),
+        Value::Text(text) => literal(text),
+        Value::RawText(bytes) => format!("CAST({} AS TEXT)", text::hex(bytes)),
+        Value::Blob(bytes) => text::hex(bytes),
+    }
 }
 
 /// A name in SQL.
@@ -24,9 +42,10 @@ pub(super) fn until_close(tokens: &[Token<'_>], open: usize) -> Outcome<usize> {
         if token.symbol("(") {
             depth += 1;
         } else if token.symbol(")") {
-            depth -= 1;
-            if depth == 0 {
-                return Ok(index);
+            match depth {
+                0 => break,
+                1 => return Ok(index),
+                _ => depth -= 1,
             }
         }
     }

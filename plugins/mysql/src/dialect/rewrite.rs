@@ -1,5 +1,6 @@
 //! Expressions and the parts of statements that mean the same in both dialects.
 
+use super::keywords::operand_end;
 use super::lex::{Kind, Token};
 use super::parts::{literal, quoted, split, until_close};
 use super::{Scope, functions, time};
@@ -12,18 +13,26 @@ pub(crate) struct Rewriter<'s> {
     pub(crate) scope: &'s Scope,
     /// The name of the new row in ON DUPLICATE KEY UPDATE.
     pub(super) new_row: Option<&'s str>,
+    pub(super) depth: u16,
 }
+
+/// How deep expressions may be in each other: the stack is finite.
+const DEEPEST: u16 = 100;
 
 impl<'s> Rewriter<'s> {
     pub(crate) fn new(scope: &'s Scope) -> Self {
-        Self { scope, new_row: None }
+        Self { scope, new_row: None, depth: 0 }
     }
 
     /// The tokens in SQLite's dialect.
     pub(crate) fn expression(&self, tokens: &[Token<'_>]) -> Outcome<String> {
+        if self.depth == DEEPEST {
+            return Err(Failure::new(1436, "HY000", "Thread stack overrun: a deep expression"));
+        }
+        let inner = Self { depth: self.depth + 1, ..*self };
         let (mut out, mut at) = (Vec::with_capacity(tokens.len()), 0);
         while at < tokens.len() {
-            at += self.step(tokens, at, &mut out)?;
+            at += inner.step(tokens, at, &mut out)?;
         }
         Ok(out.join(" "))
     }
@@ -33,25 +42,29 @@ impl<'s> Rewriter<'s> {
         let token = &tokens[at];
         match token.kind {
             Kind::Word | Kind::Name => return self.word(tokens, at, out),
-            Kind::Text => out.push(literal(&token.value())),
+            Kind::Text => {
+                // Strings side by side are one.
+                let parts = tokens[at..].iter().take_while(|token| token.kind == Kind::Text);
+                let parts: Vec<String> = parts.map(Token::value).collect();
+                out.push(literal(&parts.concat()));
+                return Ok(parts.len());
+            }
             Kind::Hex if token.text.starts_with("0x") => {
                 let digits = &token.text[2..];
                 let zero = if digits.len() % 2 == 1 { "0" } else { "" };
                 out.push(format!("x'{zero}{digits}'"));
             }
             Kind::Bits => {
-                let bits = u64::from_str_radix(super::lex::inner(&token.text[1..]), 2);
+                let digits = token.text[1..].trim_matches(['b', '\'']);
+                let bits = i64::from_str_radix(digits, 2);
                 out.push(bits.map_err(|_| Failure::syntax(token.text))?.to_string());
             }
             Kind::Param(number) => out.push(format!("?{number}")),
             Kind::System => out.push(self.scope.variables.system(token.text)?),
             Kind::User => out.push(self.scope.variables.user(token.text)),
-            // MySQL allows 64 bits without a sign, which is "all" after LIMIT.
-            Kind::Number if token.text == "18446744073709551615" => {
-                out.push(i64::MAX.to_string());
-            }
+            Kind::Number => out.push(number(tokens, at)?),
             Kind::Symbol => return self.operator(tokens, at, out),
-            Kind::Hex | Kind::Number => out.push(token.text.to_owned()),
+            Kind::Hex => out.push(token.text.to_owned()),
         }
         Ok(1)
     }
@@ -68,11 +81,16 @@ impl<'s> Rewriter<'s> {
             out.push(time::shift(&time, token.text, &tokens[at + 1..end], self)?);
             return Ok(end - at);
         }
+        if token.symbol("!") {
+            // Binds closer than NOT does.
+            let end = operand_end(tokens, at + 1)?;
+            out.push(format!("(NOT {})", self.expression(&tokens[at + 1..end])?));
+            return Ok(end - at);
+        }
         out.push(
             match token.text {
                 "||" => "OR",
                 "&&" => "AND",
-                "!" => "NOT",
                 "<=>" => "IS",
                 // Division is not of integers in MySQL.
                 "/" => "* 1.0 /",
@@ -99,18 +117,18 @@ impl<'s> Rewriter<'s> {
             });
             return Ok(1);
         }
-        if next.is_some_and(|next| next.symbol("(")) {
+        let called = next.is_some_and(|next| next.symbol("("));
+        let values = token.is("VALUES") && self.new_row.is_some();
+        // Only what is a function is looked into: the rest would be rewritten twice.
+        if called && (values || functions::is_known(token.text)) {
             let close = until_close(tokens, at + 1)?;
-            let name = token.text.to_ascii_uppercase();
             let args = split(&tokens[at + 2..close]);
-            if let ("VALUES", Some(_), [[column]]) = (name.as_str(), self.new_row, &args[..]) {
+            if let (true, [[column]]) = (values, &args[..]) {
                 out.push(format!("excluded.{}", quoted(&column.value())));
                 return Ok(close + 1 - at);
             }
-            if let Some(call) = functions::call(self, &name, &args)? {
-                out.push(call);
-                return Ok(close + 1 - at);
-            }
+            out.push(functions::call(self, token.text, &args)?);
+            return Ok(close + 1 - at);
         }
         if let Some(fact) = functions::bare(self, token) {
             out.push(fact);
@@ -158,79 +176,6 @@ impl<'s> Rewriter<'s> {
             third || at == 0 || tokens[at - 1].is_any(BEFORE) || tokens[at - 1].symbol(",");
         Ok((names_table && first == self.scope.database && second.is_some()).then_some(2))
     }
-
-    fn key_word(&self, tokens: &[Token<'_>], at: usize, out: &mut Vec<String>) -> Outcome<usize> {
-        let (token, rest) = (&tokens[at], &tokens[at + 1..]);
-        let next = |index: usize, words: &[&str]| rest.get(index).is_some_and(|t| t.is_any(words));
-        Ok(match token.text.to_ascii_uppercase().as_str() {
-            "SQL_CALC_FOUND_ROWS" | "SQL_NO_CACHE" | "SQL_SMALL_RESULT" | "SQL_BIG_RESULT" => 1,
-            "BINARY" if !rest.is_empty() => 1,
-            "DISTINCTROW" => push(out, "DISTINCT"),
-            "STRAIGHT_JOIN" => push(out, "JOIN"),
-            "DIV" => push(out, "/"),
-            "MOD" => push(out, "%"),
-            "RLIKE" => push(out, "REGEXP"),
-            "FROM" if next(0, &["DUAL"]) => 2,
-            "FOR" if next(0, &["UPDATE", "SHARE"]) => 1 + locking(rest),
-            "LOCK" if next(0, &["IN"]) => 1 + rest.len().min(3),
-            "USE" | "FORCE" | "IGNORE" if next(0, &["INDEX", "KEY"]) => {
-                let open = rest.iter().position(|token| token.symbol("(")).unwrap_or(0);
-                until_close(tokens, at + 1 + open)? + 1 - at
-            }
-            "COLLATE" if !rest.is_empty() => {
-                out.push(format!("COLLATE {}", collation(&rest[0].value())));
-                2
-            }
-            "LIKE" => {
-                let used = self.pattern(tokens, at + 1, out)?;
-                1 + used
-            }
-            // An introducer before a string.
-            text if text.starts_with('_') && rest.first().is_some_and(|t| t.kind == Kind::Text) => {
-                1
-            }
-            _ => push(out, token.text),
-        })
-    }
-
-    /// The pattern of LIKE, in which a backslash escapes unless another character is named.
-    fn pattern(&self, tokens: &[Token<'_>], at: usize, out: &mut Vec<String>) -> Outcome<usize> {
-        out.push("LIKE".into());
-        let binary = usize::from(tokens.get(at).is_some_and(|token| token.is("BINARY")));
-        let start = at + binary;
-        let mut end = start + 1;
-        if tokens.get(start).is_some_and(|token| token.symbol("(")) {
-            end = until_close(tokens, start)? + 1;
-        }
-        while let Some(token) = tokens.get(end) {
-            match token.text {
-                "(" => end = until_close(tokens, end)? + 1,
-                "." => end += 2,
-                _ => break,
-            }
-        }
-        let end = end.min(tokens.len());
-        out.push(self.expression(&tokens[start.min(end)..end])?);
-        if !tokens.get(end).is_some_and(|token| token.is("ESCAPE")) {
-            out.push("ESCAPE '\\'".into());
-        }
-        Ok(end - at)
-    }
-}
-
-/// SQLite's collation that is nearest to one of MySQL's.
-pub(super) fn collation(name: &str) -> &'static str {
-    if name.ends_with("_ci") { "NOCASE" } else { "BINARY" }
-}
-
-fn push(out: &mut Vec<String>, text: &str) -> usize {
-    out.push(text.to_owned());
-    1
-}
-
-/// What follows FOR UPDATE or FOR SHARE: OF t, NOWAIT, SKIP LOCKED.
-fn locking(rest: &[Token<'_>]) -> usize {
-    rest.iter().position(|token| token.symbol(")")).unwrap_or(rest.len())
 }
 
 /// Whether a word ends the naming of a table, so that it is no alias.
@@ -254,6 +199,18 @@ fn ends_table(token: &Token<'_>) -> bool {
         "STRAIGHT_JOIN",
     ];
     token.is_any(WORDS)
+}
+
+/// A number. SQLite would read a whole one that is wider than 64 bits as another one.
+fn number(tokens: &[Token<'_>], at: usize) -> Outcome<String> {
+    let text = tokens[at].text;
+    let whole = text.bytes().all(|byte| byte.is_ascii_digit());
+    let negative = at > 0 && tokens[at - 1].symbol("-");
+    let least = negative && text.trim_start_matches('0') == "9223372036854775808";
+    if whole && !least && text.parse::<i64>().is_err() {
+        return Err(Failure::new(1264, "22003", format!("Out of range value {text}")));
+    }
+    Ok(text.to_owned())
 }
 
 /// Takes the operand back that was written last.

@@ -3,7 +3,7 @@
 use super::lex::{Kind, Token};
 use super::parts::{find, quoted, split};
 use super::rewrite::Rewriter;
-use crate::error::Outcome;
+use crate::error::{Failure, Outcome};
 
 /// What ends the list of columns.
 const AFTER: &[&str] = &[
@@ -41,6 +41,10 @@ pub(super) fn select(
     tokens: &[Token<'_>],
     source: &str,
 ) -> Outcome<String> {
+    let counts = tokens.iter().any(|token| token.is("SQL_CALC_FOUND_ROWS"));
+    if counts && find(tokens, 0, &["LIMIT"]).is_some() {
+        return Err(Failure::unsupported("SQL_CALC_FOUND_ROWS; ask for COUNT(*)"));
+    }
     let list = 1 + tokens[1..].iter().take_while(|token| token.is_any(BEFORE)).count();
     let end = find(tokens, list, AFTER).unwrap_or(tokens.len());
     let items: Vec<_> = split(&tokens[list..end])
@@ -83,6 +87,8 @@ fn has_alias(item: &[Token<'_>]) -> bool {
     let names = (last.is_name() && !last.is_any(NO_NAMES)) || last.kind == Kind::Text;
     let operand = match before.kind {
         Kind::Symbol => before.text == ")",
+        // Strings side by side are one.
+        Kind::Text => last.kind != Kind::Text,
         Kind::Word => last.kind != Kind::Text && (before.is("END") || !is_operator(before)),
         _ => true,
     };

@@ -1,7 +1,7 @@
 //! SHOW and DESCRIBE.
 
 use super::lex::Token;
-use super::parts::literal;
+use super::parts::{literal, quoted};
 use super::rewrite::Rewriter;
 use crate::error::{Failure, Outcome};
 
@@ -95,10 +95,8 @@ impl Show {
         };
         Ok(Some(match &self.like {
             Some(pattern) => {
-                format!(
-                    "SELECT * FROM ({sql}) WHERE \"{first}\" LIKE {} ESCAPE '\\'",
-                    literal(pattern)
-                )
+                let (first, pattern) = (quoted(&first), literal(pattern));
+                format!("SELECT * FROM ({sql}) WHERE {first} LIKE {pattern} ESCAPE '\\'")
             }
             None => sql,
         }))

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::lex;
+use ha_core::sql::quoted;
+
 use crate::error::{Failure, Outcome};
 
 /// A statement as text. `_binary'…'`, whose bytes need not be UTF-8, becomes `x'…'`.
@@ -21,8 +22,8 @@ fn with_hex(sql: &[u8]) -> Vec<u8> {
     while at < sql.len() {
         let rest = &sql[at..];
         let length = match rest[0] {
-            quote @ (b'\'' | b'"') => lex::quoted(rest, quote, true),
-            b'`' => lex::quoted(rest, b'`', false),
+            quote @ (b'\'' | b'"') => quoted(rest, quote, true),
+            b'`' => quoted(rest, b'`', false),
             b'_' => {
                 if let Some((literal, length)) = binary(rest) {
                     out.extend_from_slice(hex(&literal).as_bytes());
@@ -47,7 +48,7 @@ fn binary(text: &[u8]) -> Option<(Vec<u8>, usize)> {
     if !word.eq_ignore_ascii_case(b"_binary") || !matches!(quote, b'\'' | b'"') {
         return None;
     }
-    let length = lex::quoted(&rest[blanks..], quote, true);
+    let length = quoted(&rest[blanks..], quote, true);
     let body = rest.get(blanks + 1..(blanks + length).checked_sub(1)?)?;
     Some((unescape(body, quote), 7 + blanks + length))
 }

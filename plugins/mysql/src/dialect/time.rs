@@ -5,6 +5,41 @@ use super::parts::literal;
 use super::rewrite::Rewriter;
 use crate::error::{Failure, Outcome};
 
+/// The functions of time.
+pub(super) const KNOWN: &[&str] = &[
+    "ADDDATE",
+    "CONVERT_TZ",
+    "CURDATE",
+    "CURRENT_DATE",
+    "CURRENT_TIME",
+    "CURRENT_TIMESTAMP",
+    "CURTIME",
+    "DATEDIFF",
+    "DATE_ADD",
+    "DATE_FORMAT",
+    "DATE_SUB",
+    "DAY",
+    "DAYOFMONTH",
+    "DAYOFWEEK",
+    "DAYOFYEAR",
+    "EXTRACT",
+    "FROM_UNIXTIME",
+    "HOUR",
+    "LOCALTIME",
+    "MINUTE",
+    "MONTH",
+    "NOW",
+    "SECOND",
+    "SUBDATE",
+    "SYSDATE",
+    "UNIX_TIMESTAMP",
+    "UTC_DATE",
+    "UTC_TIME",
+    "UTC_TIMESTAMP",
+    "WEEKDAY",
+    "YEAR",
+];
+
 /// What a function of time becomes; `None` if it is none.
 pub(super) fn call(
     rewriter: &Rewriter<'_>,
@@ -41,7 +76,7 @@ pub(super) fn call(
             let (to, from) = (sql(0)?, sql(1)?);
             format!("CAST(julianday(date({to})) - julianday(date({from})) AS INTEGER)")
         }
-        ("DATE_FORMAT", 2) => format!("strftime({}, {})", format_of(args[1])?, sql(0)?),
+        ("DATE_FORMAT", 2) => formatted(&sql(0)?, args[1])?,
         ("DATE_ADD" | "ADDDATE", 2) => shift(&sql(0)?, "+", args[1], rewriter)?,
         ("DATE_SUB" | "SUBDATE", 2) => shift(&sql(0)?, "-", args[1], rewriter)?,
         ("CONVERT_TZ", 3) => convert_tz(&sql(0)?, args)?,
@@ -77,8 +112,31 @@ pub(super) fn shift(
         unit => return Err(Failure::unsupported(&format!("INTERVAL in {unit}"))),
     };
     let amount = rewriter.expression(amount)?;
-    Ok(format!("datetime({time}, ({sign}({amount}) * {times}) || ' {unit}')"))
+    let mut change = format!("({sign}({amount}) * {times}) || ' {unit}'");
+    if matches!(unit, "months" | "years") {
+        // The last day of a month stays one.
+        change.push_str(", 'floor'");
+    }
+    shifted(time, &change, !matches!(unit, "days" | "months" | "years"))
 }
+
+/// A day that is changed by days stays a day, as text that compares with other days.
+fn shifted(time: &str, change: &str, clock: bool) -> Outcome<String> {
+    if clock || time.starts_with("datetime(") {
+        return Ok(format!("datetime({time}, {change})"));
+    }
+    if time.starts_with("date(") {
+        return Ok(format!("date({time}, {change})"));
+    }
+    if time.len() > LONGEST {
+        return Err(Failure::unsupported("INTERVAL after a time that takes so much to compute"));
+    }
+    let format = format!("iif(length({time}) = 10, '%Y-%m-%d', '%Y-%m-%d %H:%M:%S')");
+    Ok(format!("strftime({format}, {time}, {change})"))
+}
+
+/// What is written twice may be this long, as it could be in itself again.
+const LONGEST: usize = 4096;
 
 /// Taking a leading key word off.
 trait StripWord {
@@ -123,20 +181,40 @@ fn convert_tz(time: &str, args: &[&[Token<'_>]]) -> Outcome<String> {
     Err(Failure::unsupported("CONVERT_TZ between different time zones"))
 }
 
-/// MySQL's format in strftime's letters.
-fn format_of(arg: &[Token<'_>]) -> Outcome<String> {
+/// A time in MySQL's format. Parts that SQLite fills with blanks stand alone, without these.
+fn formatted(time: &str, arg: &[Token<'_>]) -> Outcome<String> {
+    let (mut parts, mut plain) = (Vec::new(), String::new());
+    for letters in format_of(arg)? {
+        if !matches!(letters.as_str(), "%e" | "%k" | "%l") {
+            plain.push_str(&letters);
+            continue;
+        }
+        parts.push(format!("strftime({}, {time})", literal(&std::mem::take(&mut plain))));
+        parts.push(format!("ltrim(strftime('{letters}', {time}))"));
+    }
+    if parts.is_empty() || !plain.is_empty() {
+        parts.push(format!("strftime({}, {time})", literal(&plain)));
+    }
+    if parts.len() > 1 && time.len() > LONGEST {
+        return Err(Failure::unsupported("DATE_FORMAT of what takes so much to compute"));
+    }
+    Ok(if parts.len() > 1 { format!("({})", parts.join(" || ")) } else { parts.concat() })
+}
+
+/// MySQL's format in strftime's letters, one by one.
+fn format_of(arg: &[Token<'_>]) -> Outcome<Vec<String>> {
     let [Token { kind: Kind::Text, .. }] = arg else {
         return Err(Failure::unsupported("DATE_FORMAT with a format that is no string"));
     };
-    let mut out = String::new();
+    let mut out = Vec::new();
     let format = arg[0].value();
     let mut chars = format.chars();
     while let Some(char) = chars.next() {
         if char != '%' {
-            out.push(char);
+            out.push(char.to_string());
             continue;
         }
-        out.push_str(match chars.next().unwrap_or('%') {
+        let letters = match chars.next().unwrap_or('%') {
             'Y' => "%Y",
             'm' => "%m",
             'd' => "%d",
@@ -151,11 +229,11 @@ fn format_of(arg: &[Token<'_>]) -> Outcome<String> {
             'j' => "%j",
             'p' => "%p",
             'T' => "%H:%M:%S",
-            'u' => "%W",
             'w' => "%w",
             '%' => "%%",
             other => return Err(Failure::unsupported(&format!("DATE_FORMAT with %{other}"))),
-        });
+        };
+        out.push(letters.to_owned());
     }
-    Ok(literal(&out))
+    Ok(out)
 }

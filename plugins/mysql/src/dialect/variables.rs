@@ -95,6 +95,7 @@ impl Variables {
     /// `autocommit` only; a name that nobody knows is an error.
     pub(crate) fn set_system(&mut self, text: &str, value: String) -> Outcome<()> {
         let name = plain(text);
+        possible(&name, value.trim_matches('\''))?;
         match self.system.get_mut(&name) {
             Some(old) => *old = value,
             None if TOLERATED.contains(&name.as_str()) => {}
@@ -107,6 +108,22 @@ impl Variables {
     pub(crate) fn all(&self) -> impl Iterator<Item = (&str, &str)> {
         self.system.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
+}
+
+/// Refuses what would change the meaning of statements and values, and is not done here.
+pub(super) fn possible(name: &str, value: &str) -> Outcome<()> {
+    const MODES: &[&str] =
+        &["ANSI", "ANSI_QUOTES", "NO_BACKSLASH_ESCAPES", "PIPES_AS_CONCAT", "HIGH_NOT_PRECEDENCE"];
+    let value = value.to_ascii_uppercase();
+    let done = match name {
+        "sql_mode" => !value.split(',').any(|mode| MODES.contains(&mode.trim())),
+        "time_zone" => matches!(&*value, "+00:00" | "-00:00" | "UTC" | "SYSTEM" | "GMT"),
+        "character_set_client" | "character_set_connection" | "character_set_results" => {
+            value.starts_with("UTF8") || matches!(&*value, "BINARY" | "ASCII" | "NULL" | "DEFAULT")
+        }
+        _ => true,
+    };
+    if done { Ok(()) } else { Err(Failure::unsupported(&format!("{name} = {value}"))) }
 }
 
 /// What dumps and tools set, and what means nothing here.

@@ -4,6 +4,7 @@
 pub(crate) mod auth;
 mod bytes;
 pub(crate) mod handshake;
+pub(crate) mod moment;
 mod packet;
 pub(crate) mod params;
 pub(crate) mod reply;

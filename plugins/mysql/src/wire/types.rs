@@ -8,7 +8,6 @@ pub(crate) enum Type {
     Tiny = 1,
     Short = 2,
     Long = 3,
-    Float = 4,
     Double = 5,
     LongLong = 8,
     Date = 10,
@@ -62,8 +61,8 @@ impl Kind {
             "smallint" | "year" | "int2" => plain(Type::Short, 6),
             "int" | "mediumint" | "int4" => plain(Type::Long, 11),
             "bigint" | "integer" | "int8" => plain(Type::LongLong, 20),
-            "float" => Self { decimals: 31, ..plain(Type::Float, 12) },
-            "double" | "real" => Self::DOUBLE,
+            // Stored in 64 bits, and sent so.
+            "float" | "double" | "real" => Self::DOUBLE,
             "decimal" | "numeric" | "dec" | "fixed" => Self {
                 decimals: second.unwrap_or(0).min(30) as u8,
                 ..Self::of(Type::Decimal, first.unwrap_or(10) + 2)
