@@ -148,17 +148,6 @@ fn a_transport_and_a_front_end_of_one_plugin_are_used_at_once() {
 }
 
 #[test]
-fn what_is_set_for_a_plugin_that_is_not_used_is_told_and_nothing_else() {
-    let home = home();
-    let set = ["-m", "--plugin", testing(), "--set=testing.frontend.port=1", "--set=testing.log=x"];
-    let mut node = Node::start(home.path(), &[&set[..], &["--nats-port", "0"]].concat());
-    for part in [".frontend.port has no effect: it counts with --frontend", ".log has no effect"] {
-        assert!(node.log().contains(part), "{}", node.log());
-    }
-    assert!(node.terminate().success());
-}
-
-#[test]
 fn a_plugin_that_hangs_while_it_opens_does_not_keep_the_node_from_ending() {
     let hangs = "#include <signal.h>\n#include <unistd.h>\n\
         static HaStatus open(HaSlice s, void *out, HaBuf *error) {\n\

@@ -26,6 +26,7 @@ fn wrong_names_are_one_line_that_tells_which_there_are() {
     for (args, parts) in [
         (&["--frontend", "http,gopher"][..], &["\"gopher\"", "http, pg, testing"][..]),
         (&["--transport", "pigeon"], &["\"pigeon\"", "embedded, jetstream, local, testing"]),
+        (&["--set", "testing.port=1"], &["testing.port: ", "not used", "--frontend testing"]),
         (&["--set", "other.port=1"], &["other.port: ", "\"other\"", "there are testing"]),
         (&["--set", "pg.port=1"], &["pg.port: ", "built in"]),
         (&["--set", "hunter2"], &["--set: expected NAME.KEY=VALUE"]),

@@ -36,9 +36,7 @@ impl Plugins {
             }
         }
         let offers: Vec<Offer> = plugins.iter().map(offer).collect();
-        for line in config.check_plugins(&offers)? {
-            tracing::warn!("{line}");
-        }
+        config.check_plugins(&offers)?;
         Ok(Self(plugins))
     }
 

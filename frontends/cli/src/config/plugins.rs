@@ -39,12 +39,11 @@ pub struct Offer {
 
 impl Config {
     /// Checks that the plugins that were loaded are told apart by their names and have what is
-    /// wanted. The lines are what was set without effect: for plugins that are loaded only, since
-    /// nodes that use other parts of them may share a file.
+    /// wanted, and that nothing was set for one that is not used.
     ///
     /// # Errors
     /// [`Error::Config`] that names the flag or the setting, and what there is.
-    pub fn check_plugins(&self, offers: &[Offer]) -> Result<Vec<String>> {
+    pub fn check_plugins(&self, offers: &[Offer]) -> Result<()> {
         check_names(offers)?;
         for frontend in &self.plugins.frontends {
             check(Half::Frontend, frontend.component(), offers)?;
@@ -52,8 +51,7 @@ impl Config {
         if let Transport::Plugin(transport) = &self.transport {
             check(Half::Transport, transport.component(), offers)?;
         }
-        let unused = self.plugins.unused.iter().map(|settings| unused(settings, offers));
-        Ok(unused.collect::<Result<Vec<_>>>()?.concat())
+        self.plugins.unused.iter().try_for_each(|settings| Err(unused(settings, offers)))
     }
 }
 
@@ -210,28 +208,28 @@ fn check(half: Half, name: &str, offers: &[Offer]) -> Result<()> {
     Err(Error::config(format!("--{}", half.name()), reason))
 }
 
-/// A line for each setting of a plugin that is loaded; an error if it is not.
-fn unused(settings: &Settings, offers: &[Offer]) -> Result<Vec<String>> {
+/// What is set in vain: whoever set it expects something of it.
+fn unused(settings: &Settings, offers: &[Offer]) -> Error {
     let name = settings.component();
-    let Some(offer) = offers.iter().find(|offer| offer.name == name) else {
-        let key = settings.iter().next().map_or("", |(key, _)| key);
-        let load = match offers {
-            [] => "load it with --plugin FILE".to_owned(),
-            _ => there_are(&[], offers.iter()),
-        };
-        let reason =
-            format!("there is no plugin {name:?}; {load}, or leave out what is set for it");
-        return Err(settings.wrong(key, &reason));
+    let key = settings.iter().next().map_or("", |(key, _)| key);
+    let there = match offers.iter().find(|offer| offer.name == name) {
+        Some(offer) => return settings.wrong(key, &without_use(name, key, offer)),
+        None if offers.is_empty() => "load it with --plugin FILE".to_owned(),
+        None => there_are(&[], offers.iter()),
     };
-    let line = |(key, _): (&str, &str)| {
-        let half = Half::BOTH.into_iter().find(|half| half.is_offered(offer) && half.is_told(key));
-        let why = match half {
-            Some(half) => format!("it counts with --{} {name}", half.name()),
-            None => "the plugin does not have that".to_owned(),
-        };
-        format!("{name}.{key} has no effect: {why}")
-    };
-    Ok(settings.iter().map(line).collect())
+    let reason = format!("there is no plugin {name:?}; {there}, or leave out what is set for it");
+    settings.wrong(key, &reason)
+}
+
+fn without_use(name: &str, key: &str, offer: &Offer) -> String {
+    let halves = [Half::Frontend, Half::Transport];
+    match halves.into_iter().find(|half| half.is_offered(offer) && half.is_told(key)) {
+        Some(half) => {
+            let flag = half.name();
+            format!("the plugin is not used: add --{flag} {name}, or leave the setting out")
+        }
+        None => "the plugin does not have that: leave the setting out".to_owned(),
+    }
 }
 
 fn there_are<'a>(built_in: &[&str], offers: impl Iterator<Item = &'a Offer>) -> String {

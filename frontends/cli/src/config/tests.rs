@@ -350,12 +350,13 @@ fn names_of_plugins_are_checked_against_what_is_loaded() {
         config.check_plugins(&offers).map_err(|error| error.to_string())
     };
     let used = ["--frontend=redis", "--transport=kafka", "--set=redis.port=1"];
-    assert_eq!(checked(&used), Ok(Vec::new()));
+    assert_eq!(checked(&used), Ok(()));
     for (arguments, part) in [
         (&["--frontend=kafka"][..], "--frontend: the plugin \"kafka\" has a transport only"),
         (&["--transport=redis"], "--transport: the plugin \"redis\" has a front-end only"),
         (&["--frontend=x"], "--frontend: there is no front-end \"x\"; there are http, pg, redis"),
         (&["--transport=x"], "there are embedded, jetstream, local, kafka"),
+        (&["--set=kafka.url=1"], "kafka.url: the plugin is not used: add --transport kafka"),
         (&["--set=mysql.port=1"], "there is no plugin \"mysql\"; there are redis, kafka, or leave"),
     ] {
         let error = checked(arguments).unwrap_err();
@@ -393,19 +394,19 @@ fn a_plugin_is_used_once_and_leaves_built_in_flags_without_effect() {
 }
 
 #[test]
-fn what_is_set_for_a_plugin_that_is_loaded_and_not_used_has_no_effect() {
+fn what_is_set_for_a_part_of_a_plugin_that_is_not_used_is_refused() {
     let offers = [offer("kafka", true, false), offer("x", true, true)];
-    let warned = |arguments: &[&str]| {
+    let checked = |arguments: &[&str]| {
         let config = config(&[&["--plugin=x.so"], arguments].concat());
-        config.check_plugins(&offers).unwrap()
+        config.check_plugins(&offers).map_err(|error| error.to_string())
     };
-    let lines = warned(&["--set=kafka.url=hunter2", "--set=kafka.frontend.port=1"]);
-    let without = "kafka.frontend.port has no effect: the plugin does not have that";
-    assert_eq!(lines, [without, "kafka.url has no effect: it counts with --transport kafka"]);
+    let error = checked(&["--set=kafka.frontend.port=1", "--transport=kafka"]).unwrap_err();
+    assert!(error.contains("kafka.frontend.port: the plugin does not have that"), "{error}");
     let set = ["--set=x.a=1", "--set=x.transport.b=2", "--set=x.frontend.c=3"];
-    let lines = warned(&[&set[..], &["--transport=x"]].concat());
-    assert_eq!(lines, ["x.frontend.c has no effect: it counts with --frontend x"]);
-    assert!(warned(&[&set[..], &["--transport=x", "--frontend=x"]].concat()).is_empty());
+    let error = checked(&[&set[..], &["--transport=x"]].concat()).unwrap_err();
+    assert!(error.contains("x.frontend.c: the plugin is not used: add --frontend x"), "{error}");
+    let both = ["--transport=x", "--frontend=x"];
+    assert_eq!(checked(&[&set[..], &both].concat()), Ok(()));
 }
 
 #[test]
