@@ -8,12 +8,15 @@ use ha_core::{AttemptId, ChangeTransport, Draft, Error, Seq};
 use ha_nats_embedded::{Embedded, Options, Server};
 use tempfile::TempDir;
 
+/// An address at which nothing else of this machine listens or connects from.
+const HOST: &str = "127.0.47.11";
+
 fn options(store: &Path, port: u16) -> Options {
-    Options { store_dir: store.to_owned(), port, ..Options::default() }
+    Options { host: HOST.to_owned(), store_dir: store.to_owned(), port, ..Options::default() }
 }
 
 fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+    TcpListener::bind((HOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
 fn draft(expect: u64, payload: &'static str) -> Draft {
@@ -29,7 +32,7 @@ fn draft(expect: u64, payload: &'static str) -> Draft {
 async fn nobody_gets_in_before_the_log_is_prepared() {
     let store = TempDir::new().unwrap();
     let port = free_port();
-    let others = || TcpStream::connect(("127.0.0.1", port));
+    let others = || TcpStream::connect((HOST, port));
     for token in [None, Some("secret".to_owned())] {
         let options = Options { token: token.clone(), ..options(store.path(), port) };
         let end = if token.is_some() { 2 } else { 0 };
@@ -57,7 +60,7 @@ async fn a_preparation_that_fails_stops_the_server_before_it_let_others_in() {
     let fails = async |_| Err(Error::Corrupt("no".to_owned()));
     let opened = Embedded::open_after(options(store.path(), port), Default::default(), fails).await;
     assert_eq!(opened.unwrap_err(), Error::Corrupt("no".to_owned()));
-    assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
+    assert!(TcpStream::connect((HOST, port)).is_err());
     Embedded::open(options(store.path(), port), Default::default()).await.unwrap();
 }
 
