@@ -3,17 +3,22 @@
 
 mod support;
 
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+use rcgen::generate_simple_self_signed;
 use support::members::{self, ports, write_through};
 use support::node::run_to_end;
 use support::{Node, home, until};
 
 /// The exit code and the page.
-fn doctor(home: &std::path::Path, args: &[&str]) -> (i32, String) {
+fn doctor(home: &Path, args: &[&str]) -> (i32, String) {
     let (code, out, err) = run_to_end(home, &[&["doctor"], args].concat());
     (code, out + &err)
 }
 
-fn ask(home: &std::path::Path, node: &Node) -> (i32, String) {
+fn ask(home: &Path, node: &Node) -> (i32, String) {
     doctor(home, &["--url", &format!("http://{}", node.http)])
 }
 
@@ -85,4 +90,53 @@ fn without_a_quorum_the_missing_members_are_named() {
     });
     let (code, page) = ask(home.path(), &alone);
     assert!(code == 1 && page.contains("nobody answers at"), "{code} {page}");
+}
+
+#[test]
+fn a_node_behind_an_encrypted_door_is_asked_if_its_certificate_is_trusted() {
+    let home = home();
+    let node = Node::start(home.path(), &["-m", "--nats-port", "any"]);
+    let made = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let trusted = home.path().join("trusted.pem");
+    std::fs::write(&trusted, made.cert.pem()).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let key = made.signing_key.serialize_der().try_into().unwrap();
+    let port = runtime.block_on(encrypt(made.cert.der().clone(), key, node.http.to_string()));
+    let ask = |trusted: &Path| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ha"));
+        command.args(["doctor", "--url", &format!("https://localhost:{port}")]);
+        let output = command.env("SSL_CERT_FILE", trusted).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (code, page) = ask(&trusted);
+    assert!(code == Some(0) && page.contains("ready: takes reads and writes"), "{page}");
+    let other = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(&trusted, other.cert.pem()).unwrap();
+    let (code, page) = ask(&trusted);
+    assert!(code == Some(1) && page.contains("nobody answers: "), "{page}");
+    assert!(page.to_lowercase().contains("certificate"), "{page}");
+}
+
+/// Passes on to `node` what comes encrypted to the port that is returned.
+async fn encrypt(
+    certificate: rustls_pki_types::CertificateDer<'static>,
+    key: rustls_pki_types::PrivateKeyDer<'static>,
+    node: String,
+) -> u16 {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider);
+    let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+    let config = config.with_single_cert(vec![certificate], key).unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            // A client that does not trust us ends here.
+            let Ok(mut client) = acceptor.accept(client).await else { continue };
+            let mut node = tokio::net::TcpStream::connect(&node).await.unwrap();
+            let _ = tokio::io::copy_bidirectional(&mut client, &mut node).await;
+        }
+    });
+    port
 }

@@ -1,6 +1,9 @@
 //! Asking a node over HTTP.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use ureq::tls::{RootCerts, TlsConfig};
 
 use crate::secret::Secret;
 use crate::values::Optional;
@@ -42,7 +45,8 @@ pub(crate) struct Answer {
 }
 
 impl Client {
-    /// For the node at `url`; without a scheme it is `http://`.
+    /// For the node at `url`; without a scheme it is `http://`. Behind `https://` must be a
+    /// certificate that this machine trusts, or one of those in the file `SSL_CERT_FILE`.
     pub(crate) fn new(url: &str, access: &Access) -> Self {
         let url = url.trim_end_matches('/');
         let url = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
@@ -50,6 +54,7 @@ impl Client {
             .timeout_global(Some(PATIENCE))
             .http_status_as_error(false)
             .proxy(None)
+            .tls_config(tls())
             .build();
         Self { url, token: access.token.0.clone(), agent: config.into() }
     }
@@ -89,4 +94,12 @@ impl Client {
         let body = response.body_mut().read_to_string().map_err(|error| error.to_string())?;
         Ok(Answer { status: response.status().as_u16(), body })
     }
+}
+
+fn tls() -> TlsConfig {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    TlsConfig::builder()
+        .root_certs(RootCerts::PlatformVerifier)
+        .unversioned_rustls_crypto_provider(provider)
+        .build()
 }

@@ -1,6 +1,7 @@
 //! `ha doctor`: what state a node or a database file is in, and what to do.
 
 mod beside;
+mod cluster;
 mod file;
 mod findings;
 mod node;
