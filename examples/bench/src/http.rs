@@ -33,7 +33,12 @@ impl Connection {
 
     /// Posts statements as JSON; the body of the reply. Any status but 200 is an error.
     pub(crate) async fn post(&mut self, body: &str) -> Result<&[u8]> {
-        self.send("POST / HTTP/1.1", body).await
+        self.post_to("/", body).await
+    }
+
+    /// As [`post`](Self::post), to another path.
+    pub(crate) async fn post_to(&mut self, path: &str, body: &str) -> Result<&[u8]> {
+        self.send(&format!("POST {path} HTTP/1.1"), body).await
     }
 
     /// Asks for a path; the body of the reply. Any status but 200 is an error.
@@ -99,28 +104,56 @@ impl Head {
     }
 }
 
+/// Whose requests a server understands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Speech {
+    /// Those of `ha`, v0.0.7 too.
+    Ha,
+    /// Those of rqlite (<https://rqlite.io/docs/api/api/>).
+    Rqlite,
+}
+
 /// Sends one kind of statement over a connection.
 #[derive(Debug)]
 pub(crate) struct HttpClient {
     pub(crate) connection: Connection,
     pub(crate) operation: Operation,
+    pub(crate) speech: Speech,
 }
 
 impl Client for HttpClient {
     async fn request(&mut self, key: i64) -> Result<()> {
+        let (path, body, answer) = self.speech.request(self.operation, key);
+        expect(self.connection.post_to(path, &body).await?, &answer)
+    }
+}
+
+impl Speech {
+    /// Where a request is posted to, its body, and a part of the right answer.
+    fn request(self, operation: Operation, key: i64) -> (&'static str, String, String) {
         let name = name_of(key);
-        match self.operation {
-            Operation::Insert => {
+        match (self, operation) {
+            (Self::Ha, Operation::Insert) => {
                 let body = format!(
                     r#"[{{"sql":"INSERT INTO written (key, name) VALUES (:key, :name)","params":{{"key":{key},"name":"{name}"}}}}]"#
                 );
-                expect(self.connection.post(&body).await?, r#""rows":[[1,"#)
+                ("/", body, r#""rows":[[1,"#.to_owned())
             }
-            Operation::Select => {
+            (Self::Ha, Operation::Select) => {
                 let body = format!(
                     r#"[{{"sql":"SELECT name FROM seeded WHERE id = :id","params":{{"id":{key}}}}}]"#
                 );
-                expect(self.connection.post(&body).await?, &format!(r#""rows":[["{name}"]]"#))
+                ("/", body, format!(r#""rows":[["{name}"]]"#))
+            }
+            (Self::Rqlite, Operation::Insert) => {
+                let body = format!(
+                    r#"[["INSERT INTO written (key, name) VALUES (?, ?)",{key},"{name}"]]"#
+                );
+                ("/db/execute", body, r#""rows_affected":1"#.to_owned())
+            }
+            (Self::Rqlite, Operation::Select) => {
+                let body = format!(r#"[["SELECT name FROM seeded WHERE id = ?",{key}]]"#);
+                ("/db/query?level=none", body, format!(r#""values":[["{name}"]]"#))
             }
         }
     }
@@ -170,6 +203,16 @@ mod tests {
         assert!(refused.unwrap_err().to_string().contains("503: busy"));
         let cut = answered(&["HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhell"]).await;
         assert!(cut.unwrap_err().to_string().contains("closed"));
+    }
+
+    #[test]
+    fn each_server_is_asked_in_its_own_way() {
+        let ha = Speech::Ha.request(Operation::Insert, 7);
+        assert!(ha.0 == "/" && ha.1.contains(r#""params":{"key":7,"#), "{ha:?}");
+        let (path, body, answer) = Speech::Rqlite.request(Operation::Select, 7);
+        assert_eq!(path, "/db/query?level=none");
+        assert_eq!(body, r#"[["SELECT name FROM seeded WHERE id = ?",7]]"#);
+        assert_eq!(answer, r#""values":[["name of 7"]]"#);
     }
 
     #[test]

@@ -14,6 +14,9 @@
 //! the rates of `fdatasync` and of synced JetStream publishes, one at a time, are measured in
 //! the same run, and throughput is given as a multiple of them too.
 //!
+//! `--rqlite FILE` and `--v007 FILE` measure those servers too, each a node alone with its files
+//! in the same place and its own defaults: rqlite syncs before it answers, v0.0.7 does not.
+//!
 //! Node, NATS server and load generator share the machine's processors; the load generator
 //! uses one thread.
 
@@ -22,6 +25,7 @@ mod http;
 mod load;
 mod node;
 mod options;
+mod peers;
 mod postgres;
 mod publish;
 mod report;

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use crate::options::Options;
 
 /// How long a node may take to start, and to stop.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running node. It is killed when this is dropped.
 #[derive(Debug)]
@@ -64,10 +64,7 @@ impl Node {
 
     /// The processor time that the node has used so far, of all its threads.
     pub(crate) fn processor_time(&self) -> Result<Duration> {
-        let pid = self.process.id().context("the node has ended")?;
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-        let ticks = processor_ticks(&stat).context("the node's times are not readable")?;
-        Ok(Duration::from_secs_f64(ticks as f64 / clock_ticks_per_second() as f64))
+        processor_time(&self.process)
     }
 
     /// Stops the node; an error if it does not end by itself, without an error of its own.
@@ -81,6 +78,14 @@ impl Node {
         }
         Ok(())
     }
+}
+
+/// The processor time that a process has used so far, of all its threads.
+pub(crate) fn processor_time(process: &Child) -> Result<Duration> {
+    let pid = process.id().context("the process has ended")?;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let ticks = processor_ticks(&stat).context("the process's times are not readable")?;
+    Ok(Duration::from_secs_f64(ticks as f64 / clock_ticks_per_second() as f64))
 }
 
 fn flags(options: &Options) -> Vec<&str> {

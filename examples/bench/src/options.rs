@@ -28,6 +28,12 @@ pub(crate) struct Options {
     /// How many clients the PostgreSQL workloads have
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) pg_clients: u16,
+    /// Measure this rqlited over HTTP too, in the same run
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rqlite: Option<PathBuf>,
+    /// Measure this ha of version 0.0.7 over HTTP too, in the same run
+    #[arg(long, value_name = "FILE")]
+    pub(crate) v007: Option<PathBuf>,
     /// Run only the workloads whose name contains this, such as "http insert"
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub(crate) only: String,

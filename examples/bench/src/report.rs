@@ -98,7 +98,7 @@ impl Row {
         let by_publish = per_second / baseline.publishes;
         writeln!(
             f,
-            "{name:<12}{clients:>8}{per_second:>11.0}{p50:>9.2}{p95:>9.2}{p99:>9.2}{max:>10.2}\
+            "{name:<14}{clients:>8}{per_second:>11.0}{p50:>9.2}{p95:>9.2}{p99:>9.2}{max:>10.2}\
              {per_entry:>11}{processor_micros:>8.0}{errors:>8}{by_disk:>13.2}{by_publish:>12.2}"
         )?;
         match &self.first_error {
@@ -131,7 +131,7 @@ impl fmt::Display for Report {
         writeln!(f, "publishes one at a time: {publishes:.0}/s\n")?;
         writeln!(
             f,
-            "{:<12}{:>8}{:>11}{:>9}{:>9}{:>9}{:>10}{:>11}{:>8}{:>8}{:>13}{:>12}",
+            "{:<14}{:>8}{:>11}{:>9}{:>9}{:>9}{:>10}{:>11}{:>8}{:>8}{:>13}{:>12}",
             "workload",
             "clients",
             "per s",

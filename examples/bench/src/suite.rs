@@ -1,16 +1,18 @@
 //! The workloads, in their order.
 
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
 use crate::disk::syncs_per_second;
-use crate::http::{Connection, HttpClient};
+use crate::http::{Connection, HttpClient, Speech};
 use crate::load::{Outcome, drive};
 use crate::node::{Addresses, Node};
 use crate::options::Options;
+use crate::peers;
 use crate::postgres::PostgresClient;
 use crate::publish::publishes_per_second;
 use crate::report::{Baseline, Report, Row, Spent};
@@ -19,7 +21,7 @@ use crate::verify::{Faults, log_end, written_keys};
 /// How long disk and NATS server are measured, each time.
 const BASELINE: Duration = Duration::from_secs(2);
 /// Rows to select, with ids from 1.
-const SEEDED: i64 = 1000;
+pub(crate) const SEEDED: i64 = 1000;
 
 const SCHEMA: &str = r#"[
 {"sql":"CREATE TABLE written (id INTEGER PRIMARY KEY, key INTEGER NOT NULL, name TEXT NOT NULL)"},
@@ -33,6 +35,19 @@ pub(crate) enum Operation {
     Insert,
     /// Reads one row by its primary key per request.
     Select,
+}
+
+impl Operation {
+    /// All of them.
+    pub(crate) const ALL: [Self; 2] = [Self::Insert, Self::Select];
+
+    /// A word for it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Insert => "insert",
+            Self::Select => "select",
+        }
+    }
 }
 
 /// The front-end that a workload goes through.
@@ -60,6 +75,7 @@ pub(crate) async fn run(options: &Options) -> Result<Report> {
     let node = Node::start(options, dir.path()).await?;
     let mut report = measure(options, &node, dir.path()).await?;
     node.stop().await?;
+    report.rows.extend(peers::measure(options, dir.path()).await?);
     report.baseline.fdatasync = (first, syncs_per_second(dir.path(), BASELINE).await?);
     Ok(report)
 }
@@ -104,7 +120,7 @@ async fn measure(options: &Options, node: &Node, dir: &Path) -> Result<Report> {
 
 fn workloads(options: &Options) -> Vec<Workload> {
     let mut all = Vec::new();
-    for operation in [Operation::Insert, Operation::Select] {
+    for operation in Operation::ALL {
         let http = options.clients.iter().map(|&clients| (Door::Http, clients));
         let every = http.chain([(Door::Postgres, options.pg_clients)]);
         all.extend(every.map(|(door, clients)| Workload { door, operation, clients }));
@@ -119,11 +135,7 @@ impl Workload {
             Door::Http => "http",
             Door::Postgres => "pg",
         };
-        let operation = match self.operation {
-            Operation::Insert => "insert",
-            Operation::Select => "select",
-        };
-        format!("{door} {operation}")
+        format!("{door} {}", self.operation.name())
     }
 
     /// Connects all clients, then measures. No two workloads of different `index` share keys.
@@ -131,13 +143,8 @@ impl Workload {
         let operation = self.operation;
         match self.door {
             Door::Http => {
-                let mut clients = Vec::new();
-                for client in 0..self.clients {
-                    let connection = Connection::open(addresses.http).await?;
-                    let keys = keys(operation, index, client);
-                    clients.push((HttpClient { connection, operation }, keys));
-                }
-                drive(clients, time).await
+                let server = (addresses.http, Speech::Ha);
+                drive_http(server, operation, (index, self.clients), time).await
             }
             Door::Postgres => {
                 let mut clients = Vec::new();
@@ -150,6 +157,23 @@ impl Workload {
             }
         }
     }
+}
+
+/// Connects some clients to a server, then measures. No two workloads of different index share
+/// keys.
+pub(crate) async fn drive_http(
+    (address, speech): (SocketAddr, Speech),
+    operation: Operation,
+    (index, count): (usize, u16),
+    time: Duration,
+) -> Result<Outcome> {
+    let mut clients = Vec::new();
+    for client in 0..count {
+        let connection = Connection::open(address).await?;
+        let keys = keys(operation, index, client);
+        clients.push((HttpClient { connection, operation, speech }, keys));
+    }
+    drive(clients, time).await
 }
 
 /// The keys of a client: new ones for inserts, all seeded ones over and over for selects.
@@ -169,7 +193,7 @@ impl Spent {
     }
 }
 
-fn progress(what: &str) -> io::Result<()> {
+pub(crate) fn progress(what: &str) -> io::Result<()> {
     writeln!(io::stderr(), "measuring: {what}")
 }
 
