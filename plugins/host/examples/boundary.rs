@@ -1,5 +1,6 @@
 //! What the boundary costs: calls of the in-memory transport and of a node, made directly and
-//! through a plugin that is linked in.
+//! through a plugin that is linked in. A node's clients are tasks of the runtime that a front-end
+//! of that kind has: the program's, or the plugin's own.
 //!
 //! ```sh
 //! cargo run --release -p ha-plugin-host --example boundary
@@ -10,7 +11,7 @@
 #[path = "../tests/support/handing.rs"]
 mod handing;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
@@ -21,6 +22,7 @@ use ha_core::{
 use ha_engine::{Node, NodeOptions};
 use ha_memory::{Memory, MemoryLog};
 use ha_plugin_host::Plugin;
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 /// Each figure is the median of so many rounds, which alternate between the two.
@@ -29,7 +31,15 @@ const CALLS: u32 = 4_096;
 const PAYLOAD: &[u8] = &[7; 256];
 const WRITE: &str = "INSERT INTO t VALUES(1, 'a text of a usual length')";
 
-ha_plugin::declare_plugin!(name: "boundary", transport: open_memory, frontend: handing::open);
+ha_plugin::declare_plugin!(name: "boundary", transport: open_memory, frontend: open_handing);
+
+/// The plugin's.
+static RUNTIME: OnceLock<Handle> = OnceLock::new();
+
+async fn open_handing(settings: Settings) -> Result<Arc<handing::Handing>> {
+    RUNTIME.get_or_init(Handle::current);
+    handing::open(settings).await
+}
 
 async fn open_memory(settings: Settings) -> Result<Arc<Memory>> {
     settings.finish(&[])?;
@@ -67,14 +77,18 @@ async fn engine(plugin: &Plugin) -> Result<(), Box<dyn std::error::Error>> {
     let direct = Arc::<Node>::clone(&node) as Arc<dyn Engine>;
     let (stop, stopping) = Shutdown::new();
     let (across, serving) = handing::serve(plugin, Arc::clone(&direct), stopping).await?;
-    execute(&direct, "CREATE TABLE t(a, b)", 1, 1).await?;
-    for (name, sql, clients) in
-        [("read, 1 client", "SELECT 1", 1), ("write, 1 client", WRITE, 1), ("write, 64", WRITE, 64)]
-    {
+    let (own, other) = (Handle::current(), RUNTIME.get().cloned().unwrap_or_else(Handle::current));
+    execute(&direct, &own, "CREATE TABLE t(a, b)", 1, 1).await?;
+    for (name, sql, clients) in [
+        ("read, 1 client", "SELECT 1", 1),
+        ("read, 64", "SELECT 1", 64),
+        ("write, 1 client", WRITE, 1),
+        ("write, 64", WRITE, 64),
+    ] {
         let mut pairs = Pairs::default();
         for _ in 0..ROUNDS {
-            let built_in = execute(&direct, sql, clients, CALLS).await?;
-            pairs.add(built_in, execute(&across, sql, clients, CALLS).await?);
+            let built_in = execute(&direct, &own, sql, clients, CALLS).await?;
+            pairs.add(built_in, execute(&across, &other, sql, clients, CALLS).await?);
         }
         pairs.tell(name);
     }
@@ -109,6 +123,7 @@ async fn next(transport: &dyn ChangeTransport) -> Result<Duration> {
 /// The time that so many calls of all clients together take.
 async fn execute(
     engine: &Arc<dyn Engine>,
+    runtime: &Handle,
     sql: &'static str,
     clients: u32,
     calls: u32,
@@ -117,14 +132,15 @@ async fn execute(
     let start = Instant::now();
     for _ in 0..clients {
         let mut session = engine.session(SessionOptions::default()).await?;
-        all.spawn(async move {
+        let calling = async move {
             let statements = vec![Statement::new(sql)];
             let batch = Batch { statements, ..Batch::default() };
             for _ in 0..calls / clients {
                 session.run(batch.clone()).await?;
             }
             Result::Ok(())
-        });
+        };
+        all.spawn_on(calling, runtime);
     }
     while let Some(ended) = all.join_next().await {
         ended.map_err(|error| Error::transport("client", error))??;

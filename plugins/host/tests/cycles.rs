@@ -1,4 +1,6 @@
 //! Opening, using and closing a plugin's parts a thousand times leaves nothing behind.
+//! `HA_TEST_CYCLES` is another number of times, for tools that slow everything down; memory is not
+//! judged then, which such tools take for themselves.
 
 mod support;
 
@@ -17,22 +19,25 @@ const CYCLES: usize = 1_000;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_cycles_leave_no_thread_file_or_memory_behind() {
+    let told = std::env::var("HA_TEST_CYCLES").ok();
+    let cycles = told.as_ref().map_or(CYCLES, |told| told.parse().unwrap());
     let plugin = support::testing();
     let directory = tempfile::tempdir().unwrap();
     let options = NodeOptions::new("a", directory.path().join("db"));
     let node = Node::start(options, MemoryLog::new().open()).await.unwrap();
-    for _ in 0..100 {
+    for _ in 0..cycles.min(100) {
         cycle(&plugin, &node).await;
     }
     let before = used();
-    for _ in 0..CYCLES {
+    for _ in 0..cycles {
         cycle(&plugin, &node).await;
     }
     let after = used();
     assert!(after.threads <= before.threads + 2, "{before:?} {after:?}");
     assert!(after.files <= before.files + 2, "{before:?} {after:?}");
     // Much less than a kilobyte for each cycle; what a leaked session or stream takes is more.
-    assert!(after.kilobytes <= before.kilobytes + 4 * 1024, "{before:?} {after:?}");
+    let grown = after.kilobytes.saturating_sub(before.kilobytes);
+    assert!(told.is_some() || grown <= 4 * 1024, "{before:?} {after:?}");
     node.stop().await;
 }
 

@@ -21,4 +21,4 @@ pub mod transport;
 
 pub use check::{Check, run};
 pub use fixture::TransportFixture;
-pub use library::library;
+pub use library::{cargo, library, others_folder, toolchain};

@@ -1,11 +1,14 @@
 //! What the guide to plugins has authors write builds as it stands there, and is a front-end that
-//! keeps its promises.
+//! keeps its promises; also built by another compiler, which rustup has:
+//!
+//! ```sh
+//! HA_TEST_TOOLCHAIN=1.96.0 cargo test -p ha-conformance --test guide
+//! ```
 
 mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::LazyLock;
 
 use ha_conformance::frontend::Served;
@@ -19,7 +22,9 @@ fn line() -> Library {
 /// Builds the guide's crate outside of the workspace, with the versions that are locked here, and
 /// with what cargo has built here already.
 fn build() -> PathBuf {
-    let (root, target) = (root(), Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap());
+    let root = root();
+    let ours = || Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().to_owned();
+    let target = ha_conformance::others_folder().unwrap_or_else(ours);
     let directory = tempfile::tempdir().unwrap();
     let sdk = root.join("plugins/sdk").display().to_string();
     let manifest = block("toml").replace("../ha/plugins/sdk", &sdk);
@@ -28,8 +33,8 @@ fn build() -> PathBuf {
     fs::write(directory.path().join("Cargo.toml"), manifest).unwrap();
     fs::write(directory.path().join("src/lib.rs"), block("rust")).unwrap();
     fs::copy(root.join("Cargo.lock"), directory.path().join("Cargo.lock")).unwrap();
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--offline", "--target-dir"]).arg(target);
+    let mut cargo = ha_conformance::cargo();
+    cargo.args(["build", "--offline", "--target-dir"]).arg(&target);
     cargo.args(["--config", "profile.dev.debug='line-tables-only'"]);
     cargo.args(["--config", "profile.dev.package.'*'.opt-level=1"]);
     cargo.args(["--config", "profile.dev.package.'*'.debug=false"]);
@@ -59,6 +64,18 @@ async fn it_answers_as_the_guide_shows() {
     let (answer, position) = answer.split_once("\"position\":\"").expect("a position");
     assert!(position.ends_with("\"}\n"), "{position}");
     assert_eq!(block("json"), format!("{answer}\"position\":\"…\"}}\n"));
+}
+
+/// Each compiler writes its version into what it makes.
+#[test]
+fn it_is_built_by_the_toolchain_that_is_asked_for() {
+    let library = fs::read(line().plugin.path()).unwrap();
+    let library = String::from_utf8_lossy(&library);
+    let (_, version) = library.split_once("rustc version ").expect("a library of Rust");
+    match ha_conformance::toolchain() {
+        Some(toolchain) => assert!(version.starts_with(&toolchain), "{}", &version[..20]),
+        None => assert!(version.starts_with(char::is_numeric)),
+    }
 }
 
 #[test]
