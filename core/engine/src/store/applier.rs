@@ -3,14 +3,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ha_changes::{ApplyError, Database, DatabaseError, Entry, Kind, Meta, Table};
+use ha_changes::{Applied, ApplyError, Database, DatabaseError, Entry, Kind, Meta, Table};
 use ha_core::{Error, Result, Value};
-use ha_sqlite::{SqlValue, error};
+use ha_sqlite::{Moment, SqlValue, error};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, params_from_iter};
 
 use super::record::{self, Record};
-use super::{Store, keys, tables::Tables};
+use super::tables::{self, Tables};
+use super::{Store, keys};
 use crate::machine::Folded;
 use crate::planted::{Bug, planted};
 
@@ -34,7 +35,7 @@ impl Store {
         self.in_apply(|store| {
             let mut target =
                 Target { conn: &store.apply, tables: &mut store.applied_tables, schema: false };
-            let outcome = ha_changes::apply(&mut target, entry);
+            let outcome = apply(&mut target, entry);
             let schema = target.schema;
             match outcome {
                 Ok(_) => {
@@ -170,6 +171,17 @@ impl Store {
     }
 }
 
+/// SQL of v0.0.7 may ask for the time and for chance: both come from the entry, so that all nodes
+/// get the same.
+fn apply(target: &mut Target<'_>, entry: &Entry) -> Result<Applied, ApplyError> {
+    if entry.meta.is_some() {
+        return ha_changes::apply(target, entry);
+    }
+    let unix_ms = entry.timestamp_ns / 1_000_000;
+    let moment = Moment { unix_ms, seed: entry.timestamp_ns.cast_unsigned() };
+    moment.during(|| ha_changes::apply(target, entry))
+}
+
 /// Without effect on a database that has pages.
 fn set_page_size(conn: &Connection, size: u32) -> rusqlite::Result<()> {
     conn.pragma_update(None, "page_size", size)
@@ -236,6 +248,14 @@ impl Database for Target<'_> {
 
     fn table(&mut self, name: &str) -> Result<Option<Arc<Table>>, DatabaseError> {
         self.tables.get(self.conn, name).map_err(database_error)
+    }
+
+    fn generated(&mut self, table: &str) -> Result<Vec<usize>, DatabaseError> {
+        tables::generated(self.conn, table).map_err(database_error)
+    }
+
+    fn is_rtree(&mut self, name: &str) -> Result<bool, DatabaseError> {
+        tables::is_rtree(self.conn, name).map_err(database_error)
     }
 
     fn schema_changed(&mut self) {
