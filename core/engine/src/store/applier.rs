@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ha_changes::{Applied, ApplyError, Database, DatabaseError, Entry, Kind, Meta, Table};
-use ha_core::{Error, Result, Value};
+use ha_core::{Error, Lineage, Result, Value};
 use ha_sqlite::{Moment, SqlValue, error};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, params_from_iter};
@@ -12,7 +12,7 @@ use rusqlite::{Connection, params_from_iter};
 use super::record::{self, Record};
 use super::tables::{self, Tables};
 use super::{Store, keys};
-use crate::machine::Folded;
+use crate::machine::{Folded, Position};
 use crate::planted::{Bug, planted};
 
 /// What became of an entry that was to be applied.
@@ -123,6 +123,18 @@ impl Store {
         })
         .map(drop)
         .map_err(Failure::into_error)
+    }
+
+    /// Stands where it stood, in a log that is the same and has another lineage.
+    pub(crate) fn rename(&mut self, lineage: Lineage) -> Result<Position> {
+        let Record { position, transactions } = self.record;
+        let position = Position { lineage, ..position };
+        self.in_apply(|store| {
+            store.move_to(Record { position, transactions }, None)?;
+            Ok((Verdict::Applied, false))
+        })
+        .map_err(Failure::into_error)?;
+        Ok(position)
     }
 
     fn page_size(&self) -> rusqlite::Result<u32> {
