@@ -16,6 +16,13 @@ pub trait Database {
     /// none. Asked only for entries of v0.0.7.
     fn table(&mut self, name: &str) -> Result<Option<Arc<Table>>, DatabaseError>;
 
+    /// The places of a table's generated columns that are stored, among all of its columns. Asked
+    /// only for entries of v0.0.7.
+    fn generated(&mut self, table: &str) -> Result<Vec<usize>, DatabaseError>;
+
+    /// Whether an R*Tree has this name; case does not matter. Asked only for entries of v0.0.7.
+    fn is_rtree(&mut self, name: &str) -> Result<bool, DatabaseError>;
+
     /// SQL was executed: tables that were looked up before may have changed.
     fn schema_changed(&mut self);
 }

@@ -89,13 +89,15 @@ pub(crate) fn resolve_text(text: Cow<'_, str>, letter: u8) -> Option<Value> {
     }
 }
 
-/// The value that v0.0.7 meant by plain JSON for a column declared as a BLOB or otherwise:
-/// it sends BLOBs as base64 only from columns whose declared type is BLOB.
-pub(crate) fn resolve_v007(plain: &Value, decl_type: &str) -> Value {
-    match plain {
-        Value::Text(text) if decl_type.eq_ignore_ascii_case("BLOB") => {
-            STANDARD.decode(text).map_or_else(|_| plain.clone(), Value::Blob)
-        }
-        _ => plain.clone(),
+/// The value that v0.0.7 meant by plain JSON for a column of this type. Of base64 nothing tells
+/// whether it was a TEXT or a BLOB: the type decides, or else whether it is text.
+pub(crate) fn resolve_v007(plain: &Value, as_base64: bool, decl_type: &str) -> Value {
+    let Value::Text(text) = plain else { return plain.clone() };
+    let bytes = if as_base64 { STANDARD.decode(text).ok() } else { None };
+    match bytes.map(String::from_utf8) {
+        None => plain.clone(),
+        Some(Ok(text)) if !decl_type.eq_ignore_ascii_case("BLOB") => Value::Text(text),
+        Some(Ok(text)) => Value::Blob(text.into_bytes()),
+        Some(Err(error)) => Value::Blob(error.into_bytes()),
     }
 }

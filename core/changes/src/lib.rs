@@ -23,6 +23,7 @@ mod form;
 mod names;
 mod part;
 mod run;
+mod sequence;
 mod statements;
 
 pub use apply::{Applied, ApplyError, PartApplier, apply};

@@ -40,6 +40,7 @@ const FTS: &str = "CREATE VIRTUAL TABLE ft USING fts4(body);";
 
 /// A sample, the database it meets, and what is true after it and was not before.
 const EFFECTS: &[(&str, &str, &str)] = &[
+    ("alter_insert_in_tx", "", "(SELECT group_concat(a || coalesce(b, '')) FROM x) = '1,2two'"),
     ("alter_then_insert", AGED, "(SELECT name || age FROM users WHERE id = 4) = 'after5'"),
     ("alter_then_update", AGED, "(SELECT age FROM users WHERE id = 3) = 99"),
     ("ddl_alter_add", ABC, "(SELECT age FROM users WHERE id = 1) = 7"),
@@ -63,7 +64,9 @@ const EFFECTS: &[(&str, &str, &str)] = &[
     ("delete", ABC, "(SELECT count(*) FROM users WHERE id = 77) = 0"),
     ("drop_nonempty", CTAS, "(SELECT count(*) FROM sqlite_schema) = 0"),
     ("drop_table", MULTI, "(SELECT count(*) FROM sqlite_schema) = 0"),
+    ("fk_drop_parent", FAMILY, "(SELECT count(*) FROM c) = 0"),
     ("fts4_create", "", "(SELECT count(*) FROM ft) = 0"),
+    ("fts4_create_insert", "", "(SELECT count(*) FROM four_segdir, four) = 1"),
     ("fts4_insert", FTS, "(SELECT body FROM ft WHERE ft MATCH 'world') = 'hello world'"),
     ("insert", USERS, "(SELECT name FROM users WHERE id = 1) = 'HA User'"),
     ("kw_insert", ORDER, "(SELECT \"group\" || \"my col\" FROM \"order\") = '1x'"),
@@ -79,6 +82,26 @@ const EFFECTS: &[(&str, &str, &str)] = &[
     ("rowid0", USERS, "(SELECT group_concat(id || name) FROM users) = '-5neg,0zero'"),
     ("rowid0_delete", ABC, "(SELECT count(*) FROM users WHERE id = 0) = 0"),
     ("savepoint_rollback", USERS, "(SELECT name FROM users WHERE id = 900) = 'sp'"),
+    (
+        "sequence_update",
+        SEQUENCES,
+        "(SELECT group_concat(name || seq) FROM sqlite_sequence) = 'av10,au1'",
+    ),
+    (
+        "stored_generated",
+        "CREATE TABLE gs(a TEXT, s AS (a || '!') STORED, z TEXT, b BLOB)",
+        "(SELECT a || s || z || hex(b) FROM gs) = 'xx!z00FF'",
+    ),
+    (
+        "table_copied",
+        "CREATE TABLE t(a TEXT, b INTEGER); INSERT INTO t VALUES('1', 1)",
+        "(SELECT b || a || c FROM t) = '11c'",
+    ),
+    (
+        "table_copied_insert",
+        "CREATE TABLE t(b INTEGER, a TEXT, c TEXT)",
+        "(SELECT b || a || c FROM t) = '2twoc'",
+    ),
     ("textpk_insert", TEXT_KEY, "(SELECT v FROM tpk WHERE k = 'k1') = 'v1'"),
     ("textpk_replace", TEXT_KEY_1, "(SELECT v || rowid FROM tpk WHERE k = 'k1') = 'v22'"),
     ("textpk_upsert", TEXT_KEY_2, "(SELECT v FROM tpk WHERE k = 'k1') = 'v3'"),
@@ -111,6 +134,12 @@ const EFFECTS: &[(&str, &str, &str)] = &[
     ("wr_update", KEYED_AB, "(SELECT v FROM wr WHERE k = 'a') = 9"),
 ];
 
+const FAMILY: &str = "CREATE TABLE p(id INTEGER PRIMARY KEY); INSERT INTO p VALUES(1);
+    CREATE TABLE c(p INTEGER REFERENCES p(id) ON DELETE CASCADE); INSERT INTO c VALUES(1)";
+/// In another order than where the sample was made.
+const SEQUENCES: &str = "CREATE TABLE au(id INTEGER PRIMARY KEY AUTOINCREMENT);
+    CREATE TABLE av(id INTEGER PRIMARY KEY AUTOINCREMENT);
+    INSERT INTO av VALUES(1); INSERT INTO au VALUES(1)";
 const TRIGGERS_WITHOUT: &str = "CREATE TABLE src(id INTEGER PRIMARY KEY, v TEXT);
     CREATE TABLE log(id INTEGER PRIMARY KEY, m TEXT);";
 const SOURCE: &str = "CREATE TABLE src(id INTEGER PRIMARY KEY, v TEXT);";
@@ -202,6 +231,30 @@ fn the_temporary_table_of_a_sender_never_hides_ours() {
     db.apply_bytes(&go(r#"{"operation":"SQL","sql":"CREATE TEMP TABLE t(a)"}"#)).unwrap();
     db.apply_bytes(&go(r#"{"operation":"SQL","sql":"CREATE TABLE t(a)"}"#)).unwrap();
     assert_eq!(db.one("SELECT count(*) FROM sqlite_schema"), Value::from(1));
+}
+
+/// The nodes of an R*Tree are blobs in a column without a type.
+#[test]
+fn an_r_tree_is_not_damaged_by_what_cannot_be_sent() {
+    let mut db = Sqlite::new("CREATE TABLE t(a)");
+    let create = r#"{"operation":"SQL","sql":"CREATE VIRTUAL TABLE Tree USING rtree(id, a, b)","sql_args":[null]}"#;
+    let insert = r#"{"database":"main","table":"Tree_rowid","columns":["rowid","nodeno"],"operation":"INSERT","old_rowid":1,"new_rowid":1,"new_values":[1,1]}"#;
+    let node = r#"{"database":"main","table":"Tree_node","columns":["nodeno","data"],"operation":"INSERT","old_rowid":1,"new_rowid":1,"new_values":[1,"\u0000\u0001\ufffd"]}"#;
+    let row = r#"{"database":"main","table":"t","columns":["a"],"operation":"INSERT","old_rowid":1,"new_rowid":1,"new_values":[1]}"#;
+    db.apply_bytes(&go(&format!("{create},{node}"))).unwrap();
+    let applied = db.apply_bytes(&go(&format!("{insert},{node},{row}")));
+    assert_eq!(applied, Ok(Applied { rows: 1, statements: 0, ignored: 2 }));
+    assert_eq!(db.one("SELECT count(*) FROM Tree"), Value::from(0));
+    assert_eq!(db.one("PRAGMA integrity_check"), Value::from("ok"));
+}
+
+/// v0.0.7 sends the columns in their order, but their names as they once were.
+#[test]
+fn values_are_matched_by_place_if_the_names_have_changed_places() {
+    let mut db = Sqlite::new("CREATE TABLE t(b TEXT, a TEXT)");
+    let row = r#"{"database":"main","table":"t","columns":["a","b"],"operation":"INSERT","new_rowid":1,"new_values":["is b","is a"]}"#;
+    db.apply_bytes(&go(row)).unwrap();
+    assert_eq!(db.one("SELECT b FROM t"), Value::from("is b"));
 }
 
 #[test]

@@ -121,11 +121,21 @@ async fn with_position(
     transport: &Arc<dyn ChangeTransport>,
     bounds: &Bounds,
 ) -> Result<Start> {
-    let position = record.position;
-    let other_log = bounds.lineage != position.lineage;
-    if position.seq == Seq::ZERO {
+    if record.position.seq == Seq::ZERO {
         return Ok(resume(record, bounds));
     }
+    let attempts = Attempts { boot: identity.boot, round: 0 };
+    let (path, lost) = (options.path.clone(), options.lost.clone());
+    let healer = |position| {
+        Healer::new(Arc::clone(transport), path.clone(), lost.clone(), position, attempts)
+    };
+    let mut position = record.position;
+    if bounds.lineage != position.lineage && healer(position).is_same_log(bounds).await? {
+        tracing::warn!(lineage = %bounds.lineage, "the stream is the same, its server takes it for a younger one");
+        position.lineage = bounds.lineage;
+    }
+    let record = Record { position, ..record };
+    let other_log = bounds.lineage != position.lineage;
     let path = options.path.clone();
     let partial = blocking(move || partial_since(&path)).await?;
     if let Some(first) = partial.filter(|_| other_log) {
@@ -143,15 +153,7 @@ async fn with_position(
         );
         return base::make(options, identity, transport, bounds, Source::Log(position)).await;
     }
-    let attempts = Attempts { boot: identity.boot, round: 0 };
-    let healer = Healer::new(
-        Arc::clone(transport),
-        options.path.clone(),
-        options.lost.clone(),
-        position,
-        attempts,
-    );
-    match healer.heal().await? {
+    match healer(position).heal().await? {
         Healing::Adopt { position, payload, end } => {
             let record = Record { position, transactions: 0 };
             Ok(Start { entry: Some(payload), end, ..resume(record, bounds) })
@@ -160,6 +162,7 @@ async fn with_position(
         Healing::Sound => {
             Ok(Start { end: transport.bounds().await?.last, partial, ..resume(record, bounds) })
         }
+        Healing::Renamed(_) => Err(Error::transport("the stream", "it was made again just now")),
         Healing::Reseed(reseed) => {
             Ok(Start { problem: Some(Problem::Reseed(reseed)), ..resume(record, bounds) })
         }
@@ -253,12 +256,15 @@ fn prepare(
         Error::Corrupt(format!("open the database {}: {}", path.display(), error(failure)))
     })?;
     store::create(&conn).map_err(error)?;
-    if store::read_record(&conn)? == Some(record) {
+    let known = store::read_record(&conn)?;
+    if known == Some(record) {
         return Ok(());
     }
+    let place = |record: Record| (record.position.seq, record.position.hash);
+    let is_same_log = record.position.seq > Seq::ZERO && known.map(place) == Some(place(record));
     // What it kept of another log decides nothing in this one.
     conn.execute_batch("BEGIN IMMEDIATE")
-        .and_then(|()| store::forget(&conn))
+        .and_then(|()| if is_same_log { Ok(()) } else { store::forget(&conn) })
         .and_then(|()| store::write_record(&conn, &record, entry))
         .and_then(|()| partial.map_or(Ok(()), |first| store::mark_partial(&conn, first)))
         .and_then(|()| conn.execute_batch("COMMIT"))

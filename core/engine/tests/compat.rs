@@ -6,7 +6,7 @@ mod support;
 use ha_core::{ChangeTransport, Engine};
 use ha_engine::NodeOptions;
 use ha_memory::MemoryLog;
-use support::{Running, equal, options, start, start_with};
+use support::{Running, equal, options, raw, start, start_with};
 use tempfile::TempDir;
 
 async fn compatible(log: &MemoryLog) -> Running {
@@ -86,4 +86,38 @@ async fn a_message_of_v0_0_7_is_applied_and_one_that_cannot_be_is_skipped_everyw
         a.rows("SELECT seq FROM _ha_skipped").await
     );
     assert_eq!(b.rows("SELECT seq FROM _ha_skipped").await.len(), 2);
+}
+
+fn go(sql: &str) -> String {
+    let change = serde_json::json!({"operation": "SQL", "sql": sql, "sql_args": [null]});
+    serde_json::json!({"node": "go", "process_id": 1, "changes": [change], "timestamp_ns": 1_795_444_273_398_608_506_i64})
+        .to_string()
+}
+
+/// v0.0.7 sends a text that changes the schema as it is, with whatever else is in it.
+#[tokio::test(flavor = "multi_thread")]
+async fn sql_of_v0_0_7_does_the_same_on_every_node() {
+    let log = MemoryLog::new();
+    let (a, b) = (compatible(&log).await, start("b", &log).await);
+    raw(&log, &go("CREATE TABLE dice AS SELECT random() AS r, hex(randomblob(9)) AS b, strftime('%f') AS t")).await;
+    raw(&log, &go("CREATE TABLE thrown(r); INSERT INTO thrown SELECT random() FROM dice WHERE random() > 0 OR t = CURRENT_TIMESTAMP")).await;
+    a.run("CREATE TABLE ours(v)").await;
+    equal(&a, &b).await;
+    assert_eq!(b.rows("SELECT t FROM dice").await, [["13.398".into()]]);
+    assert_eq!(b.rows("SELECT seq FROM _ha_skipped").await.len(), 0);
+}
+
+/// It lets strings stand in double quotes.
+#[tokio::test(flavor = "multi_thread")]
+async fn strings_in_double_quotes_are_strings_in_sql_of_v0_0_7() {
+    let log = MemoryLog::new();
+    let (a, b) = (compatible(&log).await, start("b", &log).await);
+    raw(&log, &go("CREATE TABLE t(v TEXT CHECK(v <> \"bad\")); INSERT INTO t VALUES(\"text\")"))
+        .await;
+    raw(&log, &go("CREATE INDEX i ON t(v) WHERE v <> \"x\"")).await;
+    a.run("INSERT INTO t VALUES('ours')").await;
+    equal(&a, &b).await;
+    assert_eq!(b.rows("SELECT v FROM t").await.len(), 2);
+    assert_eq!(b.rows("SELECT name FROM sqlite_schema WHERE name = 'i'").await.len(), 1);
+    assert!(a.try_run("INSERT INTO t VALUES('bad')").await.is_err(), "the check holds here too");
 }

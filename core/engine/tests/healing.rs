@@ -104,6 +104,67 @@ fn copy_files(from: &Path, to: &Path) {
     }
 }
 
+/// Its server tells another moment of its creation.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_is_the_same_is_gone_on_with_though_its_lineage_is_another() {
+    let log = MemoryLog::new();
+    let (a, b) = (with_rows("a", &log, 3).await, start("b", &log).await);
+    equal(&a, &b).await;
+    let stopped = b.stop().await;
+    let before = a.node.status().position;
+    log.rename();
+    let lineage = a.transport.bounds().await.unwrap().lineage;
+    assert_ne!(before.lineage, lineage);
+    a.eventually("INSERT INTO t VALUES(4)").await;
+    // One that was away, one that applies entries of both lineages, one that comes later still.
+    let b = start_in("b", &log, stopped).await;
+    let late = start("late", &log).await;
+    insert(&late, [5]).await;
+    log.rename();
+    b.eventually("INSERT INTO t VALUES(6)").await;
+    for node in [&b, &late, &start("latest", &log).await] {
+        follows(node, &a).await;
+        assert_eq!(rows(node).await, "1,2,3,4,5,6");
+        assert_eq!(node.rows("SELECT seq FROM _ha_skipped").await.len(), 0);
+        assert_eq!(node.node.status().readiness, Readiness::Ready);
+    }
+    assert_eq!(a.rows("SELECT seq FROM _ha_entries").await.len(), 7, "all are kept still");
+    assert_eq!(lost(&a.dir), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_of_another_lineage_gets_back_the_end_it_has_lost() {
+    let log = MemoryLog::new();
+    let a = with_rows("a", &log, 5).await;
+    let before = entries(&log).await;
+    let dir = a.stop().await;
+    log.rewind(Seq(3));
+    log.rename();
+    let a = start_in("a", &log, dir).await;
+    ready(&a).await;
+    assert_eq!(entries(&log).await, before);
+    log.rewind(Seq(4));
+    log.rename();
+    until("the end is there again", || a.node.status().readiness == Readiness::Ready).await;
+    a.eventually("INSERT INTO t VALUES(6)").await;
+    assert_eq!(entries(&log).await[..6], before);
+    assert_eq!(rows(&a).await, "1,2,3,4,5,6");
+}
+
+/// A stream of another cluster, as long as this one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_of_another_lineage_with_other_entries_is_left_alone() {
+    let (log, other) = (MemoryLog::new(), MemoryLog::new());
+    let dir = with_rows("a", &log, 3).await.stop().await;
+    let b = with_rows("b", &other, 3).await;
+    other.rename();
+    let a = start_in("a", &other, dir).await;
+    let reason = until_stopped(&a).await;
+    assert!(reason.contains("not the one this database follows"), "{reason}");
+    b.eventually("INSERT INTO t VALUES(4)").await;
+    assert_eq!(rows(&a).await, "1,2,3");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_end_is_appended_again_byte_for_byte_by_a_node_that_starts() {
     for kept in [0, 1, 2, 5] {

@@ -44,7 +44,7 @@ pub struct OpenOptions {
 }
 
 /// Opens a connection. Behaviour that clients could see is the same on each: double-quoted
-/// strings are an error, schemas are not trusted, tables of virtual tables are protected, and
+/// strings are an error (but where entries are applied, which v0.0.7 may have made), schemas are not trusted, tables of virtual tables are protected, and
 /// time and chance are those of a [`crate::Moment`].
 ///
 /// # Errors
@@ -88,8 +88,8 @@ pub fn open(path: &Path, role: Role, options: &OpenOptions) -> rusqlite::Result<
 fn fix_behaviour(conn: &Connection, role: Role, options: &OpenOptions) -> rusqlite::Result<()> {
     let effects = role != Role::Apply;
     let switches = [
-        (DbConfig::SQLITE_DBCONFIG_DQS_DML, false),
-        (DbConfig::SQLITE_DBCONFIG_DQS_DDL, false),
+        (DbConfig::SQLITE_DBCONFIG_DQS_DML, !effects),
+        (DbConfig::SQLITE_DBCONFIG_DQS_DDL, !effects),
         (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
         (DbConfig::SQLITE_DBCONFIG_LEGACY_ALTER_TABLE, false),
         (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, effects),

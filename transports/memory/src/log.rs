@@ -122,6 +122,15 @@ impl MemoryLog {
         self.0.change(|state| state.warnings = warnings);
     }
 
+    /// Gives the log a new lineage, and leaves all it holds as it is: so does a server that tells
+    /// another moment of the stream's creation after a restart.
+    pub fn rename(&self) {
+        self.0.change(|state| {
+            state.rename(&self.0.options.name);
+            state.interrupt_all();
+        });
+    }
+
     /// Makes the log again, empty and with a new lineage. Snapshots stay.
     pub fn recreate(&self) {
         self.0.change(|state| {
@@ -207,9 +216,13 @@ impl State {
         }
     }
 
-    fn recreate(&mut self, name: &str) {
+    fn rename(&mut self, name: &str) {
         self.created += 1;
         self.lineage = Lineage::of_stream(name, self.created);
+    }
+
+    fn recreate(&mut self, name: &str) {
+        self.rename(name);
         self.first = Seq(1);
         self.entries.clear();
         self.bytes = 0;

@@ -1,3 +1,4 @@
+mod cells;
 mod own;
 mod parts;
 mod v007;
@@ -15,9 +16,11 @@ pub use parts::PartApplier;
 /// An entry of ours is applied as it was executed, each change to the one row it was made on.
 /// An entry of v0.0.7 is applied as v0.0.7 does, by rowid and without regard to what is there,
 /// except where that would lose what its maker did: values take their type from the declared
-/// types here, a changed rowid is kept, `WITHOUT ROWID` tables work, columns are matched by
-/// place where the names are out of date. Temporary tables, statistics (`sqlite_stat1`) and
-/// pragmas that say nothing about the data are ignored.
+/// types here, a changed rowid is kept, `WITHOUT ROWID` tables work, values are matched to columns
+/// by place, rows of `sqlite_sequence` by the tables they name. Temporary tables, statistics
+/// (`sqlite_stat1`), pragmas that say nothing about the data and rows of R*Trees, which arrive
+/// damaged, are ignored. Its SQL may ask for the time and for chance: whoever applies it decides
+/// what they are, the same on every node.
 ///
 /// # Errors
 /// See [`ApplyError`]. What the entry did before the error is the caller's to roll back.
@@ -108,11 +111,14 @@ fn statements(change: &str) -> Result<Vec<&str>, DatabaseError> {
     for piece in &pieces {
         let word = words(piece).next().unwrap_or_default();
         if OUTSIDE.contains(&word.as_str()) {
-            let message = format!("{word} cannot be a part of an entry");
-            return Err(DatabaseError { code: code::ERROR, message });
+            return Err(failure(format!("{word} cannot be a part of an entry")));
         }
     }
     Ok(pieces)
+}
+
+fn failure(message: String) -> DatabaseError {
+    DatabaseError { code: code::ERROR, message }
 }
 
 const OUTSIDE: [&str; 9] =

@@ -1,16 +1,17 @@
 //! Entries of v0.0.7: by rowid, over whatever is there.
 
-use std::sync::Arc;
-
 use ha_core::Value;
 use ha_core::sql::words;
 
-use crate::apply::{Applied, ApplyError, code, statements};
+use crate::apply::cells::Cells;
+use crate::apply::{Applied, ApplyError, code, failure, statements};
+use crate::sequence;
 use crate::statements::{Shape, Statements};
-use crate::{Change, Database, DatabaseError, RowChange, RowOp, Table, exact};
+use crate::{Change, Database, DatabaseError, RowChange, RowOp, Table};
 
 pub(super) fn apply(db: &mut dyn Database, changes: &[Change]) -> Result<Applied, ApplyError> {
-    let mut applier = Applier { db, texts: Statements::default(), applied: Applied::default() };
+    let (texts, applied) = Default::default();
+    let mut applier = Applier { db, texts, after_sql: false, applied };
     for change in changes {
         let result = match change {
             Change::Row(row) => applier.row(row),
@@ -25,6 +26,8 @@ pub(super) fn apply(db: &mut dyn Database, changes: &[Change]) -> Result<Applied
 struct Applier<'d> {
     db: &'d mut dyn Database,
     texts: Statements,
+    /// SQL of this message has run.
+    after_sql: bool,
     applied: Applied,
 }
 
@@ -39,91 +42,110 @@ impl Applier<'_> {
                 self.applied.statements += 1;
             }
         }
+        // Full-text tables write their indexes at the next savepoint or at the end. The rows that
+        // the sender's wrote come next, and go over them.
+        for flush in ["SAVEPOINT flush", "RELEASE flush"] {
+            self.db.execute(flush, &[])?;
+        }
+        self.after_sql = true;
         self.db.schema_changed();
         Ok(())
     }
 
     fn row(&mut self, row: &RowChange) -> Result<(), DatabaseError> {
-        if row.table.name.to_ascii_lowercase().starts_with("sqlite_stat") {
+        let name = row.table.name.to_ascii_lowercase();
+        if name.starts_with("sqlite_stat") || self.is_of_rtree(&name)? {
             self.applied.ignored += 1;
+            return Ok(());
+        }
+        if let Some(statements) = sequence::statements(row) {
+            let changed = statements.iter().map(|sql| self.db.execute(sql, &[]));
+            let changed = changed.sum::<Result<usize, _>>()?;
+            self.count(changed);
             return Ok(());
         }
         let name = &row.table.name;
         let Some(table) = self.db.table(name)? else {
-            return Err(failure(format!("no such table: {name}")));
+            return self.has_no_place(format!("no such table: {name}"));
         };
-        let (shape, params) = statement(&table, row)?;
+        let Some((shape, params)) = statement(self.db, &table, row)? else {
+            return self.has_no_place(format!("a row that does not fit table {name}"));
+        };
         let params: Vec<&Value> = params.iter().collect();
-        match self.db.execute(self.texts.text(&table, shape), &params)? {
+        let changed = self.db.execute(self.texts.text(&table, shape), &params)?;
+        self.count(changed);
+        Ok(())
+    }
+
+    /// SQL of several statements comes before the rows that it changed, and did so here as well. It
+    /// may have dropped or altered their tables since: so does who copies a table to change it.
+    fn has_no_place(&mut self, why: String) -> Result<(), DatabaseError> {
+        if !self.after_sql {
+            return Err(failure(why));
+        }
+        self.applied.ignored += 1;
+        Ok(())
+    }
+
+    fn count(&mut self, changed: usize) {
+        match changed {
             0 => self.applied.ignored += 1,
             _ => self.applied.rows += 1,
         }
-        Ok(())
+    }
+
+    /// Whether a table is behind an R*Tree. Its nodes are blobs in a column without a type, which
+    /// v0.0.7 cannot send: what arrives would make the whole database look damaged.
+    fn is_of_rtree(&mut self, name: &str) -> Result<bool, DatabaseError> {
+        let mut tree =
+            ["_node", "_rowid", "_parent"].iter().filter_map(|end| name.strip_suffix(end));
+        tree.next().map_or(Ok(false), |tree| self.db.is_rtree(tree))
     }
 }
 
-/// What a row change becomes for the table as it is here.
-fn statement(table: &Arc<Table>, row: &RowChange) -> Result<(Shape, Vec<Value>), DatabaseError> {
-    let cells = |values: &[Value]| cells(table, &row.table, values);
-    match &row.op {
-        RowOp::Insert { rowid, new } => {
-            let new = cells(new)?;
+/// What a row change becomes for the table as it is here; `None` if its values do not fit.
+fn statement(
+    db: &mut dyn Database,
+    table: &Table,
+    row: &RowChange,
+) -> Result<Option<(Shape, Vec<Value>)>, DatabaseError> {
+    let mut cells = |values: &[Value]| Cells::of(db, table, &row.table, values);
+    Ok(match &row.op {
+        RowOp::Insert { rowid, new } => cells(new)?.map(|new| {
             let rowid = Value::Integer(rowid.unwrap_or(0));
             let rowid = table.rowid_name().map(|_| rowid);
-            let params = new.values.into_iter().chain(rowid).collect();
-            Ok((Shape::Upsert(new.columns), params))
-        }
+            (Shape::Upsert(new.columns), new.values.into_iter().chain(rowid).collect())
+        }),
         RowOp::Update { old_rowid, new_rowid, old, new } => {
-            let new = cells(new)?;
+            let Some(new) = cells(new)? else { return Ok(None) };
             // A rowid that is missing may be 0 or, from others, unchanged.
             let new_rowid = new_rowid.filter(|_| table.rowid_name().is_some());
             let shape = Shape::Update { set: new.columns, moved: new_rowid.is_some() };
             let params = new.values.into_iter().chain(new_rowid.map(Value::Integer));
-            Ok((shape, params.chain(key(table, *old_rowid, || cells(old))?).collect()))
+            let key = key(table, *old_rowid, || cells(old))?;
+            key.map(|key| (shape, params.chain(key).collect()))
         }
-        RowOp::Delete { rowid, old } => Ok((Shape::Delete, key(table, *rowid, || cells(old))?)),
-    }
-}
-
-/// Values beside the columns they belong to here.
-struct Cells {
-    columns: Vec<usize>,
-    values: Vec<Value>,
-}
-
-/// Matches values to columns: by name, or by place if the sender's names are out of date,
-/// which v0.0.7 keeps as they were when the table was first written to.
-fn cells(table: &Table, sent: &Table, values: &[Value]) -> Result<Cells, DatabaseError> {
-    let named: Option<Vec<usize>> =
-        sent.columns.iter().map(|column| table.column(&column.name)).collect();
-    let by_place = || (0..table.columns.len()).collect();
-    let columns = named
-        .filter(|columns| columns.len() == values.len())
-        .or_else(|| (values.len() == table.columns.len()).then(by_place))
-        .ok_or_else(|| failure(format!("{} values for table {}", values.len(), table.name)))?;
-    let value = |(&index, value): (&usize, &Value)| {
-        exact::resolve_v007(value, &table.columns[index].decl_type)
-    };
-    let values = columns.iter().zip(values).map(value).collect();
-    Ok(Cells { columns, values })
+        RowOp::Delete { rowid, old } => {
+            key(table, *rowid, || cells(old))?.map(|key| (Shape::Delete, key))
+        }
+    })
 }
 
 /// The parameters that find a row: its rowid, where none was sent 0, or its primary key.
 fn key(
     table: &Table,
     rowid: Option<i64>,
-    old: impl FnOnce() -> Result<Cells, DatabaseError>,
-) -> Result<Vec<Value>, DatabaseError> {
+    old: impl FnOnce() -> Result<Option<Cells>, DatabaseError>,
+) -> Result<Option<Vec<Value>>, DatabaseError> {
     if table.rowid_name().is_some() {
-        return Ok(vec![Value::Integer(rowid.unwrap_or(0))]);
+        return Ok(Some(vec![Value::Integer(rowid.unwrap_or(0))]));
     }
-    let old = old()?;
+    let Some(old) = old()? else { return Ok(None) };
     let value = |index| {
         let place = old.columns.iter().position(|&column| column == index);
         place.map(|place| old.values[place].clone())
     };
-    let key: Option<Vec<Value>> = table.key().into_iter().map(value).collect();
-    key.ok_or_else(|| failure(format!("no primary key for table {}", table.name)))
+    Ok(table.key().into_iter().map(value).collect())
 }
 
 /// What concerns the sender's connection alone.
@@ -134,10 +156,6 @@ fn is_local(statement: &str) -> bool {
         (Some("PRAGMA"), name) => !matches!(name, Some("USER_VERSION" | "APPLICATION_ID")),
         _ => false,
     }
-}
-
-fn failure(message: String) -> DatabaseError {
-    DatabaseError { code: code::ERROR, message }
 }
 
 fn skip_or_stop(error: DatabaseError) -> ApplyError {

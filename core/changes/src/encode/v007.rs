@@ -14,7 +14,7 @@ use std::sync::Arc;
 use ha_core::Value;
 
 use crate::statements::{Shape, text};
-use crate::{RowChange, RowOp, Table, Triggers, quote_identifier, sequence_sql};
+use crate::{RowChange, RowOp, Table, Triggers, quote_identifier, sequence};
 
 /// What v0.0.7 needs to know of the tables.
 #[derive(Debug)]
@@ -73,7 +73,7 @@ impl Rule {
             let _ = write!(create_triggers, "; {}", trigger.sql);
         }
         let by_key = table.without_rowid || table.column("rowid").is_some();
-        let always_sql = by_key || is_sequence(table) || !triggers.is_empty();
+        let always_sql = by_key || sequence::is_sequence(table) || !triggers.is_empty();
         Self { always_sql, drop_triggers, create_triggers }
     }
 }
@@ -110,8 +110,8 @@ fn makes_integers(decl_type: &str) -> bool {
 }
 
 fn row_sql(row: &RowChange) -> RowSql<'_> {
-    if let Some(text) = sequence(row) {
-        return RowSql { text, args: Vec::new() };
+    if let Some(statements) = sequence::statements(row) {
+        return RowSql { text: statements.join("; "), args: Vec::new() };
     }
     let (shape, params) = statement(&row.table, &row.op);
     let (mut params, mut args) = (params.into_iter(), Vec::new());
@@ -165,32 +165,4 @@ fn literal(value: &Value) -> Option<String> {
         Value::RawText(bytes) => Some(format!("CAST(x'{}' AS TEXT)", hex::encode(bytes))),
         Value::Blob(bytes) => Some(format!("x'{}'", hex::encode(bytes))),
     }
-}
-
-fn is_sequence(table: &Table) -> bool {
-    table.name.eq_ignore_ascii_case("sqlite_sequence")
-}
-
-/// A change of `sqlite_sequence` by name: its rowids and those in v0.0.7 may differ.
-fn sequence(row: &RowChange) -> Option<String> {
-    let name = |values: &[Value]| match values {
-        [Value::Text(name), ..] => Some(name.clone()),
-        _ => None,
-    };
-    let seq = |values: &[Value]| match values {
-        [_, Value::Integer(seq)] => Some(*seq),
-        _ => None,
-    };
-    let steps = match &row.op {
-        _ if !is_sequence(&row.table) => return None,
-        RowOp::Insert { new, .. } => sequence_sql(&name(new)?, Some(seq(new)?)),
-        RowOp::Update { old, new, .. } if name(old) == name(new) => {
-            sequence_sql(&name(new)?, Some(seq(new)?))
-        }
-        RowOp::Update { old, new, .. } => {
-            [sequence_sql(&name(old)?, None), sequence_sql(&name(new)?, Some(seq(new)?))].concat()
-        }
-        RowOp::Delete { old, .. } => sequence_sql(&name(old)?, None),
-    };
-    Some(steps.join("; "))
 }

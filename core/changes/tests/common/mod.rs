@@ -106,6 +106,18 @@ impl Database for Sqlite {
         Ok(Some(Arc::new(Table { name, columns, without_rowid })))
     }
 
+    fn generated(&mut self, table: &str) -> Result<Vec<usize>, DatabaseError> {
+        let info = "SELECT cid FROM pragma_table_xinfo(?1, 'main') WHERE hidden = 3";
+        let mut info = self.0.prepare(info).map_err(error)?;
+        let places = info.query_map([table], |row| row.get::<_, u32>(0)).map_err(error)?;
+        Ok(places.map(|place| place.unwrap() as usize).collect())
+    }
+
+    fn is_rtree(&mut self, name: &str) -> Result<bool, DatabaseError> {
+        let tree = "SELECT count(*) FROM sqlite_schema WHERE name = ?1 COLLATE NOCASE AND sql LIKE '% USING rtree%'";
+        self.0.query_row(tree, [name], |row| row.get(0)).map_err(error)
+    }
+
     fn schema_changed(&mut self) {}
 }
 

@@ -1,7 +1,7 @@
 //! Whether the log at a position is the one that was applied here.
 
 use bytes::Bytes;
-use ha_changes::{Kind, decode};
+use ha_changes::{Base, Kind, decode};
 
 use crate::machine::Position;
 
@@ -54,15 +54,26 @@ pub(super) fn compare(
 /// Whether an entry was made on the history that ends at `position`; `None` if it does not
 /// say, or was made on another place.
 pub(super) fn was_made_on(payload: &[u8], position: &Position) -> Option<bool> {
+    let base = chained(payload)?;
+    let same_place = base.lineage == position.lineage && base.seq == position.seq;
+    same_place.then_some(base.hash == position.hash)
+}
+
+/// Whether an entry was made on the history that ends at `position`, whatever lineage the log had
+/// then.
+pub(super) fn names_history(payload: &[u8], position: &Position) -> bool {
+    chained(payload).is_some_and(|base| (base.seq, base.hash) == (position.seq, position.hash))
+}
+
+/// What an entry was made on, if it says so.
+fn chained(payload: &[u8]) -> Option<Base> {
     let meta = decode(payload).ok()?.meta?;
-    let chained = !matches!(meta.kind, Kind::Base(_));
-    let same_place = meta.base.lineage == position.lineage && meta.base.seq == position.seq;
-    (chained && same_place).then_some(meta.base.hash == position.hash)
+    (!matches!(meta.kind, Kind::Base(_))).then_some(meta.base)
 }
 
 #[cfg(test)]
 mod tests {
-    use ha_changes::{Base, Entry, Meta};
+    use ha_changes::{Entry, Meta};
     use ha_core::{AttemptId, Lineage, RunningHash, Seq};
 
     use super::*;

@@ -1,4 +1,4 @@
-//! Logs that were made again.
+//! Logs that were made again, or seem to be.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use ha_changes::{Base, BaseSnapshot, Kind};
 use ha_core::{Bounds, Result, Seq};
 
 use super::kept::Kept;
-use super::{COPY, Healer, Healing};
+use super::{COPY, Healer, Healing, names_history};
 use crate::machine::{self, Position, Reseed};
 
 /// What a log was made from, as its base says.
@@ -24,6 +24,9 @@ impl Healer {
     pub(super) async fn another_log(&self, bounds: &Bounds) -> Result<Healing> {
         if bounds.last == Seq::ZERO {
             return Ok(Healing::Stop(empty(&self.position)));
+        }
+        if self.is_same_log(bounds).await? {
+            return Ok(Healing::Renamed(bounds.lineage));
         }
         let Some(beginning) = self.beginning(bounds).await? else {
             return Ok(Healing::Stop(
@@ -49,6 +52,23 @@ impl Healer {
             from.seq, self.position.seq
         );
         Ok(Healing::Reseed(Reseed::newest(reason, COPY)))
+    }
+
+    /// Whether the log is the one this database follows though its lineage is another: it holds the
+    /// newest entry that both have, or one that was made on it. nats-server 2.11 takes the moment of
+    /// its start for that of a stream's creation, from the next start on, if the stream's
+    /// configuration is updated in between; each start of v0.0.7 does that.
+    pub(crate) async fn is_same_log(&self, bounds: &Bounds) -> Result<bool> {
+        let newest = bounds.last.min(self.position.seq);
+        if newest == Seq::ZERO {
+            return Ok(false);
+        }
+        let kept = Kept::read(self.database.clone(), self.position).await?;
+        if let (Some(kept), Some(there)) = (kept.get(newest), self.at(newest).await?) {
+            return Ok(*kept == there);
+        }
+        let next = self.at(self.position.seq.next()).await?;
+        Ok(next.is_some_and(|next| names_history(&next, &self.position)))
     }
 
     /// The base of a log that goes on from the one this database follows.

@@ -7,6 +7,7 @@
 //! * an end that is merely missing is appended again ([`again`]);
 //! * what no longer fits is saved to a file ([`lost`]), and the database begins again from the
 //!   log ([`fork`] finds where the ways part);
+//! * a log that is the same, though its server takes it for a younger one, is gone on with;
 //! * a log that was made again from this very database is adopted, one from an earlier state
 //!   of it is followed, any other is left alone ([`lineage`]).
 //!
@@ -23,13 +24,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ha_core::{ChangeTransport, Error, Result, Seq};
+use ha_core::{ChangeTransport, Error, Lineage, Result, Seq};
 
 use crate::machine::{Position, Reseed};
 pub(crate) use compare::Comparison;
 pub use lost::lost_entries;
 
-use compare::{Here, compare};
+use compare::{Here, compare, names_history};
 use kept::Kept;
 
 /// What to do if there is nothing to become.
@@ -69,6 +70,8 @@ pub(crate) enum Healing {
         /// Where the log ends.
         end: Seq,
     },
+    /// It is the same log, and this node stands where it stood. Only its lineage is another.
+    Renamed(Lineage),
     /// The state has to become another one of the log; what it had beyond is saved.
     Reseed(Reseed),
     /// Somebody has to act; the text says how. Asked again later, the answer may be another.

@@ -109,14 +109,12 @@ impl Machine {
         chained && is_here && base.hash != self.position.hash
     }
 
-    /// Whether the entry names exactly this position as its base. Otherwise it is void, on
-    /// every node.
+    /// Whether the entry was made on exactly this state. Otherwise it is void, on every node. The
+    /// running hash says so of the whole history; the log may have had another lineage then.
     pub(super) fn follows(&self, meta: &Meta) -> bool {
         let Meta { base, .. } = meta;
         planted(Bug::VoidApplied)
-            || base.seq == self.position.seq
-                && (base.hash == self.position.hash || self.partial)
-                && base.lineage == self.position.lineage
+            || base.seq == self.position.seq && (base.hash == self.position.hash || self.partial)
     }
 }
 

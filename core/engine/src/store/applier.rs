@@ -3,15 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ha_changes::{ApplyError, Database, DatabaseError, Entry, Kind, Meta, Table};
-use ha_core::{Error, Result, Value};
-use ha_sqlite::{SqlValue, error};
+use ha_changes::{Applied, ApplyError, Database, DatabaseError, Entry, Kind, Meta, Table};
+use ha_core::{Error, Lineage, Result, Value};
+use ha_sqlite::{Moment, SqlValue, error};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, params_from_iter};
 
 use super::record::{self, Record};
-use super::{Store, keys, tables::Tables};
-use crate::machine::Folded;
+use super::tables::{self, Tables};
+use super::{Store, keys};
+use crate::machine::{Folded, Position};
 use crate::planted::{Bug, planted};
 
 /// What became of an entry that was to be applied.
@@ -34,7 +35,7 @@ impl Store {
         self.in_apply(|store| {
             let mut target =
                 Target { conn: &store.apply, tables: &mut store.applied_tables, schema: false };
-            let outcome = ha_changes::apply(&mut target, entry);
+            let outcome = apply(&mut target, entry);
             let schema = target.schema;
             match outcome {
                 Ok(_) => {
@@ -124,6 +125,18 @@ impl Store {
         .map_err(Failure::into_error)
     }
 
+    /// Stands where it stood, in a log that is the same and has another lineage.
+    pub(crate) fn rename(&mut self, lineage: Lineage) -> Result<Position> {
+        let Record { position, transactions } = self.record;
+        let position = Position { lineage, ..position };
+        self.in_apply(|store| {
+            store.move_to(Record { position, transactions }, None)?;
+            Ok((Verdict::Applied, false))
+        })
+        .map_err(Failure::into_error)?;
+        Ok(position)
+    }
+
     fn page_size(&self) -> rusqlite::Result<u32> {
         self.apply.pragma_query_value(None, "page_size", |row| row.get(0))
     }
@@ -168,6 +181,17 @@ impl Store {
             }
         }
     }
+}
+
+/// SQL of v0.0.7 may ask for the time and for chance: both come from the entry, so that all nodes
+/// get the same.
+fn apply(target: &mut Target<'_>, entry: &Entry) -> Result<Applied, ApplyError> {
+    if entry.meta.is_some() {
+        return ha_changes::apply(target, entry);
+    }
+    let unix_ms = entry.timestamp_ns / 1_000_000;
+    let moment = Moment { unix_ms, seed: entry.timestamp_ns.cast_unsigned() };
+    moment.during(|| ha_changes::apply(target, entry))
 }
 
 /// Without effect on a database that has pages.
@@ -236,6 +260,14 @@ impl Database for Target<'_> {
 
     fn table(&mut self, name: &str) -> Result<Option<Arc<Table>>, DatabaseError> {
         self.tables.get(self.conn, name).map_err(database_error)
+    }
+
+    fn generated(&mut self, table: &str) -> Result<Vec<usize>, DatabaseError> {
+        tables::generated(self.conn, table).map_err(database_error)
+    }
+
+    fn is_rtree(&mut self, name: &str) -> Result<bool, DatabaseError> {
+        tables::is_rtree(self.conn, name).map_err(database_error)
     }
 
     fn schema_changed(&mut self) {

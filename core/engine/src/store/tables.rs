@@ -139,6 +139,24 @@ pub(crate) fn select(table: &Table) -> String {
     format!("SELECT {rowid}, {} FROM main.{name}", columns.join(", "))
 }
 
+/// The places of a table's stored generated columns, among all of its columns.
+pub(super) fn generated(conn: &Connection, table: &str) -> rusqlite::Result<Vec<usize>> {
+    let mut info =
+        conn.prepare_cached("SELECT hidden = 3 FROM pragma_table_xinfo(?1) ORDER BY cid")?;
+    let stored = info.query_map([table], |row| row.get::<_, bool>(0))?;
+    let stored = stored.collect::<rusqlite::Result<Vec<_>>>()?;
+    Ok((0..stored.len()).filter(|&place| stored[place]).collect())
+}
+
+/// Whether an R*Tree has this name.
+pub(super) fn is_rtree(conn: &Connection, name: &str) -> rusqlite::Result<bool> {
+    conn.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?1 COLLATE NOCASE \
+         AND sql LIKE 'CREATE VIRTUAL TABLE % USING rtree%')",
+    )?
+    .query_row([name], |row| row.get(0))
+}
+
 fn stored(table: &Table, row: &Row<'_>) -> rusqlite::Result<Vec<Value>> {
     let value = |index| row.get_ref(index).map(ha_sqlite::value_of);
     (1..=table.columns.len()).map(value).collect()

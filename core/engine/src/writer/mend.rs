@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ha_core::{Result, Seq};
+use ha_core::{Lineage, Result, Seq};
 
 use super::Writer;
 use crate::heal::{Attempts, Healer, Healing};
@@ -36,10 +36,20 @@ impl Writer {
             Ok(Healing::Sound) => Event::Mended,
             Ok(Healing::Stop(reason)) => Event::NotMended { reason, hopeless: true },
             Ok(Healing::Adopt { position, payload, end }) => self.adopt(position, &payload, end),
+            Ok(Healing::Renamed(lineage)) => self.rename(lineage),
             Ok(Healing::Reseed(reseed)) => Event::Reseed(reseed),
             Err(error) => Event::NotMended { reason: error.to_string(), hopeless: false },
         };
         self.tell(event);
+    }
+
+    /// The same log has another lineage now.
+    fn rename(&mut self, lineage: Lineage) -> Event {
+        tracing::warn!(%lineage, "the stream is the same, its server takes it for a younger one");
+        match self.store.rename(lineage) {
+            Ok(position) => Event::Adopted(position),
+            Err(error) => Event::NotMended { reason: error.to_string(), hopeless: false },
+        }
     }
 
     /// The same state has another place now.
