@@ -2,10 +2,11 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use ha_core::{ChangeTransport, Engine, Error, Readiness, Result, Seq, Value};
-use ha_engine::{BeginAt, NodeOptions};
+use ha_engine::{BeginAt, Node, NodeOptions};
 use ha_memory::MemoryLog;
 use rusqlite::Connection;
 use support::{Running, equal, options, raw, start, start_with};
@@ -136,6 +137,29 @@ async fn a_database_of_v0_0_7_is_brought_to_the_end_of_its_log_and_becomes_the_b
         equal(&m, &new).await;
         equal(&m, &same).await;
         assert_eq!(m.value("SELECT count(*) FROM t").await, Value::Integer(5));
+    }
+}
+
+/// So does a node with a server of its own before it lets others in.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_ended_after_it_made_the_base_is_made_good_by_the_next() {
+    for first in [2, 4] {
+        let log = MemoryLog::new();
+        go(&log, 10, "CREATE TABLE t(v)").await;
+        go(&log, 20, "INSERT INTO t VALUES(1)").await;
+        go(&log, 30, "CREATE TABLE late(v)").await;
+        let dir = match first {
+            2 => backup("CREATE TABLE t(v)"),
+            _ => backup("CREATE TABLE t(v); INSERT INTO t VALUES(1); CREATE TABLE late(v)"),
+        };
+        let begin_at = BeginAt::Sequence(Seq(first));
+        let with = NodeOptions { begin_at, compat_v007: true, ..options("m", &dir) };
+        let transport: Arc<dyn ChangeTransport> = log.open();
+        Node::prepare(&with, &transport).await.unwrap();
+        let m = migrating(&log, dir, begin_at).await.unwrap();
+        m.eventually("INSERT INTO late SELECT v FROM t").await;
+        equal(&m, &start("new", &log).await).await;
+        assert_eq!(m.value("SELECT v FROM late").await, Value::Integer(1));
     }
 }
 

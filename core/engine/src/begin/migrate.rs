@@ -105,8 +105,9 @@ impl Copy {
             let delivery = deliveries.next().await.ok_or(Error::Closed)??;
             let Delivery::Entry(stored) = delivery else { continue };
             self.next = stored.seq.next();
-            if let Some(base) = base_of(&stored, digest)? {
-                return Ok(Some((base, stored)));
+            if let Some(kind) = kind(&stored) {
+                self.apply(std::mem::take(&mut waiting)).await?;
+                return self.base(kind, stored, digest).await.map(Some);
             }
             if stored.seq >= self.wanted {
                 waiting.push(stored);
@@ -118,7 +119,29 @@ impl Copy {
         Ok(None)
     }
 
+    /// The base that an entry of a node of this version is, if it was made from this file: a start
+    /// that did not get to the end may have opened the file, so that its bytes are others now.
+    async fn base(
+        &self,
+        kind: Kind,
+        stored: Stored,
+        digest: [u8; 32],
+    ) -> Result<(BaseSnapshot, Stored)> {
+        if let Kind::Base(base) = kind {
+            let (path, made) = (self.file.path().to_owned(), base);
+            let is_this = base.source == Some(digest)
+                || blocking(move || base::is_made_of(&made, &path)).await?;
+            if is_this {
+                return Ok((base, stored));
+            }
+        }
+        Err(begun_without(stored.seq))
+    }
+
     async fn apply(&mut self, entries: Vec<Stored>) -> Result<()> {
+        if entries.is_empty() {
+            return Ok(());
+        }
         let (path, open) = (self.file.path().to_owned(), self.open.clone());
         let record = self.record;
         self.record = blocking(move || apply(&path, &open, record, &entries)).await?;
@@ -152,19 +175,17 @@ fn apply(path: &Path, open: &OpenOptions, record: Record, entries: &[Stored]) ->
     Ok(record)
 }
 
-/// The base that the entry is, if it was made from this file.
-fn base_of(stored: &Stored, digest: [u8; 32]) -> Result<Option<BaseSnapshot>> {
-    let entry = ha_changes::decode(&stored.payload).ok();
-    match entry.and_then(|entry| entry.meta).map(|meta| meta.kind) {
-        None => Ok(None),
-        Some(Kind::Base(base)) if base.source == Some(digest) => Ok(Some(base)),
-        Some(_) => Err(Error::config(
-            "--replication-policy",
-            format!(
-                "entry {} of the log is of a node of this version: the log has begun without this file. To \
-                 follow it, start with a file that does not exist and without the policy",
-                stored.seq
-            ),
-        )),
-    }
+/// What an entry of a node of this version is.
+fn kind(stored: &Stored) -> Option<Kind> {
+    Some(ha_changes::decode(&stored.payload).ok()?.meta?.kind)
+}
+
+fn begun_without(entry: Seq) -> Error {
+    Error::config(
+        "--replication-policy",
+        format!(
+            "entry {entry} of the log is of a node of this version: the log has begun without this file. To \
+             follow it, start with a file that does not exist and without the policy"
+        ),
+    )
 }
