@@ -109,7 +109,7 @@ fn isolate(network: &Network, member: usize, work: &Work) {
 /// Who can go on is up to the servers, which elect a leader by who hears whom.
 fn block(network: &Network, ways: &[Way]) {
     ways.iter().for_each(|(from, to)| network.block(*from, *to));
-    hold(&[500, 2_000, 5_000, 12_000]);
+    hold(&[500, 2_000, 4_000, 8_000]);
     ways.iter().for_each(|(from, to)| network.unblock(*from, *to));
 }
 

@@ -88,7 +88,8 @@ impl Inserts {
         self.shared.told.lock().unwrap().gap
     }
 
-    fn acknowledged(&self) -> usize {
+    /// How many were acknowledged.
+    pub fn acknowledged(&self) -> usize {
         let told = self.shared.told.lock().unwrap();
         told.attempts.values().filter(|fate| **fate == set::Fate::Acknowledged).count()
     }
