@@ -20,15 +20,30 @@ use support::{Node, home};
 /// Clients of each node.
 const CLIENTS: usize = 4;
 
+/// The log is synced now and then: it loses its end, or all of it, and the database has it.
+const UNSYNCED: &[&str] = &["--nats-sync", "2m"];
+
 #[test]
 fn a_node_alone_loses_nothing() {
-    lose_power(5);
+    lose_power(5, &[]);
 }
 
 #[test]
 #[ignore = "long"]
 fn a_node_alone_loses_nothing_in_60_losses() {
-    lose_power(60);
+    lose_power(60, &[]);
+}
+
+#[test]
+fn a_node_alone_loses_nothing_though_its_log_does() {
+    lose_power(5, UNSYNCED);
+}
+
+/// Together they lose less than the node keeps of the log.
+#[test]
+#[ignore = "long"]
+fn a_node_alone_loses_nothing_though_its_log_does_60_times() {
+    (0..6).for_each(|_| lose_power(10, UNSYNCED));
 }
 
 /// Otherwise this file would prove nothing.
@@ -47,22 +62,24 @@ fn what_is_not_synced_is_lost() {
     assert_ne!(fs::read_to_string(&not).unwrap_or_default(), "lost");
 }
 
-fn lose_power(losses_of_power: usize) {
-    if let Some(verdict) = losses(losses_of_power) {
-        verdict.report("power, a node alone", &format!("losses={losses_of_power}"));
+fn lose_power(losses_of_power: usize, args: &[&str]) {
+    if let Some(verdict) = losses(losses_of_power, args) {
+        let faults = format!("{} losses={losses_of_power}", args.join(" "));
+        verdict.report("power, a node alone", &faults);
         assert!(verdict.acknowledged >= 10 * losses_of_power);
     }
 }
 
 /// Takes the power away again and again; `None` on a machine that does not allow it.
-fn losses(count: usize) -> Option<Verdict> {
+fn losses(count: usize, args: &[&str]) -> Option<Verdict> {
     let home = home();
     let mut disk = Disk::new(home.path())?;
     let database = disk.path().join("alone.db");
-    let mut nodes = [Node::start(home.path(), &[database.to_str().unwrap()])];
+    let mut nodes = [Node::start(home.path(), &[args, &[database.to_str().unwrap()]].concat())];
     let inserts = Inserts::start(&nodes[0], &[nodes[0].http], CLIENTS);
     for _ in 0..count {
         inserts.wait_acknowledged(rand::rng().random_range(10..100));
+        nodes[0].pause();
         disk.lose_power();
         nodes[0].kill();
         disk.mount_again();
@@ -92,6 +109,7 @@ fn lose_power_together(losses: usize) {
     let inserts = Inserts::start(&cluster.members[0], &cluster.addresses(), CLIENTS);
     for _ in 0..losses {
         inserts.wait_acknowledged(rand::rng().random_range(10..100));
+        cluster.members.iter().for_each(Node::pause);
         disk.lose_power();
         cluster.members.iter_mut().for_each(Node::kill);
         disk.mount_again();

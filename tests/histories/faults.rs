@@ -1,13 +1,12 @@
 //! What goes wrong, one after the other.
 
 use std::fmt;
-use std::sync::atomic::Ordering;
 
 use rand::Rng;
 
-use crate::Work;
 use crate::support::cluster::Cluster;
 use crate::support::{Node, until};
+use crate::{Nemesis, Work, progress};
 
 /// How often each kind was injected.
 #[derive(Debug, Default)]
@@ -22,9 +21,8 @@ pub(crate) struct Faults {
     turn: u64,
 }
 
-impl Faults {
-    /// Whether there were enough of each kind that this machine allows.
-    pub(crate) fn reached(&self, count: u64, cluster: &Cluster) -> bool {
+impl Nemesis for Faults {
+    fn reached(&self, count: u64, cluster: &Cluster) -> bool {
         let cuts = if cluster.network.is_some() { self.cuts } else { count };
         self.kills >= count
             && self.pauses >= count
@@ -33,8 +31,8 @@ impl Faults {
             && self.halts > 0
     }
 
-    /// Breaks something, waits until the others go on, repairs it, and waits until all do.
-    pub(crate) fn next(&mut self, cluster: &mut Cluster, work: &Work) {
+    /// While something is broken the others go on.
+    fn next(&mut self, cluster: &mut Cluster, work: &Work) {
         let member = rand::rng().random_range(0..3);
         self.turn += 1;
         match self.turn % 8 {
@@ -47,7 +45,9 @@ impl Faults {
         cluster.members.iter().for_each(Node::wait_ready);
         progress(work, 30);
     }
+}
 
+impl Faults {
     fn kill(&mut self, member: &mut Node, work: &Work) {
         member.kill();
         self.kills += 1;
@@ -88,15 +88,6 @@ impl Faults {
         });
         others.iter().rev().for_each(|member| member.resume());
     }
-}
-
-/// Waits until clients have done so many operations more.
-fn progress(work: &Work, count: usize) {
-    let goal = work.lists.ok() + count;
-    until(&format!("{count} operations succeed"), || {
-        assert!(!work.stop.load(Ordering::Relaxed));
-        (work.lists.ok() >= goal).then_some(())
-    });
 }
 
 impl fmt::Display for Faults {

@@ -17,7 +17,12 @@ impl Disk {
     /// Makes one in a directory. `None`, with a line that says so, on a machine that does not
     /// allow it: that takes root, loop devices, `mkfs.ext4` and `perl`.
     pub fn new(home: &Path) -> Option<Self> {
-        let disk = Self { image: home.join("disk"), path: home.join("mounted") };
+        Self::at(home, "mounted")
+    }
+
+    /// As [`Self::new`], mounted under that name.
+    pub fn at(home: &Path, name: &str) -> Option<Self> {
+        let disk = Self { image: home.join(format!("disk-{name}")), path: home.join(name) };
         if disk.build().is_some() {
             return Some(disk);
         }
@@ -31,7 +36,8 @@ impl Disk {
     }
 
     /// From now on nothing is written, nor has been what was not synced. Processes that use it
-    /// have to end before [`Self::mount_again`].
+    /// have to be paused before: a sync that is interrupted by this may return as if it had
+    /// succeeded, which no loss of power does. They have to end before [`Self::mount_again`].
     pub fn lose_power(&self) {
         shut_down(&self.path).expect("it can be shut down");
     }

@@ -11,7 +11,7 @@ use ha_checker::{Anomaly, set};
 use serde_json::Value;
 
 use super::http::{self, Answer, Unanswered};
-use super::report::outcome;
+use super::report::outcome_if_kept;
 use super::{Node, say, until};
 
 /// How long a client waits for an answer.
@@ -31,6 +31,8 @@ struct Told {
     attempts: BTreeMap<u64, set::Fate>,
     /// The names of transactions whose outcome was unknown.
     names: BTreeMap<u64, String>,
+    /// The positions of those that were acknowledged.
+    positions: BTreeMap<u64, String>,
     /// When the newest acknowledgement came, and the longest time between two since
     /// [`Inserts::forget_gap`].
     newest: Option<Instant>,
@@ -86,7 +88,8 @@ impl Inserts {
         self.shared.told.lock().unwrap().gap
     }
 
-    fn acknowledged(&self) -> usize {
+    /// How many were acknowledged.
+    pub fn acknowledged(&self) -> usize {
         let told = self.shared.told.lock().unwrap();
         told.attempts.values().filter(|fate| **fate == set::Fate::Acknowledged).count()
     }
@@ -102,13 +105,9 @@ impl Inserts {
         let resolved = told.names.len();
         told.resolve(nodes);
         let rows = same_rows(nodes);
-        Verdict {
-            acknowledged,
-            refused,
-            unknown,
-            resolved,
-            anomalies: set::check(&told.attempts, &rows),
-        }
+        let mut anomalies = set::check(&told.attempts, &rows);
+        anomalies.iter_mut().for_each(|anomaly| told.locate(anomaly));
+        Verdict { acknowledged, refused, unknown, resolved, anomalies }
     }
 }
 
@@ -151,11 +150,23 @@ impl Told {
     /// All nodes must say the same of a transaction whose outcome was unknown.
     fn resolve(&mut self, nodes: &[Node]) {
         for (id, name) in std::mem::take(&mut self.names) {
-            let said: Vec<bool> = nodes.iter().map(|node| outcome(node, &name)).collect();
+            let said: Vec<_> = nodes.iter().map(|node| outcome_if_kept(node, &name)).collect();
             assert!(said.iter().all(|one| *one == said[0]), "{name}: {said:?}");
-            let fate = if said[0] { set::Fate::Acknowledged } else { set::Fate::Refused };
+            let fate = match said[0] {
+                Some(true) => set::Fate::Acknowledged,
+                Some(false) => set::Fate::Refused,
+                None => set::Fate::Unknown,
+            };
             self.attempts.insert(id, fate);
         }
+    }
+
+    /// Adds to what is wrong with a number what was said of it.
+    fn locate(&self, anomaly: &mut Anomaly) {
+        let number = anomaly.detail.parse().ok();
+        let position = number.and_then(|number: u64| self.positions.get(&number));
+        let said = position.map_or("not acknowledged at once", String::as_str);
+        anomaly.detail = format!("{}: {said}", anomaly.detail);
     }
 
     fn acknowledge(&mut self) {
@@ -173,7 +184,9 @@ impl Shared {
             let (fate, name) = insert(address, id);
             let mut told = self.told.lock().unwrap();
             told.attempts.insert(id, fate);
-            told.names.extend(name.map(|name| (id, name)));
+            let names =
+                if fate == set::Fate::Unknown { &mut told.names } else { &mut told.positions };
+            names.extend(name.map(|name| (id, name)));
             if fate == set::Fate::Acknowledged {
                 told.acknowledge();
             } else {
@@ -185,6 +198,7 @@ impl Shared {
     }
 }
 
+/// What became of an insert, and its position or the name of its transaction.
 fn insert(address: SocketAddr, id: u64) -> (set::Fate, Option<String>) {
     let sql = format!("INSERT INTO inserts(id) VALUES({id})");
     let body = http::statements(&[&sql], &Value::Null);
@@ -197,7 +211,7 @@ fn insert(address: SocketAddr, id: u64) -> (set::Fate, Option<String>) {
 
 fn told(answer: &Answer) -> (set::Fate, Option<String>) {
     match answer.status {
-        200 => (set::Fate::Acknowledged, None),
+        200 => (set::Fate::Acknowledged, answer.header("x-ha-position").map(Into::into)),
         409 | 503 => (set::Fate::Refused, None),
         504 => (set::Fate::Unknown, answer.header("x-ha-transaction").map(Into::into)),
         _ => panic!("{answer:?}"),

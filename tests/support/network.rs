@@ -1,5 +1,5 @@
 //! A network of its own for each member of a cluster, with two links: one for clients, and one
-//! for the other members, which can be cut.
+//! for the other members, which can be cut, also between two of them and in one direction.
 
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -55,6 +55,23 @@ impl Network {
     /// Undoes [`Self::cut`].
     pub fn heal(&self, member: usize) {
         ip(&format!("link set {} up", self.link('p', member))).expect("it can be healed");
+    }
+
+    /// From now on what one member sends to another vanishes; what comes back still arrives.
+    pub fn block(&self, from: usize, to: usize) {
+        // A frame to a hardware address that nobody has is dropped by all.
+        let nobody = "lladdr 02:00:00:00:00:01 nud permanent";
+        self.neighbour("replace", from, to, nobody).expect("it can be cut in one direction");
+    }
+
+    /// Undoes [`Self::block`].
+    pub fn unblock(&self, from: usize, to: usize) {
+        self.neighbour("del", from, to, "").expect("it can be healed");
+    }
+
+    fn neighbour(&self, verb: &str, from: usize, to: usize, more: &str) -> Option<()> {
+        let (namespace, address) = (self.namespace(from), self.peer_address(to));
+        ip(format!("-n {namespace} neigh {verb} {address} dev eth-p {more}").trim_end())
     }
 
     /// The outer end of a link.

@@ -149,9 +149,21 @@ impl Node {
         until("the node ends after SIGTERM", || self.child.try_wait().unwrap())
     }
 
-    /// SIGSTOP: from now on the process does nothing, and its connections stay open.
+    /// SIGSTOP: from now on the process does nothing, and its connections stay open. What it has
+    /// asked of the system is done when this returns.
     pub fn pause(&self) {
         self.signal(Signal::STOP);
+        until("all threads are stopped", || self.is_stopped().then_some(()));
+    }
+
+    /// Whether all threads are in the state `T` of proc(5).
+    fn is_stopped(&self) -> bool {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        threads.flatten().all(|thread| {
+            // One that has just ended has no state.
+            let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('T'))
+        })
     }
 
     /// SIGCONT.

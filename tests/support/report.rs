@@ -122,14 +122,20 @@ impl Attempt {
 
 /// Waits until a node knows what became of a transaction: whether it is stored.
 pub fn outcome(node: &Node, name: &str) -> bool {
+    outcome_if_kept(node, name).unwrap_or_else(|| panic!("{name} is forgotten"))
+}
+
+/// As [`outcome`]; `None` if the node has another log than the one that the name is of.
+pub fn outcome_if_kept(node: &Node, name: &str) -> Option<bool> {
     until(&format!("the outcome of {name} is known"), || {
         let answer = node.get(&format!("/v1/outcome/{name}"));
         if answer.status != 200 {
             return None;
         }
         match answer.json()["outcome"].as_str().unwrap() {
-            "committed" => Some(true),
-            "not_committed" => Some(false),
+            "committed" => Some(Some(true)),
+            "not_committed" => Some(Some(false)),
+            "forgotten" => Some(None),
             "unknown" => None,
             other => panic!("{name} is {other}"),
         }

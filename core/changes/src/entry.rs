@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use ha_core::{AttemptId, Lineage, RunningHash, Seq};
 
 use crate::{Audit, Change};
@@ -65,6 +67,9 @@ pub enum Kind {
     Base(BaseSnapshot),
     /// Nothing: the nodes compare their states.
     Audit(Audit),
+    /// Nothing: who reads it is asked to append nothing for so long, until its maker has. Whole
+    /// milliseconds. To those who do not know it, it is [`Self::Noop`].
+    Turn(Duration),
 }
 
 /// One client transaction in an entry.
@@ -145,7 +150,7 @@ impl Kind {
             Self::Transactions(marks) => {
                 marks.iter().fold(0, |sum, mark| sum.saturating_add(mark.changes))
             }
-            Self::Noop | Self::Base(_) | Self::Audit(_) => 0,
+            Self::Noop | Self::Base(_) | Self::Audit(_) | Self::Turn(_) => 0,
         }
     }
 }

@@ -3,6 +3,7 @@
 mod common;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use common::entries::{any_entry, exact};
 use common::go::GoMessage;
@@ -46,6 +47,16 @@ proptest! {
         let _ = decode(&bytes);
         prop_assert!(matches!(decode(&bytes[..at]), Err(Error::Malformed(_))));
     }
+}
+
+#[test]
+fn who_does_not_know_turns_reads_an_entry_that_changes_nothing() {
+    let time = Duration::from_millis(1_234);
+    let asks = Entry { meta: Some(meta(Kind::Turn(time))), ..entry(vec![]) };
+    let bytes = encode(&asks).unwrap();
+    assert_eq!(decode(&bytes).unwrap(), asks);
+    let text = String::from_utf8(bytes).unwrap();
+    assert!(text.contains(r#""kind":"noop","turn":1234"#), "{text}");
 }
 
 fn check_v007(read: &common::go::GoChange, written: &Change) {

@@ -64,6 +64,12 @@ impl Node {
         let _ = self.inbox.send(Message::Event(Event::Reseed(reseed)));
     }
 
+    /// Has the other nodes asked to wait, as if something had been executed in vain.
+    #[cfg(test)]
+    pub(crate) fn ask_turn(&self, time: std::time::Duration) {
+        let _ = self.inbox.send(Message::Event(Event::AskTurn(time)));
+    }
+
     fn end_keeper(&self) {
         if let Some(keeper) = &self.keeper {
             keeper.abort();

@@ -1,5 +1,7 @@
 //! The fields of the JSON, as they are sent. All of v0.0.7's may be missing or null.
 
+use std::time::Duration;
+
 use ha_core::{AttemptId, Lineage, RunningHash, Seq};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -87,6 +89,7 @@ pub(super) struct WireMeta {
     transactions: Vec<WireMark>,
     snapshot: Option<WireSnapshot>,
     report: Option<WireReport>,
+    turn: Option<u64>,
     sqlite: Option<String>,
     #[serde(default)]
     functions: Vec<String>,
@@ -135,7 +138,10 @@ impl WireMeta {
             id: self.id.0,
             part: self.part,
             base: self.base.into(),
-            kind: kind(&self.kind, self.transactions, self.snapshot, self.report)?,
+            kind: match self.turn {
+                Some(time) if self.kind == "noop" => Kind::Turn(Duration::from_millis(time)),
+                _ => kind(&self.kind, self.transactions, self.snapshot, self.report)?,
+            },
             sqlite: self.sqlite,
             functions: self.functions,
             modules: self.modules,

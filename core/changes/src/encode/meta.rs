@@ -39,6 +39,10 @@ fn write_kind(out: &mut Writer, kind: &Kind) {
             out.list(marks, write_mark);
         }
         Kind::Noop => out.raw("\"noop\""),
+        Kind::Turn(time) => {
+            out.raw("\"noop\",\"turn\":");
+            out.integer(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+        }
         Kind::Base(snapshot) => {
             out.raw("\"base\",\"snapshot\":");
             write_snapshot(out, snapshot);

@@ -65,7 +65,7 @@ impl Feed {
                 // The state begins anew here, and not by changes.
                 return Err(Error::Truncated { from: seq, first: seq.next() });
             }
-            Some(Meta { kind: Kind::Noop | Kind::Audit(_), .. }) => return Ok(()),
+            Some(Meta { kind: Kind::Noop | Kind::Audit(_) | Kind::Turn(_), .. }) => return Ok(()),
             Some(meta) if meta.part.0 == 1 => self.chain(seq, &meta.clone())?,
             Some(_) | None => {}
         }

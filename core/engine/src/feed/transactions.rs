@@ -25,7 +25,7 @@ pub(super) fn transactions(entry: Entry, last: Token) -> impl Iterator<Item = Tr
 fn sizes(entry: &Entry) -> Vec<usize> {
     match entry.meta.as_ref().map(|Meta { kind, .. }| kind) {
         Some(Kind::Transactions(marks)) => marks.iter().map(|mark| mark.changes).collect(),
-        Some(Kind::Noop | Kind::Base(_) | Kind::Audit(_)) => Vec::new(),
+        Some(Kind::Noop | Kind::Base(_) | Kind::Audit(_) | Kind::Turn(_)) => Vec::new(),
         None => vec![entry.changes.len()],
     }
 }

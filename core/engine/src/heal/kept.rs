@@ -87,7 +87,7 @@ impl Kept {
             let meta = ha_changes::decode(payload).ok()?.meta?;
             let seed = match meta.kind {
                 Kind::Base(base) => (base.seq, base.hash),
-                Kind::Transactions(_) | Kind::Noop | Kind::Audit(_) => {
+                Kind::Transactions(_) | Kind::Noop | Kind::Audit(_) | Kind::Turn(_) => {
                     (meta.base.seq, meta.base.hash)
                 }
             };

@@ -44,12 +44,19 @@ impl Machine {
             Ok(how) => how,
             Err(reason) => return self.stop(reason),
         };
+        let (how, hold) = match how {
+            How::Turn(of, time) => (How::Nothing(None), self.turn_begins(of, time)),
+            other => (other, Vec::new()),
+        };
         if matches!(how, How::Nothing(_)) && self.is_contradicted_by(&stored) {
             return self.misfit(contradiction(&stored));
         }
         let forgets = planted(Bug::HashForgets) && matches!(how, How::Nothing(_));
         let hash = if forgets { self.position.hash } else { hash };
         let Stored { seq, payload } = stored;
+        if let Some(boot) = maker(&how) {
+            self.turn_ends(boot);
+        }
         if let How::Part(part) = &how
             && let Some(meta) = part.meta()
         {
@@ -58,9 +65,14 @@ impl Machine {
         let audit = match &how {
             // Before the next entry: the database has the state that the mark asks for.
             How::Audit(heard) => Some(Action::Audit(heard.clone())),
-            How::Ours(_) | How::Foreign(_) | How::Base(_) | How::Part(_) | How::Nothing(_) => None,
+            How::Ours(_)
+            | How::Foreign(_)
+            | How::Base(_)
+            | How::Part(_)
+            | How::Turn(..)
+            | How::Nothing(_) => None,
         };
-        audit.into_iter().chain([Action::Apply { seq, hash, payload, how }]).collect()
+        audit.into_iter().chain(hold).chain([Action::Apply { seq, hash, payload, how }]).collect()
     }
 
     pub(super) fn meaning(&self, stored: &Stored) -> Result<How, String> {
@@ -84,6 +96,9 @@ impl Machine {
         // It changes nothing wherever it stands: a barrier is appended without a condition.
         if meta.kind == Kind::Noop {
             return Ok(How::Nothing(None));
+        }
+        if let Kind::Turn(time) = meta.kind {
+            return Ok(How::Turn(meta.id, time));
         }
         if let Kind::Audit(audit) = &meta.kind {
             let (seq, node, audit) = (stored.seq, part.node().to_owned(), audit.clone());
@@ -116,6 +131,16 @@ impl Machine {
         planted(Bug::VoidApplied)
             || base.seq == self.position.seq && (base.hash == self.position.hash || self.partial)
     }
+}
+
+/// The process that has made an entry, of several parts the last one.
+fn maker(how: &How) -> Option<u64> {
+    let meta = match how {
+        How::Ours(entry) => entry.meta.as_ref(),
+        How::Part(part) => part.meta().filter(|meta| meta.part.0 == meta.part.1),
+        How::Foreign(_) | How::Base(_) | How::Audit(_) | How::Turn(..) | How::Nothing(_) => None,
+    };
+    meta.map(|meta| meta.id.boot)
 }
 
 pub(super) fn contradiction(stored: &Stored) -> String {

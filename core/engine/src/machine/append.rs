@@ -34,7 +34,10 @@ impl Machine {
         id: AttemptId,
         result: Result<Appended, AppendError>,
     ) -> Vec<Action> {
-        let aside = self.barrier_answered(id, &result).or_else(|| self.plug_answered(id, &result));
+        let aside = self
+            .barrier_answered(id, &result)
+            .or_else(|| self.plug_answered(id, &result))
+            .or_else(|| self.turn_answered(id, &result));
         if let Some(actions) = aside {
             return actions;
         }
@@ -90,6 +93,7 @@ impl Machine {
         let seq = self.places(attempt).last;
         let hash = attempt.hash.unwrap_or_else(|| self.hash_after(attempt));
         self.reads.land(seq);
+        self.turn_ends(self.identity.boot);
         let (folded, parts) = (self.folded.clone(), attempt.parts.clone());
         vec![Action::Commit { folded, seq, hash, parts }]
     }

@@ -101,7 +101,7 @@ impl Machine {
             self.phase = Phase::Idle;
             return vec![Action::Offer];
         }
-        if self.may_send_barrier() && self.reads.pause_until <= self.now {
+        if self.may_send_barrier() && self.reads.pause_until <= self.now && !self.holds() {
             return self.send_barrier();
         }
         Vec::new()

@@ -27,6 +27,7 @@ impl Machine {
             Ok(How::Nothing(reason)) => (reason, None),
             // What is open is not in the database yet, which so has the state that is asked for.
             Ok(How::Audit(heard)) => (None, Some(heard)),
+            // While it is another node's turn the group could not be offered.
             _ => return self.made_way(stored),
         };
         if self.is_contradicted_by(&stored) {
@@ -58,7 +59,7 @@ impl Machine {
     /// Whether nothing is in the way of the blocked group any more.
     pub(super) fn is_free(&self) -> bool {
         let Phase::Blocked(Blocked { target: Some(target), .. }) = self.phase else { return false };
-        target <= self.position.seq && !self.reads.barrier_is_out()
+        target <= self.position.seq && !self.reads.barrier_is_out() && !self.holds()
     }
 
     pub(super) fn blocked_tick(&mut self, blocked: &Blocked) -> Vec<Action> {

@@ -94,6 +94,9 @@ pub enum Event {
         /// Its number.
         read: u64,
     },
+    /// Ask the other nodes to append nothing for so long. Ignored unless
+    /// [`super::Machine::can_execute`].
+    AskTurn(Duration),
     /// Everything that had arrived was told, and every group that may be executed is.
     Quiet,
     /// Time has passed.
@@ -148,6 +151,9 @@ pub enum Action {
         /// Where the database stands then.
         position: Position,
     },
+    /// Another node has asked for so long; nothing is executed until then, or until it has
+    /// appended.
+    Hold(Duration),
     /// Strong reads up to this number may open their snapshots.
     Serve(u64),
     /// Apply an entry and tell [`Event::Moved`], [`Event::Stuck`] or [`Event::Failed`]; for
@@ -216,6 +222,8 @@ pub enum How {
     Base(BaseSnapshot),
     /// A step of comparing the nodes' states, which changes nothing.
     Audit(Heard),
+    /// The node that made this attempt asks the others to wait.
+    Turn(AttemptId, Duration),
     /// It changes no state; the reason, if it should have.
     Nothing(Option<String>),
 }

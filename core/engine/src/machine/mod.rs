@@ -15,6 +15,7 @@ mod phase;
 mod reseed;
 mod runs;
 mod settle;
+mod turns;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -28,6 +29,7 @@ pub use reseed::{NoSeed, Reseed, Target};
 
 use barrier::Reads;
 use phase::{Attempt, Blocked, Phase, Settling, WaitReason, Waiting};
+use turns::Turns;
 
 /// How soon the log's end is asked for again after a refusal, and a send is tried again while
 /// the log is out of reach.
@@ -71,6 +73,7 @@ pub struct Machine {
     next: VecDeque<Stored>,
     phase: Phase,
     reads: Reads,
+    turns: Turns,
     /// Where the log ended when it was longest.
     heard: Seq,
     /// The last position that was compared with the log, entry by entry.
@@ -110,6 +113,7 @@ impl Machine {
             next: VecDeque::new(),
             phase,
             reads: Reads::default(),
+            turns: Turns::default(),
             heard: end,
             vouched: Seq::ZERO,
             lost_end: None,
@@ -151,7 +155,7 @@ impl Machine {
     /// Whether a group may be executed now.
     #[must_use]
     pub fn can_execute(&self) -> bool {
-        matches!(self.phase, Phase::Idle)
+        matches!(self.phase, Phase::Idle) && !self.holds()
     }
 
     /// Why the node stands still until somebody acts.
@@ -208,6 +212,7 @@ impl Machine {
             Event::Failed(reason) => self.stop(reason),
             Event::Recorded => self.recorded(),
             Event::Asked { read } => self.asked(read),
+            Event::AskTurn(time) => self.ask_turn(time),
             Event::Quiet => self.quiet(),
             Event::Tick => self.tick(),
         }
@@ -275,6 +280,7 @@ impl Machine {
     }
 
     fn tick(&mut self) -> Vec<Action> {
+        self.turns_pass();
         match self.phase.clone() {
             Phase::Idle | Phase::Stopped(_) => Vec::new(),
             Phase::Appending(attempt) if attempt.deadline <= self.now => {
@@ -331,7 +337,12 @@ impl Machine {
     }
 
     fn noop(&mut self) -> Result<Attempt, ha_changes::Error> {
-        let meta = self.next_meta(Kind::Noop);
+        self.empty(Kind::Noop)
+    }
+
+    /// An entry without changes.
+    fn empty(&mut self, kind: Kind) -> Result<Attempt, ha_changes::Error> {
+        let meta = self.next_meta(kind);
         let id = meta.id;
         let entry = Entry {
             node: self.identity.node.clone(),

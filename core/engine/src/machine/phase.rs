@@ -147,7 +147,8 @@ impl Machine {
     /// When [`super::Event::Tick`] is due.
     #[must_use]
     pub fn wake_at(&self) -> Option<Duration> {
-        self.phase_wakes_at().into_iter().chain(self.barrier_wakes_at()).min()
+        let others = self.barrier_wakes_at().into_iter().chain(self.turns_wake_at());
+        self.phase_wakes_at().into_iter().chain(others).min()
     }
 
     fn phase_wakes_at(&self) -> Option<Duration> {

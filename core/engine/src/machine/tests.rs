@@ -10,6 +10,7 @@ mod runs;
 mod settling;
 mod simulation;
 mod strong;
+mod turns;
 
 use std::time::Duration;
 

@@ -83,6 +83,7 @@ fn happens(world: &Rc<World>, fault: Fault, index: usize) -> bool {
             slot.give(File::Removed);
         }
         Fault::Pause => pause(world, run.owner),
+        Fault::Turn => run.node.ask_turn(millis(World::draw(3_000))),
         Fault::Trim => return trim(world, index),
         Fault::Rewind => return rewind(world),
         Fault::BadSnapshot => return store_snapshot(world, index, true).is_some(),

@@ -52,6 +52,8 @@ pub(super) enum Fault {
     NoFile,
     /// A node stands still for a while.
     Pause,
+    /// A node asks the others to wait, whether or not it has something to do.
+    Turn,
     /// The log forgets entries that are in a snapshot.
     Trim,
     /// The log loses its end.
@@ -68,7 +70,7 @@ pub(super) enum Fault {
 
 /// The kinds that schedules have. That a log loses its end is left to those who ask for it with
 /// `HA_SIM_REWIND`: a node whose comparison is overtaken by the loss goes on beside the log.
-pub(super) const FAULTS: [Fault; 26] = [
+pub(super) const FAULTS: [Fault; 27] = [
     Fault::AckLost,
     Fault::AckLate,
     Fault::RequestLost,
@@ -90,6 +92,7 @@ pub(super) const FAULTS: [Fault; 26] = [
     Fault::OthersFile,
     Fault::NoFile,
     Fault::Pause,
+    Fault::Turn,
     Fault::Trim,
     Fault::BadSnapshot,
     Fault::Behind,

@@ -211,7 +211,7 @@ pub(super) fn stop(error: ApplyError) -> Error {
 pub(crate) fn transactions(meta: Option<&Meta>) -> u32 {
     match meta.map(|meta| &meta.kind) {
         Some(Kind::Transactions(marks)) => u32::try_from(marks.len()).unwrap_or(u32::MAX),
-        Some(Kind::Noop | Kind::Base(_) | Kind::Audit(_)) => 0,
+        Some(Kind::Noop | Kind::Base(_) | Kind::Audit(_) | Kind::Turn(_)) => 0,
         None => 1,
     }
 }

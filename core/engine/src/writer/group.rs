@@ -32,7 +32,10 @@ impl Writer {
         let executed = self.execute(&mut jobs);
         let spent = begun.elapsed();
         self.stages.executed(spent);
-        jobs.iter_mut().for_each(|job| job.deadline += spent);
+        for job in &mut jobs {
+            job.deadline += spent;
+            job.effort.add(spent);
+        }
         self.excuse(spent);
         match executed {
             Ok(execution) => self.offer(execution, jobs),

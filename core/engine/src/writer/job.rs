@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::turns::Effort;
 use crate::planted::{Bug, planted};
 use crate::store::Request;
 
@@ -35,6 +36,7 @@ pub(crate) struct Job {
     pub(crate) done_at: Option<Seq>,
     /// Its deadline has the time for a large entry in it.
     pub(crate) has_more_time: bool,
+    pub(crate) effort: Effort,
 }
 
 /// A part of a transaction that was or is to be executed.
@@ -118,6 +120,7 @@ impl Job {
             request: None,
             done_at: None,
             has_more_time: false,
+            effort: Effort::default(),
         }
     }
 

@@ -17,6 +17,7 @@ mod stages;
 mod stepped;
 mod strong;
 mod touched;
+mod turns;
 mod waiting;
 mod watch;
 
@@ -94,6 +95,8 @@ pub(crate) struct Writer {
     probes: bool,
     /// So many groups are of one transaction only, because together they were too large.
     alone: usize,
+    /// Other nodes are to wait for so long, before anything else is executed.
+    wanted_turn: Option<Duration>,
     stages: Stages,
     touched: Touched,
     auditor: Auditor,
@@ -186,6 +189,7 @@ impl Writer {
             probed: Instant::now(),
             probes: capabilities.readable,
             alone: 0,
+            wanted_turn: None,
             stages: Stages::default(),
             touched: Touched::default(),
             auditor,
@@ -261,6 +265,7 @@ impl Writer {
 
     /// Executes what waits, if the machine allows it.
     fn work(&mut self) {
+        self.ask_turn();
         while self.machine.can_execute()
             && self.open.is_none()
             && self.lease.is_none()

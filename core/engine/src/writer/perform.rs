@@ -5,9 +5,9 @@ use ha_changes::Part;
 use ha_core::{Error, RunningHash, Seq, Stored};
 use tokio::time::Instant;
 
+use super::Writer;
 use super::progress::Progress;
 use super::touched::Touches;
-use super::{Work, Writer};
 use crate::machine::{Action, Event, Fate, Folded, How, Position, Reseed};
 use crate::planted::{Bug, planted};
 use crate::store::{self, Record, Staged, Verdict, transactions};
@@ -29,6 +29,7 @@ impl Writer {
             }
             Action::Offer => return Some(self.offer_again()),
             Action::Record { folded, position } => return Some(self.record(&folded, position)),
+            Action::Hold(time) => self.hold(time),
             Action::Serve(upto) => self.serve_strong(upto),
             Action::Rollback(fate) => return self.roll_back(fate),
             Action::Apply { seq, hash, payload, how } => {
@@ -88,11 +89,7 @@ impl Writer {
         let group = self.open.take()?;
         let rolled_back = self.store.roll_back();
         match fate {
-            Fate::Again => {
-                for job in group.jobs.into_iter().rev() {
-                    self.queue.push_front(Work::Job(job));
-                }
-            }
+            Fate::Again => self.execute_again(group),
             Fate::Failed(error) => group.jobs.into_iter().for_each(|job| job.fail(error.clone())),
             Fate::Unknown(_) if planted(Bug::UnknownIsFailed) => {
                 let error = Error::NotSent("no answer".to_owned());
@@ -128,6 +125,7 @@ impl Writer {
                 }
             }
             How::Audit(_) => self.store.skip(record(0), payload, None),
+            How::Turn(..) => self.store.skip(record(0), payload, None),
             How::Nothing(reason) => self.store.skip(record(0), payload, reason),
             How::Part(part) => {
                 return self.apply_part(*part, Position { lineage, seq, hash }, payload);

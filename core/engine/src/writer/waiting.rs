@@ -60,7 +60,8 @@ impl Writer {
     /// Who comes now is not charged for the time that a large entry takes.
     pub(super) fn deadline_of_new(&self) -> Instant {
         let now = Instant::now();
-        let from = if self.open.is_some() { self.busy_until.max(now) } else { now };
+        let busy = self.open.is_some() || self.machine.holds();
+        let from = if busy { self.busy_until.max(now) } else { now };
         from + self.patience
     }
 

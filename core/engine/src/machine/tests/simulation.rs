@@ -33,10 +33,12 @@ fn no_schedule_makes_nodes_differ_or_loses_or_doubles_a_write() {
         all.restarts += faults.restarts;
         all.lost_answers += faults.lost_answers;
         all.whole_runs += faults.whole_runs;
+        all.turns += faults.turns;
     }
-    let Faults { torn, restarts, lost_answers, whole_runs } = all;
+    let Faults { torn, restarts, lost_answers, whole_runs, turns } = all;
     assert!(
-        replayed || [torn, restarts, lost_answers, whole_runs].iter().all(|n| *n > SEEDS / 10),
+        replayed
+            || [torn, restarts, lost_answers, whole_runs, turns].iter().all(|n| *n > SEEDS / 10),
         "{all:?}"
     );
 }
@@ -77,6 +79,7 @@ struct Faults {
     restarts: u64,
     lost_answers: u64,
     whole_runs: u64,
+    turns: u64,
 }
 
 struct World {
@@ -165,6 +168,7 @@ impl World {
             10 if self.faulty => self.read_strongly(node),
             11 => self.tell(node, Event::Quiet),
             12 if self.faulty && self.random.random_bool(0.1) => self.mark(node),
+            12 if self.faulty && self.random.random_bool(0.05) => self.ask_turn(node),
             1 => self.arrive(),
             2 | 3 => self.deliver(node),
             4 => self.tick(node),
@@ -194,6 +198,11 @@ impl World {
         let draft =
             Draft { expect: None, attempt: meta.id, parts: vec![bytes(Some(meta), Vec::new())] };
         self.sent.push((at, draft));
+    }
+
+    fn ask_turn(&mut self, at: usize) {
+        let time = Duration::from_millis(self.random.random_range(1..300));
+        self.tell(at, Event::AskTurn(time));
     }
 
     fn audit(&mut self, at: usize, heard: &Heard) {
@@ -274,7 +283,7 @@ impl World {
             return Err(AppendError::Refused { last: Some(last) });
         }
         let parts = draft.parts.len();
-        if self.faulty && parts > 1 && self.random.random_bool(0.2) {
+        if self.faulty && parts > 1 && self.random.random_bool(0.3) {
             let stored = self.random.random_range(1..parts);
             self.log.extend_from_slice(&draft.parts[..stored]);
             self.faults.torn += 1;
@@ -340,6 +349,7 @@ impl World {
             Action::Rollback(fate) => self.roll_back(at, &fate),
             Action::Apply { seq, hash, how, .. } => return Some(self.apply(at, seq, hash, &how)),
             Action::Audit(heard) => self.audit(at, &heard),
+            Action::Hold(_) => self.faults.turns += 1,
             Action::Resubscribe(from) => self.nodes[at].next_delivery = from.0,
             Action::Fetch(target) => panic!("node {at} misses nothing, and fetches {target:?}"),
             Action::Stop(reason) => panic!("node {at} stopped: {reason}"),
