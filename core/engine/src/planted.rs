@@ -38,6 +38,9 @@ pub(crate) enum Bug {
     FailedRowsSent,
     /// What a failed transaction changed is sent with the next one.
     AbandonedRowsSent,
+    /// What the log has in the place of what was applied here is not looked at after an
+    /// interruption.
+    Uncompared,
 }
 
 /// Whether the mistake is made here.

@@ -93,6 +93,11 @@ impl Shared {
         condition.end = condition.end.max(seq);
     }
 
+    /// The log ends at `end` now, though it may have gone further before.
+    pub(crate) fn ends_at(&self, end: Seq) {
+        self.condition.lock().end = end;
+    }
+
     /// Says whether the state is in doubt; of such a one no snapshot is taken.
     pub(crate) fn doubt(&self, in_doubt: bool) {
         self.in_doubt.store(in_doubt, Ordering::Relaxed);

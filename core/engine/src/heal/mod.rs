@@ -35,6 +35,15 @@ use kept::Kept;
 /// What to do if there is nothing to become.
 const COPY: &str = "Start from a copy of the database (GET / of a node that is ready)";
 
+/// A place where the log is to be the one that was applied here.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    /// The place.
+    pub(crate) at: Position,
+    /// The entry there; otherwise it is the one that the database keeps.
+    pub(crate) payload: Option<Bytes>,
+}
+
 /// A node's end of the comparison. Clones are the same.
 #[derive(Debug, Clone)]
 pub(crate) struct Healer {
@@ -87,9 +96,30 @@ impl Healer {
     }
 
     /// Compares the log's entry at the position with the one applied here.
-    pub(crate) async fn compare(&self) -> Result<Comparison> {
-        let (kept, has_hash) = Kept::read_one(self.database.clone(), self.position.seq).await?;
-        let here = match self.log.read(self.position.seq).await {
+    async fn compare(&self) -> Result<Comparison> {
+        self.compare_at(&Place { at: self.position, payload: None }).await
+    }
+
+    /// Compares the log at each of the places; what is the first that is not as it should be.
+    ///
+    /// # Errors
+    /// Those of [`Self::heal`].
+    pub(crate) async fn compare_places(&self, places: &[Place]) -> Result<Comparison> {
+        let mut seen = Comparison::Same;
+        for place in places {
+            match self.compare_at(place).await? {
+                Comparison::Same => {}
+                Comparison::Silent => seen = Comparison::Silent,
+                differs @ (Comparison::Other | Comparison::Ends) => return Ok(differs),
+            }
+        }
+        Ok(seen)
+    }
+
+    async fn compare_at(&self, Place { at, payload }: &Place) -> Result<Comparison> {
+        let (kept, has_hash) = Kept::read_one(self.database.clone(), at.seq).await?;
+        let kept = payload.clone().or(kept.map(Bytes::from));
+        let here = match self.log.read(at.seq).await {
             Ok(Some(stored)) => Here::Entry(stored.payload),
             Ok(None) => Here::Ends,
             Err(Error::Truncated { .. }) => Here::Trimmed,
@@ -97,11 +127,11 @@ impl Healer {
         };
         let wants_next =
             has_hash && here != Here::Ends && (here == Here::Trimmed || kept.is_none());
-        let next = if wants_next { self.at(self.position.seq.next()).await? } else { None };
-        let comparison = compare(&self.position, kept.as_deref(), &here, next.as_deref());
+        let next = if wants_next { self.at(at.seq.next()).await? } else { None };
+        let comparison = compare(at, kept.as_deref(), &here, next.as_deref());
         if comparison == Comparison::Silent {
             tracing::info!(
-                position = %self.position.seq,
+                position = %at.seq,
                 "neither the log's entry at the position nor one made on it is stored any more; the log \
                  is the same, so this node goes on"
             );
@@ -166,10 +196,15 @@ impl Healer {
         if kept.first().is_none_or(|first| first > end.next()) {
             return Ok(Some(Healing::Stop(too_much(end, &self.position, &kept))));
         }
-        self.append_again(end, &kept).await.map(|whole| whole.then_some(Healing::Sound))
+        if !self.append_again(end, &kept).await? {
+            return Ok(None);
+        }
+        // The log may have lost more, and got something else, before that was appended.
+        let bounds = self.log.bounds().await?;
+        self.compare_all(&bounds).await.map(Some)
     }
 
-    /// Whether the log's last entry is the one that was applied here.
+    /// Whether what the log has at its end, or had, is what was applied here.
     async fn is_ours(&self, kept: &Kept, end: Seq) -> Result<bool> {
         if end == Seq::ZERO {
             return Ok(true);

@@ -19,6 +19,7 @@ mod settle;
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use bytes::Bytes;
 use ha_changes::{Base, Entry, Kind, Meta};
 use ha_core::{AttemptId, Lineage, RunningHash, Seq, Stored};
 
@@ -146,6 +147,12 @@ impl Machine {
     #[must_use]
     pub fn position(&self) -> Position {
         self.position
+    }
+
+    /// The entry at the position, if it is folded and the database has it not.
+    #[must_use]
+    pub fn last_folded(&self) -> Option<Bytes> {
+        self.folded.last().map(|folded| folded.stored.payload.clone())
     }
 
     /// Whether a group may be executed now.

@@ -16,8 +16,7 @@ use crate::machine::Position;
 
 /// Lets things go wrong until the faults are over.
 pub(super) async fn rage() {
-    let kinds = FAULTS.into_iter().chain([Fault::Rewind]);
-    let kinds: Vec<_> = kinds.filter(|fault| world().faults.has(*fault)).collect();
+    let kinds: Vec<_> = FAULTS.into_iter().filter(|fault| world().faults.has(*fault)).collect();
     while !kinds.is_empty() && !world().faults.are_over() {
         sleep(millis(10 + World::draw(300))).await;
         let fault = kinds[World::draw(kinds.len() as u64) as usize];

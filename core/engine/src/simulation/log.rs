@@ -94,7 +94,9 @@ impl Log {
     }
 
     /// Stores a draft as JetStream with one replica does: the condition comes first.
-    pub(super) fn store(&mut self, draft: &Draft) -> Result<Appended, AppendError> {
+    /// Who has not heard that the log has lost its end may take what it stands on for a part of it:
+    /// it goes on with a history that has ended.
+    pub(super) fn store(&mut self, draft: &Draft, unaware: bool) -> Result<Appended, AppendError> {
         let last = self.last();
         if draft.expect.is_some_and(|expect| expect != last) {
             return Err(AppendError::Refused { last: Some(last) });
@@ -103,6 +105,9 @@ impl Log {
             return Ok(*appended);
         }
         for part in &draft.parts {
+            if unaware {
+                self.imagine(part);
+            }
             self.push(part.clone());
         }
         let appended = Appended { first: last.next(), last: self.last() };
@@ -113,13 +118,30 @@ impl Log {
     /// Stores something, whoever sent it.
     pub(super) fn push(&mut self, payload: Bytes) {
         let before = Rc::clone(self.end());
-        let seq = before.seq.next();
-        assert!(seq.0 < ENDLESS, "the log grows for ever");
-        let hash = before.hash.extend(seq, &payload);
-        let (states, ops) = self.fold(&before, &payload);
-        let point = Rc::new(Point { seq, payload, hash, states, ops });
-        self.points.entry((self.lineage, seq)).or_default().push(Rc::clone(&point));
+        assert!(before.seq.0 < ENDLESS, "the log grows for ever");
+        let point = Rc::new(self.after(&before, payload));
+        self.points.entry((self.lineage, point.seq)).or_default().push(Rc::clone(&point));
         self.chain.push(point);
+    }
+
+    /// Notes what the entry means on a history that has ended.
+    fn imagine(&mut self, payload: &Bytes) {
+        let last = self.last();
+        let entry = ha_changes::decode(payload).ok();
+        let Some(base) = entry.and_then(|entry| entry.meta).map(|meta| meta.base) else { return };
+        let mut ended = self.points(base.lineage, last).iter().filter(|point| {
+            base.seq == last && point.hash == base.hash && point.hash != self.end().hash
+        });
+        let Some(before) = ended.next_back().cloned() else { return };
+        let point = self.after(&before, payload.clone());
+        self.points.entry((self.lineage, last.next())).or_default().push(Rc::new(point));
+    }
+
+    fn after(&self, before: &Point, payload: Bytes) -> Point {
+        let seq = before.seq.next();
+        let hash = before.hash.extend(seq, &payload);
+        let (states, ops) = self.fold(before, &payload);
+        Point { seq, payload, hash, states, ops }
     }
 
     /// What the entry makes of the state.

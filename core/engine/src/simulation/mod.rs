@@ -34,7 +34,7 @@ use crate::writer::Writer;
 use executor::{Executor, Owner, WORLD};
 use fault::{Fault, Faults};
 use log::Log;
-use nodes::{File, Image, Slot};
+use nodes::{File, Image, Notice, Slot};
 use op::{Op, Spec, Told, millis};
 
 thread_local! {
@@ -172,6 +172,7 @@ impl World {
     fn rewound(&self, last: Seq) {
         let Floor { seq, rewinds } = self.floor.get();
         self.floor.set(Floor { seq: seq.min(last.0), rewinds: rewinds + 1 });
+        self.slots.iter().for_each(|slot| slot.notice.set(Notice::Unaware));
         self.slots.iter().for_each(Slot::interrupt);
     }
 
@@ -234,12 +235,13 @@ impl Drop for Leave {
     }
 }
 
-/// Runs a schedule with files in `dir`, panics if it breaks a promise.
-fn run(seed: u64, dir: &Path, bug: Option<Bug>) -> Report {
+/// Runs a schedule with files in `dir`, panics if it breaks a promise. Logs lose their ends only
+/// if it `rewinds`.
+fn run(seed: u64, dir: &Path, bug: Option<Bug>, rewinds: bool) -> Report {
     let genesis = genesis();
     let runtime = runtime();
     let _entered = runtime.enter();
-    let world = World::new(seed, dir, 3, Some(genesis));
+    let world = World::new(seed, dir, 3, Some(genesis), rewinds);
     planted::plant(bug);
     enter(&runtime, world, schedule())
 }
@@ -271,7 +273,7 @@ fn enter(
 }
 
 impl World {
-    fn new(seed: u64, dir: &Path, nodes: usize, genesis: Option<&Genesis>) -> Self {
+    fn new(seed: u64, dir: &Path, nodes: usize, genesis: Option<&Genesis>, rewinds: bool) -> Self {
         let dice = Executor::new(seed);
         let slot = |index| {
             let latency = [0, 2, 10, 50][dice.below(4) as usize];
@@ -282,7 +284,7 @@ impl World {
             slot
         };
         let slots = (0..nodes).map(slot).collect();
-        let faults = if genesis.is_some() { Faults::draw(&dice) } else { Faults::none() };
+        let faults = if genesis.is_some() { Faults::draw(&dice, rewinds) } else { Faults::none() };
         let setup = Op { spec: Spec::Mark, keyed: false, told: Vec::new() };
         let exact_bounds = genesis.is_none() || dice.below(2) == 0;
         let pause = [10, 60, 200][dice.below(3) as usize];
@@ -383,7 +385,7 @@ fn genesis() -> &'static Genesis {
         let dir = tempfile::TempDir::new_in(campaign::scratch()).expect("there is room");
         let runtime = runtime();
         let _entered = runtime.enter();
-        let empty = World::new(0, dir.path(), 1, None);
+        let empty = World::new(0, dir.path(), 1, None, false);
         let made = Rc::new(RefCell::new(Vec::new()));
         let entries = Rc::clone(&made);
         enter(&runtime, empty, async move {

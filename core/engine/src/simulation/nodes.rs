@@ -30,8 +30,21 @@ pub(super) struct Slot {
     pub(super) seen: Cell<Option<Token>>,
     pub(super) cut: Cell<bool>,
     pub(super) interruptions: Cell<u64>,
+    pub(super) notice: Cell<Notice>,
     /// The longest that a message takes, in milliseconds.
     pub(super) latency: Cell<u64>,
+}
+
+/// What a node can know of the log's loss of its end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Notice {
+    /// There was none, or the node has asked the log what it holds since.
+    #[default]
+    Aware,
+    /// Its connection is a new one.
+    Reconnected,
+    /// Nothing has told it.
+    Unaware,
 }
 
 /// A run of a node.
@@ -99,6 +112,7 @@ impl Slot {
             seen: Cell::default(),
             cut: Cell::default(),
             interruptions: Cell::default(),
+            notice: Cell::default(),
             latency: Cell::new(latency),
         }
     }
@@ -204,7 +218,8 @@ async fn start(index: usize) -> Result<Run, Error> {
 
 fn refused(index: usize, error: &Error) {
     world().note("refused", index as u64, 0);
-    let passing = matches!(error, Error::Transport { .. } | Error::Truncated { .. });
+    let passing =
+        matches!(error, Error::Transport { .. } | Error::Truncated { .. } | Error::NotSent(_));
     assert!(passing, "node {index} does not start: {error}");
 }
 

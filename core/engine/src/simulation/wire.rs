@@ -17,6 +17,7 @@ use tokio::time::{sleep, timeout};
 
 use super::executor::WORLD;
 use super::fault::Fault;
+use super::nodes::Notice;
 use super::op::millis;
 use super::world;
 
@@ -83,7 +84,7 @@ fn post(
         if is_cut(node) && draw(2) == 0 {
             return sleep(2 * ACK).await;
         }
-        let result = arrive(&draft);
+        let result = arrive(node, &draft);
         way(node).await;
         if strikes(Fault::AckLate) {
             sleep(millis(draw(1_000))).await;
@@ -97,13 +98,14 @@ fn post(
 }
 
 /// A draft has reached the log.
-fn arrive(draft: &Draft) -> Result<Appended, AppendError> {
+fn arrive(node: usize, draft: &Draft) -> Result<Appended, AppendError> {
     let world = world();
     if draft.expect.is_some() && strikes(Fault::Refused) {
         let last = world.log.borrow().last().next();
         return Err(AppendError::Refused { last: Some(last) });
     }
-    let result = world.log.borrow_mut().store(draft);
+    let unaware = world.slots[node].notice.get() != Notice::Aware;
+    let result = world.log.borrow_mut().store(draft, unaware);
     if result.is_err() {
         world.note("was refused", draft.expect.map_or(0, |seq| seq.0), draft.attempt.counter);
     }
@@ -171,6 +173,7 @@ impl ChangeTransport for Wire {
             changed: world.changed.subscribe(),
             failed: false,
         };
+        reconnected(self.node);
         drop(world);
         Ok(stream::unfold(feed, |mut feed| async {
             let item = feed.advance().await?;
@@ -181,7 +184,13 @@ impl ChangeTransport for Wire {
 
     async fn read(&self, seq: Seq) -> Result<Option<Stored>> {
         world().note("read back", seq.0, self.node as u64);
-        self.ask(|log| log.get(seq)).await
+        let reconnected = world().slots[self.node].notice.get() == Notice::Reconnected;
+        let answer = self.ask(|log| log.get(seq)).await?;
+        let notice = &world().slots[self.node].notice;
+        if reconnected && notice.get() == Notice::Reconnected {
+            notice.set(Notice::Aware);
+        }
+        Ok(answer)
     }
 
     async fn bounds(&self) -> Result<Bounds> {
@@ -276,6 +285,7 @@ impl Feed {
         };
         if self.interruptions != slot.interruptions.get() {
             self.interruptions = slot.interruptions.get();
+            reconnected(self.node);
             world.note("was reconnected", self.next.0, self.node as u64);
             return Some(Ok(Delivery::Reconnected(log.bounds())));
         }
@@ -296,6 +306,14 @@ impl Feed {
         }
         self.next = next.seq.next();
         Some(Ok(Delivery::Entry(next)))
+    }
+}
+
+/// A node's connection is a new one.
+fn reconnected(node: usize) {
+    let notice = &world().slots[node].notice;
+    if notice.get() == Notice::Unaware {
+        notice.set(Notice::Reconnected);
     }
 }
 
