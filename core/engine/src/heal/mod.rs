@@ -14,6 +14,7 @@
 
 mod again;
 mod compare;
+mod evidence;
 mod fork;
 mod kept;
 mod lineage;
@@ -30,7 +31,7 @@ pub(crate) use compare::Comparison;
 pub use lost::lost_entries;
 
 use compare::{Here, compare};
-use kept::Kept;
+pub(crate) use kept::Kept;
 
 /// What to do if there is nothing to become.
 const COPY: &str = "Start from a copy of the database (GET / of a node that is ready)";
@@ -128,7 +129,14 @@ impl Healer {
         let wants_next =
             has_hash && here != Here::Ends && (here == Here::Trimmed || kept.is_none());
         let next = if wants_next { self.at(at.seq.next()).await? } else { None };
-        let comparison = compare(at, kept.as_deref(), &here, next.as_deref());
+        let mut comparison = compare(at, kept.as_deref(), &here, next.as_deref());
+        let is_open = matches!(comparison, Comparison::Silent | Comparison::Other);
+        if is_open && next.is_some() {
+            comparison = self.later(at).await?;
+        }
+        if comparison == Comparison::Silent && has_hash {
+            comparison = self.stored_states(at).await?;
+        }
         if comparison == Comparison::Silent {
             tracing::info!(
                 position = %at.seq,
@@ -212,12 +220,23 @@ impl Healer {
         match (self.log.read(end).await, kept.get(end)) {
             (Ok(Some(stored)), Some(kept)) => Ok(stored.payload == *kept),
             (Ok(_), _) => Ok(false),
-            (Err(Error::Truncated { .. }), _) => {
-                tracing::warn!(%end, "the log's last entry is no longer stored; it is taken for the one applied here");
-                Ok(true)
-            }
+            (Err(Error::Truncated { .. }), _) => self.was_ours(kept, end).await,
             (Err(error), _) => Err(error),
         }
+    }
+
+    /// Whether what the log had at `seq` is what was applied here, as far as a snapshot tells.
+    async fn was_ours(&self, kept: &Kept, seq: Seq) -> Result<bool> {
+        let hash = kept.hash_at(seq);
+        let there = hash.map(|hash| Position { seq, hash, ..self.position });
+        let said = match &there {
+            Some(there) => self.stored_states(there).await?,
+            None => Comparison::Silent,
+        };
+        if said == Comparison::Silent {
+            tracing::warn!(end = %seq, "the log's last entry is no longer stored; it is taken for the one applied here");
+        }
+        Ok(said != Comparison::Other)
     }
 
     /// The payload at `seq`, if the log has it now.

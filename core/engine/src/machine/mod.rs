@@ -76,6 +76,8 @@ pub struct Machine {
     heard: Seq,
     /// The last position that was compared with the log, entry by entry.
     vouched: Seq,
+    /// What the database was made last, if it was.
+    restored: Option<reseed::Restored>,
     /// Until when an end that the log has lost is waited for.
     lost_end: Option<Duration>,
     /// Up to there the parts of this attempt are no entry.
@@ -113,6 +115,7 @@ impl Machine {
             reads: Reads::default(),
             heard: end,
             vouched: Seq::ZERO,
+            restored: None,
             lost_end: None,
             torn: None,
             plug: None,

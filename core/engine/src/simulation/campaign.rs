@@ -32,7 +32,10 @@ const TWICE: u64 = 1_000;
 #[test]
 fn schedules_keep_all_promises() {
     let seeds = match number("HA_SEED") {
-        Some(seed) => seed..seed + 1,
+        Some(seed) => {
+            listen();
+            seed..seed + 1
+        }
         None => 0..SCHEDULES,
     };
     keep_promises(seeds);
@@ -81,10 +84,18 @@ pub(super) fn scratch() -> PathBuf {
     if memory.is_dir() { memory } else { std::env::temp_dir() }
 }
 
-/// Prints the end of a schedule that failed; all of it, if it is asked for.
+/// Prints what happens in a schedule that is asked for, and what nodes say.
+fn listen() {
+    let lines = tracing_subscriber::fmt().without_time().with_ansi(false);
+    let lines = lines.with_max_level(tracing::Level::DEBUG).with_writer(std::io::stdout);
+    // Another test of the process may have done it.
+    let _ = lines.try_init();
+}
+
+/// Prints the end of a schedule that failed.
 pub(super) fn print_trace(trace: &[Event]) {
-    let shown = if number("HA_SEED").is_some() { trace.len() } else { 20 };
-    for (ms, what, a, b) in &trace[trace.len().saturating_sub(shown)..] {
+    const SHOWN: usize = 20;
+    for (ms, what, a, b) in &trace[trace.len().saturating_sub(SHOWN)..] {
         println!("{ms:>8} ms  {what} {a} {b}");
     }
 }

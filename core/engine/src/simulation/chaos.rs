@@ -7,6 +7,7 @@ use ha_core::{Seq, SnapshotMeta};
 use sha2::{Digest, Sha256};
 use tokio::time::sleep;
 
+use super::damage::damage;
 use super::executor::WORLD;
 use super::fault::{FAULTS, Fault};
 use super::nodes::{File, restart};
@@ -146,14 +147,10 @@ fn store_snapshot(world: &World, index: usize, damaged: bool) -> Option<Seq> {
     if !is_of_log {
         return None;
     }
-    if damaged {
-        let place = World::draw(body.len() as u64) as usize;
-        body[place] ^= 0x55;
-    }
+    let described_after = damaged && damage(&mut body, slot.path());
     let bytes = body.len() as u64;
     let mut digest: [u8; 32] = Sha256::digest(&body).into();
-    if damaged && World::draw(2) == 0 {
-        // It was damaged after it was described.
+    if damaged && !described_after {
         digest[0] ^= 1;
     }
     let meta = SnapshotMeta { digest, bytes, lineage, seq, hash };

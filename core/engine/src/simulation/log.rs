@@ -144,6 +144,14 @@ impl Log {
         Point { seq, payload, hash, states, ops }
     }
 
+    /// Prints the log to those who listen.
+    pub(super) fn tell(&self) {
+        for Point { seq, payload, hash, ops, .. } in self.chain.iter().map(Rc::as_ref) {
+            let payload = String::from_utf8_lossy(payload);
+            tracing::debug!("{seq} {} {ops:?} {payload:.400}", hex::encode(&hash.0[..4]));
+        }
+    }
+
     /// What the entry makes of the state.
     fn fold(&self, before: &Point, payload: &[u8]) -> (Vec<Rc<State>>, Vec<i64>) {
         let mut states = vec![Rc::clone(before.state())];

@@ -9,6 +9,7 @@ mod campaign;
 mod chaos;
 mod check;
 mod client;
+mod damage;
 mod executor;
 mod fault;
 mod log;
@@ -149,6 +150,7 @@ impl World {
 
     fn note(&self, what: &'static str, a: u64, b: u64) {
         let ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::debug!("{ms} ms  {what} {a} {b}");
         self.trace.borrow_mut().push((ms, what, a, b));
     }
 
@@ -176,9 +178,14 @@ impl World {
         self.slots.iter().for_each(Slot::interrupt);
     }
 
+    /// How often the log has lost its end.
+    fn losses(&self) -> u64 {
+        self.floor.get().rewinds
+    }
+
     /// Whether the log has ever lost something.
     fn has_lost(&self) -> bool {
-        self.floor.get().rewinds > 0
+        self.losses() > 0
     }
 
     /// Whether a position has everything that was known at `floor`, as far as the log still had it.
@@ -267,6 +274,7 @@ fn enter(
     }));
     if let Err(panic) = result {
         campaign::print_trace(&world.trace.borrow());
+        world.log.borrow().tell();
         std::panic::resume_unwind(panic);
     }
     world.report()

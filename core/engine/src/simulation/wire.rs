@@ -66,13 +66,15 @@ impl Wire {
     }
 }
 
-/// Sends a draft; nobody can call it back.
+/// Sends a draft; nobody can call it back. A log loses its end with the servers that keep it, and
+/// with them what is on its way there.
 fn post(
     node: usize,
     draft: Draft,
 ) -> impl Future<Output = Result<Result<Appended, AppendError>, ()>> {
     let (answer, answered) = oneshot::channel();
     let world = world();
+    let losses = world.losses();
     world.dice.spawn_for(WORLD, async move {
         if strikes(Fault::RequestLost) {
             return sleep(2 * ACK).await;
@@ -82,6 +84,9 @@ fn post(
             sleep(millis(draw(1_500))).await;
         }
         if is_cut(node) && draw(2) == 0 {
+            return sleep(2 * ACK).await;
+        }
+        if losses != self::world().losses() {
             return sleep(2 * ACK).await;
         }
         let result = arrive(node, &draft);
