@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::audit::Judged;
+use crate::host;
 use crate::planted::{Bug, planted};
 use crate::snapshots::Growth;
 use crate::store::Record;
@@ -141,7 +142,7 @@ impl Shared {
 
     /// Notes what came of an audit.
     pub(crate) fn audited(&self, judged: &Judged) {
-        let last = LastAudit { at: SystemTime::now(), judged: judged.clone() };
+        let last = LastAudit { at: host::system_time(), judged: judged.clone() };
         self.condition.lock().audit = Some(last);
     }
 

@@ -14,11 +14,11 @@
 
 mod again;
 mod compare;
-mod evidence;
 mod fork;
 mod kept;
 mod lineage;
 mod lost;
+mod places;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,20 +30,11 @@ use crate::machine::{Position, Reseed};
 pub(crate) use compare::Comparison;
 pub use lost::lost_entries;
 
-use compare::{Here, compare};
 pub(crate) use kept::Kept;
+pub(crate) use places::Place;
 
 /// What to do if there is nothing to become.
 const COPY: &str = "Start from a copy of the database (GET / of a node that is ready)";
-
-/// A place where the log is to be the one that was applied here.
-#[derive(Debug, Clone)]
-pub(crate) struct Place {
-    /// The place.
-    pub(crate) at: Position,
-    /// The entry there; otherwise it is the one that the database keeps.
-    pub(crate) payload: Option<Bytes>,
-}
 
 /// A node's end of the comparison. Clones are the same.
 #[derive(Debug, Clone)]
@@ -96,57 +87,6 @@ impl Healer {
         Self { log, database, lost, position, attempts }
     }
 
-    /// Compares the log's entry at the position with the one applied here.
-    async fn compare(&self) -> Result<Comparison> {
-        self.compare_at(&Place { at: self.position, payload: None }).await
-    }
-
-    /// Compares the log at each of the places; what is the first that is not as it should be.
-    ///
-    /// # Errors
-    /// Those of [`Self::heal`].
-    pub(crate) async fn compare_places(&self, places: &[Place]) -> Result<Comparison> {
-        let mut seen = Comparison::Same;
-        for place in places {
-            match self.compare_at(place).await? {
-                Comparison::Same => {}
-                Comparison::Silent => seen = Comparison::Silent,
-                differs @ (Comparison::Other | Comparison::Ends) => return Ok(differs),
-            }
-        }
-        Ok(seen)
-    }
-
-    async fn compare_at(&self, Place { at, payload }: &Place) -> Result<Comparison> {
-        let (kept, has_hash) = Kept::read_one(self.database.clone(), at.seq).await?;
-        let kept = payload.clone().or(kept.map(Bytes::from));
-        let here = match self.log.read(at.seq).await {
-            Ok(Some(stored)) => Here::Entry(stored.payload),
-            Ok(None) => Here::Ends,
-            Err(Error::Truncated { .. }) => Here::Trimmed,
-            Err(error) => return Err(error),
-        };
-        let wants_next =
-            has_hash && here != Here::Ends && (here == Here::Trimmed || kept.is_none());
-        let next = if wants_next { self.at(at.seq.next()).await? } else { None };
-        let mut comparison = compare(at, kept.as_deref(), &here, next.as_deref());
-        let is_open = matches!(comparison, Comparison::Silent | Comparison::Other);
-        if is_open && next.is_some() {
-            comparison = self.later(at).await?;
-        }
-        if comparison == Comparison::Silent && has_hash {
-            comparison = self.stored_states(at).await?;
-        }
-        if comparison == Comparison::Silent {
-            tracing::info!(
-                position = %at.seq,
-                "neither the log's entry at the position nor one made on it is stored any more; the log \
-                 is the same, so this node goes on"
-            );
-        }
-        Ok(comparison)
-    }
-
     /// Does what can be done about whatever is wrong, if anything is.
     ///
     /// # Errors
@@ -165,7 +105,7 @@ impl Healer {
         self.heal_as(true).await
     }
 
-    async fn heal_as(&self, thorough: bool) -> Result<Healing> {
+    async fn heal_as(&self, mut thorough: bool) -> Result<Healing> {
         loop {
             let bounds = self.log.bounds().await?;
             if bounds.lineage != self.position.lineage {
@@ -180,7 +120,8 @@ impl Healer {
                 Comparison::Other => return self.forked(&bounds).await,
                 Comparison::Ends => match self.ends_early().await? {
                     Some(healing) => return Ok(healing),
-                    None => continue,
+                    // It has lost something, and may have got something else.
+                    None => thorough = true,
                 },
             }
         }

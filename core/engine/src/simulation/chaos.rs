@@ -15,6 +15,9 @@ use super::op::millis;
 use super::{World, world};
 use crate::machine::Position;
 
+/// The most that a wall clock is wrong, in milliseconds: two days.
+const CLOCK: u64 = 2 * 24 * 3_600_000;
+
 /// Lets things go wrong until the faults are over.
 pub(super) async fn rage() {
     let kinds: Vec<_> = FAULTS.into_iter().filter(|fault| world().faults.has(*fault)).collect();
@@ -82,6 +85,7 @@ fn happens(world: &Rc<World>, fault: Fault, index: usize) -> bool {
             slot.kill();
             slot.give(File::Removed);
         }
+        Fault::ClockJump => slot.clock.set(World::draw(2 * CLOCK) as i64 - CLOCK as i64),
         Fault::Pause => pause(world, run.owner),
         Fault::Trim => return trim(world, index),
         Fault::Rewind => return rewind(world),
@@ -154,7 +158,7 @@ fn store_snapshot(world: &World, index: usize, damaged: bool) -> Option<Seq> {
         digest[0] ^= 1;
     }
     let meta = SnapshotMeta { digest, bytes, lineage, seq, hash };
-    world.log.borrow_mut().keep(meta, body.into());
+    world.log.borrow_mut().keep(meta, body.into(), !damaged);
     Some(seq)
 }
 

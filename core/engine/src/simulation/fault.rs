@@ -60,17 +60,16 @@ pub(super) enum Fault {
     BadSnapshot,
     /// The log tells an end that it had before.
     Behind,
+    /// A node's wall clock is set.
+    ClockJump,
     /// A client goes away in the middle of a call.
     Cancel,
     /// A client thinks for longer than it may.
     Idle,
 }
 
-/// The kinds that schedules have. That a log loses its end is left to those who ask for it with
-/// `HA_SIM_REWIND`, and to the mistakes that need it: a few of a thousand schedules with it break a
-/// promise still. Nodes may execute on what the log had only when they looked, or append again after
-/// it, and what a client was told is not stored may stand there again.
-pub(super) const FAULTS: [Fault; 27] = [
+/// The kinds that schedules have.
+pub(super) const FAULTS: [Fault; 28] = [
     Fault::AckLost,
     Fault::AckLate,
     Fault::RequestLost,
@@ -96,6 +95,7 @@ pub(super) const FAULTS: [Fault; 27] = [
     Fault::Rewind,
     Fault::BadSnapshot,
     Fault::Behind,
+    Fault::ClockJump,
     Fault::Cancel,
     Fault::Idle,
 ];
@@ -110,11 +110,13 @@ pub(super) struct Faults {
 }
 
 impl Faults {
-    /// Draws which faults there are, and how often.
+    /// Draws which faults there are, and how often. Of a log that loses its end less is promised, so
+    /// that fewer schedules have that; all, if it `rewinds`.
     pub(super) fn draw(dice: &Executor, rewinds: bool) -> Self {
         let mut rates = BTreeMap::new();
-        for fault in FAULTS.into_iter().filter(|fault| rewinds || *fault != Fault::Rewind) {
-            if dice.below(5) < 2 {
+        for fault in FAULTS {
+            let share = if fault == Fault::Rewind { if rewinds { 5 } else { 1 } } else { 2 };
+            if dice.below(5) < share {
                 rates.insert(fault, [10, 50, 150, 400][dice.below(4) as usize]);
             }
         }

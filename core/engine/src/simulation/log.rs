@@ -24,9 +24,17 @@ pub(super) struct Log {
     chain: Vec<Rc<Point>>,
     attempts: HashMap<AttemptId, Appended>,
     /// The newest last.
-    snapshots: Vec<(SnapshotMeta, Bytes)>,
+    snapshots: Vec<Kept>,
     /// Every point that ever was, by sequence.
     points: HashMap<(Lineage, Seq), Vec<Rc<Point>>>,
+}
+
+/// A stored snapshot.
+struct Kept {
+    meta: SnapshotMeta,
+    body: Bytes,
+    /// Nothing was done to it.
+    is_whole: bool,
 }
 
 /// A place in a log, and the states it stands for.
@@ -199,26 +207,41 @@ impl Log {
         self.attempts.retain(|_, appended| appended.last <= last);
     }
 
-    /// The least end that the log can have without a gap to the newest snapshot.
+    /// The least end that the log can have without a gap to a snapshot of it.
     pub(super) fn held(&self) -> Seq {
-        let snapshots = self.snapshots.iter().map(|(meta, _)| meta.seq);
-        snapshots.max().unwrap_or(Seq(1)).max(Seq(self.first.0 - 1))
+        if self.first <= Seq(1) {
+            return Seq(1);
+        }
+        let of_log = self.snapshots.iter().filter(|kept| {
+            let meta = &kept.meta;
+            let here = self.chain.get(meta.seq.0 as usize).is_some_and(|at| at.hash == meta.hash);
+            kept.is_whole && here && meta.lineage == self.lineage && meta.seq.next() >= self.first
+        });
+        of_log.map(|kept| kept.meta.seq).min().unwrap_or(self.last())
     }
 
     /// Stores a snapshot.
-    pub(super) fn keep(&mut self, meta: SnapshotMeta, body: Bytes) {
-        self.snapshots.push((meta, body));
+    pub(super) fn keep(&mut self, meta: SnapshotMeta, body: Bytes, is_whole: bool) {
+        self.snapshots.retain(|kept| kept.meta != meta);
+        self.snapshots.push(Kept { meta, body, is_whole });
     }
 
-    /// The stored snapshots, the newest first.
+    /// Forgets a snapshot.
+    pub(super) fn forget(&mut self, meta: &SnapshotMeta) {
+        self.snapshots.retain(|kept| kept.meta != *meta);
+    }
+
+    /// The stored snapshots, the newest position first, and of those of one position the last.
     pub(super) fn snapshots(&self) -> Vec<SnapshotMeta> {
-        self.snapshots.iter().rev().map(|(meta, _)| meta.clone()).collect()
+        let mut metas: Vec<_> = self.snapshots.iter().rev().map(|kept| kept.meta.clone()).collect();
+        metas.sort_by_key(|meta| std::cmp::Reverse(meta.seq));
+        metas
     }
 
     /// The body of a snapshot.
     pub(super) fn snapshot(&self, digest: [u8; 32]) -> Option<Bytes> {
-        let found = self.snapshots.iter().find(|(meta, _)| meta.digest == digest);
-        found.map(|(_, body)| body.clone())
+        let found = self.snapshots.iter().find(|kept| kept.meta.digest == digest);
+        found.map(|kept| kept.body.clone())
     }
 
     /// Forgets the entries before.
