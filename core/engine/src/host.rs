@@ -2,18 +2,30 @@
 //! The simulation has one thread and gives each of them from its seed; monotonic time is
 //! tokio's, which it can stop.
 
+use std::fs::File;
 use std::future::Future;
+use std::io;
+#[cfg(test)]
+use std::io::Read;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use futures::future::{AbortHandle, BoxFuture, abortable};
-use futures::{FutureExt, TryFutureExt};
+#[cfg(test)]
+use futures::stream;
+use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt, TryFutureExt};
 use ha_core::{Error, Result};
 use tokio::runtime::Handle;
+use tokio_util::io::ReaderStream;
 
 #[cfg(test)]
 use crate::simulation;
 use crate::writer::Writer;
+
+/// So many bytes of a file are read at a time.
+const CHUNK: usize = 256 << 10;
 
 /// Runs what blocks, away from async code.
 ///
@@ -90,6 +102,36 @@ pub(crate) async fn run_writer(
         .map_err(|error| Error::io("start the writer thread", &error))?;
     is_open.await.map_err(|_| Error::Closed)??;
     Ok(Some(thread))
+}
+
+/// Runs what blocks for long on a thread of its own, and waits for nothing.
+///
+/// # Errors
+/// If the system gives no thread.
+pub(crate) fn apart(name: &str, run: impl FnOnce() + Send + 'static) -> Result<()> {
+    #[cfg(test)]
+    if simulation::is_running() {
+        simulation::spawn(async { run() });
+        return Ok(());
+    }
+    let thread = std::thread::Builder::new().name(name.to_owned()).spawn(run);
+    thread.map(drop).map_err(|error| Error::io("start a thread", &error))
+}
+
+/// A file's content from its beginning.
+pub(crate) fn content(file: File) -> BoxStream<'static, io::Result<Bytes>> {
+    #[cfg(test)]
+    if simulation::is_running() {
+        let mut content = Vec::new();
+        let read = { file }.read_to_end(&mut content).map(|_| content.into());
+        return stream::iter([read]).boxed();
+    }
+    ReaderStream::with_capacity(tokio::fs::File::from_std(file), CHUNK).boxed()
+}
+
+/// The wall clock.
+pub(crate) fn system_time() -> SystemTime {
+    UNIX_EPOCH + unix_time()
 }
 
 /// The wall clock: the time since 1970.

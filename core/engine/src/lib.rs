@@ -9,6 +9,7 @@ pub mod machine;
 
 mod audit;
 mod begin;
+mod chain;
 mod examine;
 mod feed;
 mod heal;

@@ -38,6 +38,11 @@ pub(crate) enum Bug {
     FailedRowsSent,
     /// What a failed transaction changed is sent with the next one.
     AbandonedRowsSent,
+    /// More of the log is forgotten than snapshots cover.
+    TrimmedTooFar,
+    /// What the log has in the place of what was applied here is not looked at after an
+    /// interruption.
+    Uncompared,
 }
 
 /// Whether the mistake is made here.

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::audit::Judged;
+use crate::host;
 use crate::planted::{Bug, planted};
 use crate::snapshots::Growth;
 use crate::store::Record;
@@ -93,6 +94,11 @@ impl Shared {
         condition.end = condition.end.max(seq);
     }
 
+    /// The log ends at `end` now, though it may have gone further before.
+    pub(crate) fn ends_at(&self, end: Seq) {
+        self.condition.lock().end = end;
+    }
+
     /// Says whether the state is in doubt; of such a one no snapshot is taken.
     pub(crate) fn doubt(&self, in_doubt: bool) {
         self.in_doubt.store(in_doubt, Ordering::Relaxed);
@@ -136,7 +142,7 @@ impl Shared {
 
     /// Notes what came of an audit.
     pub(crate) fn audited(&self, judged: &Judged) {
-        let last = LastAudit { at: SystemTime::now(), judged: judged.clone() };
+        let last = LastAudit { at: host::system_time(), judged: judged.clone() };
         self.condition.lock().audit = Some(last);
     }
 

@@ -9,7 +9,6 @@ use ha_sqlite::error;
 use rusqlite::Connection;
 use rusqlite::backup::Backup;
 use tempfile::NamedTempFile;
-use tokio_util::io::ReaderStream;
 
 use crate::host;
 use crate::readers::Readers;
@@ -37,8 +36,7 @@ pub(crate) async fn stream(readers: &Arc<Readers>) -> Result<Snapshot> {
 /// A file's content; the file is gone once the stream is dropped.
 pub(crate) fn body(file: NamedTempFile) -> Result<ByteStream> {
     let opened = file.reopen().map_err(|failure| Error::io("open a temporary file", &failure))?;
-    let chunks = ReaderStream::with_capacity(tokio::fs::File::from_std(opened), 256 << 10);
-    Ok(chunks
+    Ok(host::content(opened)
         .map(move |chunk| {
             let _keep = &file;
             chunk.map_err(|failure| Error::io("read a temporary file", &failure))

@@ -33,7 +33,7 @@ impl Healer {
             "the log has lost entries that this node has applied; they are appended again"
         );
         for run in &runs {
-            if !self.append_run(run, self.attempts.name(run.after)).await? {
+            if !self.append_run(run, kept).await? {
                 return Ok(false);
             }
         }
@@ -41,9 +41,15 @@ impl Healer {
         Ok(true)
     }
 
-    /// Whether the run is at its place. Sent again under the same name until that is known.
-    async fn append_run(&self, run: &Run, attempt: AttemptId) -> Result<bool> {
+    /// Whether the run is at its place. Sent again under the same name until that is known, as long
+    /// as what stands before it is what was applied here: the log may lose more meanwhile, and get
+    /// something else.
+    async fn append_run(&self, run: &Run, kept: &Kept) -> Result<bool> {
+        let attempt = self.attempts.name(run.after);
         for _ in 0..TRIES {
+            if !self.is_ours(kept, run.after).await? {
+                return Ok(false);
+            }
             let draft = Draft { expect: Some(run.after), attempt, parts: run.parts.clone() };
             match self.log.append(draft).await {
                 Err(AppendError::Closed) => return Err(Error::Closed),

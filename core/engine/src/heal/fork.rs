@@ -32,6 +32,8 @@ impl Healer {
     }
 
     async fn parted(&self, kept: Kept, fork: Option<Seq>) -> Result<Healing> {
+        // Where nothing is missing, everything can be saved.
+        let fork = fork.or_else(|| (kept.first() == Some(Seq(1))).then_some(Seq::ZERO));
         let Some(fork) = fork else {
             return Ok(Healing::Stop(unknown_fork(&self.position, &kept)));
         };

@@ -13,9 +13,13 @@ use crate::host;
 use crate::machine::Position;
 use crate::store;
 
+/// So many places are tried before it is taken for unproven what comes before them: each takes a
+/// hash over all that follows.
+const TRIES: usize = 8;
+
 /// Kept entries without a gap, the last one that at the position.
 #[derive(Debug, Clone)]
-pub(super) struct Kept {
+pub(crate) struct Kept {
     position: Position,
     entries: BTreeMap<Seq, Bytes>,
 }
@@ -35,6 +39,11 @@ impl Kept {
             Ok((store::entry(conn, seq).map_err(error)?, partial.is_none()))
         })
         .await
+    }
+
+    /// Reads what an open database keeps. Blocks.
+    pub(crate) fn of(conn: &Connection, position: Position) -> rusqlite::Result<Self> {
+        Ok(Self::new(position, store::entries(conn)?))
     }
 
     fn new(position: Position, rows: impl IntoIterator<Item = (Seq, Vec<u8>)>) -> Self {
@@ -60,7 +69,7 @@ impl Kept {
         self.entries.keys().next().copied()
     }
 
-    pub(super) fn get(&self, seq: Seq) -> Option<&Bytes> {
+    pub(crate) fn get(&self, seq: Seq) -> Option<&Bytes> {
         self.entries.get(&seq)
     }
 
@@ -76,9 +85,22 @@ impl Kept {
         if seq == self.position.seq {
             return Some(self.position.hash);
         }
-        let starts = std::iter::once((Seq::ZERO, RunningHash::default())).chain(self.named());
-        let starts: Vec<_> = starts.filter(|(start, _)| *start <= seq).collect();
+        let starts: Vec<_> = self.starts().filter(|(start, _)| *start <= seq).collect();
         starts.into_iter().rev().find_map(|(start, hash)| self.run_from(start, hash, seq))
+    }
+
+    /// The oldest entries, as far as nothing proves that they are those that lead to the position:
+    /// no entry names a hash from which they go on to it.
+    pub(crate) fn unproven(&self) -> impl Iterator<Item = (Seq, &Bytes)> {
+        let leads = |(start, hash): &(Seq, RunningHash)| self.run_from(*start, *hash, *start);
+        let proven = self.starts().take(TRIES).find(|start| leads(start).is_some());
+        let last = proven.map_or(self.position.seq, |(start, _)| start);
+        self.entries.range(..=last).map(|(seq, payload)| (*seq, payload))
+    }
+
+    /// Places whose hashes may be known, in order.
+    fn starts(&self) -> impl Iterator<Item = (Seq, RunningHash)> {
+        std::iter::once((Seq::ZERO, RunningHash::default())).chain(self.named())
     }
 
     /// The places that kept entries of the same log name as those they were made on.
@@ -159,5 +181,20 @@ mod tests {
         assert_eq!(kept.hash_at(Seq(2)), Some(two));
         assert_eq!(Kept::new(at(one), rows()).hash_at(Seq(1)), None, "it leads elsewhere");
         assert_eq!(Kept::new(at(two), rows().into_iter().skip(1)).hash_at(Seq(1)), None);
+    }
+
+    #[test]
+    fn what_does_not_lead_to_the_position_is_unproven() {
+        let start = RunningHash::default();
+        let two = start.extend(Seq(1), b"a").extend(Seq(2), b"b");
+        let position = Position { lineage: Lineage([1; 8]), seq: Seq(2), hash: two };
+        let unproven = |rows: [(u64, &str); 2]| {
+            let rows = rows.map(|(seq, payload)| (Seq(seq), payload.as_bytes().to_vec()));
+            let kept = Kept::new(position, rows);
+            kept.unproven().map(|(seq, _)| seq.0).collect::<Vec<_>>()
+        };
+        assert!(unproven([(1, "a"), (2, "b")]).is_empty());
+        assert_eq!(unproven([(1, "a"), (2, "damaged")]), [1, 2]);
+        assert_eq!(unproven([(1, "damaged"), (2, "b")]), [1, 2]);
     }
 }

@@ -6,8 +6,9 @@ use bytes::Bytes;
 use ha_changes::{Base, BaseSnapshot, Kind};
 use ha_core::{Bounds, Result, Seq};
 
+use super::compare::names_history;
 use super::kept::Kept;
-use super::{COPY, Healer, Healing, names_history};
+use super::{COPY, Healer, Healing};
 use crate::machine::{self, Position, Reseed};
 
 /// What a log was made from, as its base says.

@@ -19,6 +19,7 @@ mod fork;
 mod kept;
 mod lineage;
 mod lost;
+mod places;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,8 +31,8 @@ use crate::machine::{Position, Reseed};
 pub(crate) use compare::Comparison;
 pub use lost::lost_entries;
 
-use compare::{Here, compare, names_history};
-use kept::Kept;
+pub(crate) use kept::Kept;
+pub(crate) use places::Place;
 
 /// What to do if there is nothing to become.
 const COPY: &str = "Start from a copy of the database (GET / of a node that is ready)";
@@ -89,29 +90,6 @@ impl Healer {
         Self { log, database, lost, position, attempts }
     }
 
-    /// Compares the log's entry at the position with the one applied here.
-    pub(crate) async fn compare(&self) -> Result<Comparison> {
-        let (kept, has_hash) = Kept::read_one(self.database.clone(), self.position.seq).await?;
-        let here = match self.log.read(self.position.seq).await {
-            Ok(Some(stored)) => Here::Entry(stored.payload),
-            Ok(None) => Here::Ends,
-            Err(Error::Truncated { .. }) => Here::Trimmed,
-            Err(error) => return Err(error),
-        };
-        let wants_next =
-            has_hash && here != Here::Ends && (here == Here::Trimmed || kept.is_none());
-        let next = if wants_next { self.at(self.position.seq.next()).await? } else { None };
-        let comparison = compare(&self.position, kept.as_deref(), &here, next.as_deref());
-        if comparison == Comparison::Silent {
-            tracing::info!(
-                position = %self.position.seq,
-                "neither the log's entry at the position nor one made on it is stored any more; the log \
-                 is the same, so this node goes on"
-            );
-        }
-        Ok(comparison)
-    }
-
     /// Does what can be done about whatever is wrong, if anything is.
     ///
     /// # Errors
@@ -130,7 +108,7 @@ impl Healer {
         self.heal_as(true).await
     }
 
-    async fn heal_as(&self, thorough: bool) -> Result<Healing> {
+    async fn heal_as(&self, mut thorough: bool) -> Result<Healing> {
         loop {
             let bounds = self.log.bounds().await?;
             if bounds.lineage != self.position.lineage {
@@ -145,7 +123,8 @@ impl Healer {
                 Comparison::Other => return self.forked(&bounds).await,
                 Comparison::Ends => match self.ends_early().await? {
                     Some(healing) => return Ok(healing),
-                    None => continue,
+                    // It has lost something, and may have got something else.
+                    None => thorough = true,
                 },
             }
         }
@@ -169,10 +148,15 @@ impl Healer {
         if kept.first().is_none_or(|first| first > end.next()) {
             return Ok(Some(Healing::Stop(too_much(end, &self.position, &kept))));
         }
-        self.append_again(end, &kept).await.map(|whole| whole.then_some(Healing::Sound))
+        if !self.append_again(end, &kept).await? {
+            return Ok(None);
+        }
+        // The log may have lost more, and got something else, before that was appended.
+        let bounds = self.log.bounds().await?;
+        self.compare_all(&bounds).await.map(Some)
     }
 
-    /// Whether the log's last entry is the one that was applied here.
+    /// Whether what the log has at its end, or had, is what was applied here.
     async fn is_ours(&self, kept: &Kept, end: Seq) -> Result<bool> {
         if end == Seq::ZERO {
             return Ok(true);
@@ -180,12 +164,23 @@ impl Healer {
         match (self.log.read(end).await, kept.get(end)) {
             (Ok(Some(stored)), Some(kept)) => Ok(stored.payload == *kept),
             (Ok(_), _) => Ok(false),
-            (Err(Error::Truncated { .. }), _) => {
-                tracing::warn!(%end, "the log's last entry is no longer stored; it is taken for the one applied here");
-                Ok(true)
-            }
+            (Err(Error::Truncated { .. }), _) => self.was_ours(kept, end).await,
             (Err(error), _) => Err(error),
         }
+    }
+
+    /// Whether what the log had at `seq` is what was applied here, as far as a snapshot tells.
+    async fn was_ours(&self, kept: &Kept, seq: Seq) -> Result<bool> {
+        let hash = kept.hash_at(seq);
+        let there = hash.map(|hash| Position { seq, hash, ..self.position });
+        let said = match &there {
+            Some(there) => self.stored_states(there).await?,
+            None => Comparison::Silent,
+        };
+        if said == Comparison::Silent {
+            tracing::warn!(end = %seq, "the log's last entry is no longer stored; it is taken for the one applied here");
+        }
+        Ok(said != Comparison::Other)
     }
 
     /// The payload at `seq`, if the log has it now.

@@ -14,6 +14,7 @@ impl Machine {
         if is_old || self.is_mending() || self.stopped().is_some() {
             return Vec::new();
         }
+        self.heard = self.heard.max(stored.seq);
         match self.phase.clone() {
             // It comes again with the next try.
             Phase::Waiting(Waiting { reason: WaitReason::Stuck(_), .. }) => Vec::new(),

@@ -55,6 +55,11 @@ impl Reads {
         self.due.push((seq, std::mem::take(&mut self.riding)));
     }
 
+    /// The log ends at `last`: what stood after it serves nobody any more.
+    pub(super) fn lose(&mut self, last: Seq) {
+        self.due.retain(|(at, _)| *at <= last);
+    }
+
     /// Nothing that is on its way serves anybody: the state is about to become another one.
     pub(super) fn forget(&mut self) {
         self.riding = 0;

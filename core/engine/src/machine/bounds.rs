@@ -30,6 +30,7 @@ impl Machine {
         if let Some(actions) = self.await_lost_end(bounds.last) {
             return actions;
         }
+        self.reads.lose(bounds.last);
         if let Phase::Blocked(Blocked { target, .. }) = &mut self.phase {
             *target = Some(bounds.last);
         }

@@ -91,6 +91,12 @@ impl Machine {
         Some(if is_news { vec![Action::AskBounds] } else { Vec::new() })
     }
 
+    /// Whether an end that the log has lost may come back.
+    #[must_use]
+    pub fn awaits_lost_end(&self) -> bool {
+        self.lost_end.is_some()
+    }
+
     /// Whether the log is not the one that was applied, as far as it is known. Nothing of it is
     /// applied until it is.
     #[must_use]

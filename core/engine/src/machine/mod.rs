@@ -20,6 +20,7 @@ mod turns;
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use bytes::Bytes;
 use ha_changes::{Base, Entry, Kind, Meta};
 use ha_core::{AttemptId, Lineage, RunningHash, Seq, Stored};
 
@@ -78,6 +79,8 @@ pub struct Machine {
     heard: Seq,
     /// The last position that was compared with the log, entry by entry.
     vouched: Seq,
+    /// What the database was made last, if it was.
+    restored: Option<reseed::Restored>,
     /// Until when an end that the log has lost is waited for.
     lost_end: Option<Duration>,
     /// Up to there the parts of this attempt are no entry.
@@ -116,6 +119,7 @@ impl Machine {
             turns: Turns::default(),
             heard: end,
             vouched: Seq::ZERO,
+            restored: None,
             lost_end: None,
             torn: None,
             plug: None,
@@ -150,6 +154,12 @@ impl Machine {
     #[must_use]
     pub fn position(&self) -> Position {
         self.position
+    }
+
+    /// The entry at the position, if it is folded and the database has it not.
+    #[must_use]
+    pub fn last_folded(&self) -> Option<Bytes> {
+        self.folded.last().map(|folded| folded.stored.payload.clone())
     }
 
     /// Whether a group may be executed now.

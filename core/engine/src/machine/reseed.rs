@@ -60,6 +60,13 @@ pub(super) struct Reseeding {
     pub(super) progress: String,
 }
 
+/// What was restored last, and how often one after the other.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Restored {
+    at: Position,
+    times: u32,
+}
+
 impl Reseed {
     /// Becoming the newest state that is stored. `advice` is for the case that there is none.
     pub fn newest(reason: impl Into<String>, advice: impl Into<String>) -> Self {
@@ -114,18 +121,25 @@ impl Machine {
             return Vec::new();
         }
         let (fate, staged) = (self.fate_of_open(), self.unstaging());
+        let tries = self.tries_before(&reseed.target);
         tracing::warn!(position = %self.ground.seq, reason = reseed.reason, "restoring another state");
         self.reads.forget();
         self.next.clear();
         self.stand_at(self.ground);
-        let target = reseed.target.clone();
+        // What was restored did not do: it may not do at once again.
+        let retry_at = tries.checked_sub(1).map(|before| self.now + pause(before));
+        let fetch = retry_at.is_none().then(|| Action::Fetch(reseed.target.clone()));
         let progress = "looking for it".to_owned();
-        self.phase = Phase::Reseeding(Reseeding { reseed, tries: 0, retry_at: None, progress });
-        fate.map(Action::Rollback)
-            .into_iter()
-            .chain(staged)
-            .chain([Action::Fetch(target)])
-            .collect()
+        self.phase = Phase::Reseeding(Reseeding { reseed, tries, retry_at, progress });
+        fate.map(Action::Rollback).into_iter().chain(staged).chain(fetch).collect()
+    }
+
+    /// How often the database was made what it is now, in vain.
+    fn tries_before(&self, target: &Target) -> u32 {
+        match (target, self.restored) {
+            (Target::Newest, Some(Restored { at, times })) if at == self.ground => times,
+            (Target::Newest | Target::Base { .. }, _) => 0,
+        }
     }
 
     pub(super) fn fetching(&mut self, done: u64, total: u64) {
@@ -139,10 +153,9 @@ impl Machine {
         let Phase::Reseeding(reseeding) = &mut self.phase else { return Vec::new() };
         match why {
             NoSeed::Failed(reason) => {
-                let pause = FIRST_PAUSE.saturating_mul(1 << reseeding.tries.min(6));
                 tracing::warn!(reason, "no snapshot was restored; trying again");
+                reseeding.retry_at = Some(self.now + pause(reseeding.tries));
                 reseeding.tries += 1;
-                reseeding.retry_at = Some(self.now + pause.min(LONGEST_PAUSE));
                 reseeding.progress = format!("{reason}; trying again");
                 Vec::new()
             }
@@ -158,6 +171,11 @@ impl Machine {
     /// nothing is executed before its end is reached.
     pub(super) fn adopted(&mut self, position: Position) -> Vec<Action> {
         let elsewhere = self.is_reseeding() || self.is_mending();
+        if let Phase::Reseeding(reseeding) = &self.phase {
+            let same = self.restored.is_some_and(|restored| restored.at == position);
+            let times = if same { reseeding.tries.saturating_add(1) } else { 1 };
+            self.restored = Some(Restored { at: position, times });
+        }
         (self.heard, self.lost_end) = (position.seq, None);
         self.stand_at(position);
         self.go_on();
@@ -176,6 +194,11 @@ impl Machine {
         self.phase = Phase::Reseeding(Reseeding { retry_at: None, ..reseeding });
         vec![Action::Fetch(target)]
     }
+}
+
+/// How long is waited after so many tries before the one that failed.
+fn pause(tries: u32) -> Duration {
+    FIRST_PAUSE.saturating_mul(1 << tries.min(6)).min(LONGEST_PAUSE)
 }
 
 impl Reseeding {

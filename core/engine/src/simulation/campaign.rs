@@ -4,21 +4,21 @@
 //! * `HA_SEED=n cargo test -p ha-engine simulation::campaign::schedules -- --nocapture`: one
 //!   schedule again, with what happened in it.
 //! * `HA_SIM_SCHEDULES=1000000 cargo test --release -p ha-engine simulation -- --ignored --nocapture`:
-//!   as many as there is time for, from `HA_SIM_FROM` on.
+//!   as many as there is time for, from `HA_SIM_FROM` on; `HA_SIM_FAILURES=n` goes on until so many
+//!   have failed. With `HA_SIM_REWIND=1` the log loses its end in each of them, not in every fifth.
 #![allow(clippy::print_stdout, reason = "what was found is to be read")]
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use parking_lot::Mutex;
 use tempfile::TempDir;
 
-use super::fault::FAULTS;
-use super::{Event, Report, run};
+use super::report::Report;
+use super::{Event, run};
 use crate::planted::Bug;
 
 /// Schedules in a normal test run.
@@ -31,7 +31,10 @@ const TWICE: u64 = 1_000;
 #[test]
 fn schedules_keep_all_promises() {
     let seeds = match number("HA_SEED") {
-        Some(seed) => seed..seed + 1,
+        Some(seed) => {
+            listen();
+            seed..seed + 1
+        }
         None => 0..SCHEDULES,
     };
     keep_promises(seeds);
@@ -71,6 +74,8 @@ finds! {
     finds_replays_that_are_not_checked: ReplayUnchecked,
     finds_rows_of_failed_statements: FailedRowsSent,
     finds_rows_of_failed_transactions: AbandonedRowsSent,
+    finds_logs_that_are_not_compared: Uncompared,
+    finds_logs_that_are_trimmed_too_far: TrimmedTooFar,
 }
 
 /// Where files are: in memory, if the system has such a place.
@@ -79,10 +84,18 @@ pub(super) fn scratch() -> PathBuf {
     if memory.is_dir() { memory } else { std::env::temp_dir() }
 }
 
-/// Prints the end of a schedule that failed; all of it, if it is asked for.
+/// Prints what happens in a schedule that is asked for, and what nodes say.
+fn listen() {
+    let lines = tracing_subscriber::fmt().without_time().with_ansi(false);
+    let lines = lines.with_max_level(tracing::Level::DEBUG).with_writer(std::io::stdout);
+    // Another test of the process may have done it.
+    let _ = lines.try_init();
+}
+
+/// Prints the end of a schedule that failed.
 pub(super) fn print_trace(trace: &[Event]) {
-    let shown = if number("HA_SEED").is_some() { trace.len() } else { 20 };
-    for (ms, what, a, b) in &trace[trace.len().saturating_sub(shown)..] {
+    const SHOWN: usize = 20;
+    for (ms, what, a, b) in &trace[trace.len().saturating_sub(SHOWN)..] {
         println!("{ms:>8} ms  {what} {a} {b}");
     }
 }
@@ -91,27 +104,28 @@ pub(super) fn print_trace(trace: &[Event]) {
 fn keep_promises(seeds: Range<u64>) {
     let begun = Instant::now();
     let next = AtomicU64::new(seeds.start);
-    let (failed, total) = (AtomicBool::new(false), Mutex::new(Report::default()));
+    let (failed, total) = (AtomicU64::new(0), Mutex::new(Report::default()));
+    let enough = number("HA_SIM_FAILURES").unwrap_or(1);
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
                 let dir = TempDir::new_in(scratch()).expect("there is room");
-                while !failed.load(Ordering::Relaxed) {
+                while failed.load(Ordering::Relaxed) < enough {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
                     if seed >= seeds.end {
                         return;
                     }
                     match checked(seed, dir.path()) {
                         Some(report) => total.lock().add(&report),
-                        None => failed.store(true, Ordering::Relaxed),
+                        None => drop(failed.fetch_add(1, Ordering::Relaxed)),
                     }
                 }
             });
         }
     });
-    assert!(!failed.into_inner(), "a schedule broke a promise");
-    let total = total.into_inner();
+    let (failed, total) = (failed.into_inner(), total.into_inner());
     println!("schedules {seeds:?} in {:.1?}: {total}", begun.elapsed());
+    assert_eq!(failed, 0, "schedules broke promises");
     if seeds.end - seeds.start >= TWICE {
         total.must_be_thorough();
     }
@@ -120,9 +134,9 @@ fn keep_promises(seeds: Range<u64>) {
 /// Runs a schedule, some twice; `None` if it broke a promise.
 fn checked(seed: u64, dir: &Path) -> Option<Report> {
     let outcome = catch_unwind(AssertUnwindSafe(|| {
-        let report = run(seed, dir, None);
+        let report = run(seed, dir, None, rewinds());
         if seed.is_multiple_of(TWICE) {
-            assert_eq!(run(seed, dir, None).trace, report.trace, "it went another way");
+            assert_eq!(run(seed, dir, None, rewinds()).trace, report.trace, "it went another way");
         }
         report
     }));
@@ -137,54 +151,21 @@ fn checked(seed: u64, dir: &Path) -> Option<Report> {
 /// Runs schedules with a mistake until one of them finds it.
 fn find(bug: Bug) {
     let dir = TempDir::new_in(scratch()).expect("there is room");
-    let found = (0..ENOUGH)
-        .find(|seed| catch_unwind(AssertUnwindSafe(|| run(*seed, dir.path(), Some(bug)))).is_err());
+    let rewinds = bug == Bug::Uncompared;
+    let fails =
+        |seed, bug| catch_unwind(AssertUnwindSafe(|| run(seed, dir.path(), bug, rewinds))).is_err();
+    // It must be the mistake that is found.
+    let found = (0..ENOUGH).find(|seed| fails(*seed, Some(bug)) && !fails(*seed, None));
     println!("{bug:?} was found by seed {found:?}");
     assert!(found.is_some(), "{bug:?} was not found by {ENOUGH} schedules");
+}
+
+/// Whether all logs are to lose their ends.
+fn rewinds() -> bool {
+    std::env::var_os("HA_SIM_REWIND").is_some()
 }
 
 fn number(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{variable} is not a number")))
-}
-
-impl Report {
-    fn add(&mut self, other: &Self) {
-        self.calls += other.calls;
-        self.reads += other.reads;
-        self.acknowledged += other.acknowledged;
-        self.unknown += other.unknown;
-        self.failed += other.failed;
-        add(&mut self.faults, &other.faults);
-        add(&mut self.paths, &other.paths);
-    }
-
-    /// Everything that can go wrong did, and every way out of it was taken.
-    fn must_be_thorough(&self) {
-        for fault in FAULTS {
-            assert!(self.faults.contains_key(&fault), "{fault:?} never happened");
-        }
-        for path in super::PATHS {
-            assert!(self.paths.contains_key(path), "nobody {path}");
-        }
-        assert!(self.acknowledged > 0 && self.unknown > 0 && self.failed > 0);
-    }
-}
-
-impl std::fmt::Display for Report {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { faults, paths, calls, reads, acknowledged, unknown, failed, trace: _ } = self;
-        write!(
-            f,
-            "writes={calls} acknowledged={acknowledged} unknown={unknown} failed={failed} \
-             reads={reads} faults={} {faults:?} {paths:?}",
-            faults.values().sum::<u64>()
-        )
-    }
-}
-
-fn add<K: Copy + Ord>(to: &mut BTreeMap<K, u64>, from: &BTreeMap<K, u64>) {
-    for (key, count) in from {
-        *to.entry(*key).or_default() += count;
-    }
 }

@@ -7,6 +7,7 @@ use ha_core::{Seq, SnapshotMeta};
 use sha2::{Digest, Sha256};
 use tokio::time::sleep;
 
+use super::damage::damage;
 use super::executor::WORLD;
 use super::fault::{FAULTS, Fault};
 use super::nodes::{File, restart};
@@ -14,10 +15,12 @@ use super::op::millis;
 use super::{World, world};
 use crate::machine::Position;
 
+/// The most that a wall clock is wrong, in milliseconds: two days.
+const CLOCK: u64 = 2 * 24 * 3_600_000;
+
 /// Lets things go wrong until the faults are over.
 pub(super) async fn rage() {
-    let kinds = FAULTS.into_iter().chain([Fault::Rewind]);
-    let kinds: Vec<_> = kinds.filter(|fault| world().faults.has(*fault)).collect();
+    let kinds: Vec<_> = FAULTS.into_iter().filter(|fault| world().faults.has(*fault)).collect();
     while !kinds.is_empty() && !world().faults.are_over() {
         sleep(millis(10 + World::draw(300))).await;
         let fault = kinds[World::draw(kinds.len() as u64) as usize];
@@ -82,6 +85,7 @@ fn happens(world: &Rc<World>, fault: Fault, index: usize) -> bool {
             slot.kill();
             slot.give(File::Removed);
         }
+        Fault::ClockJump => slot.clock.set(World::draw(2 * CLOCK) as i64 - CLOCK as i64),
         Fault::Pause => pause(world, run.owner),
         Fault::Turn => run.node.ask_turn(millis(World::draw(3_000))),
         Fault::Trim => return trim(world, index),
@@ -148,18 +152,14 @@ fn store_snapshot(world: &World, index: usize, damaged: bool) -> Option<Seq> {
     if !is_of_log {
         return None;
     }
-    if damaged {
-        let place = World::draw(body.len() as u64) as usize;
-        body[place] ^= 0x55;
-    }
+    let described_after = damaged && damage(&mut body, slot.path());
     let bytes = body.len() as u64;
     let mut digest: [u8; 32] = Sha256::digest(&body).into();
-    if damaged && World::draw(2) == 0 {
-        // It was damaged after it was described.
+    if damaged && !described_after {
         digest[0] ^= 1;
     }
     let meta = SnapshotMeta { digest, bytes, lineage, seq, hash };
-    world.log.borrow_mut().keep(meta, body.into());
+    world.log.borrow_mut().keep(meta, body.into(), !damaged);
     Some(seq)
 }
 

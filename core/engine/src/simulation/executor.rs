@@ -85,6 +85,11 @@ impl Executor {
         self.random.borrow_mut().random_range(0..end)
     }
 
+    /// Who is running.
+    pub(super) fn running(&self) -> Owner {
+        self.running.get()
+    }
+
     /// Runs a task; it belongs to whoever is running.
     pub(super) fn spawn(&self, job: impl Future<Output = ()> + 'static) {
         self.spawn_for(self.running.get(), job);

@@ -62,15 +62,16 @@ pub(super) enum Fault {
     BadSnapshot,
     /// The log tells an end that it had before.
     Behind,
+    /// A node's wall clock is set.
+    ClockJump,
     /// A client goes away in the middle of a call.
     Cancel,
     /// A client thinks for longer than it may.
     Idle,
 }
 
-/// The kinds that schedules have. That a log loses its end is left to those who ask for it with
-/// `HA_SIM_REWIND`: a node whose comparison is overtaken by the loss goes on beside the log.
-pub(super) const FAULTS: [Fault; 27] = [
+/// The kinds that schedules have.
+pub(super) const FAULTS: [Fault; 29] = [
     Fault::AckLost,
     Fault::AckLate,
     Fault::RequestLost,
@@ -94,8 +95,10 @@ pub(super) const FAULTS: [Fault; 27] = [
     Fault::Pause,
     Fault::Turn,
     Fault::Trim,
+    Fault::Rewind,
     Fault::BadSnapshot,
     Fault::Behind,
+    Fault::ClockJump,
     Fault::Cancel,
     Fault::Idle,
 ];
@@ -110,12 +113,13 @@ pub(super) struct Faults {
 }
 
 impl Faults {
-    /// Draws which faults there are, and how often.
-    pub(super) fn draw(dice: &Executor) -> Self {
+    /// Draws which faults there are, and how often. Of a log that loses its end less is promised, so
+    /// that fewer schedules have that; all, if it `rewinds`.
+    pub(super) fn draw(dice: &Executor, rewinds: bool) -> Self {
         let mut rates = BTreeMap::new();
-        let asked_for = std::env::var_os("HA_SIM_REWIND").map(|_| Fault::Rewind);
-        for fault in FAULTS.into_iter().chain(asked_for) {
-            if dice.below(5) < 2 {
+        for fault in FAULTS {
+            let share = if fault == Fault::Rewind { if rewinds { 5 } else { 1 } } else { 2 };
+            if dice.below(5) < share {
                 rates.insert(fault, [10, 50, 150, 400][dice.below(4) as usize]);
             }
         }

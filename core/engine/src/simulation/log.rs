@@ -24,9 +24,17 @@ pub(super) struct Log {
     chain: Vec<Rc<Point>>,
     attempts: HashMap<AttemptId, Appended>,
     /// The newest last.
-    snapshots: Vec<(SnapshotMeta, Bytes)>,
+    snapshots: Vec<Kept>,
     /// Every point that ever was, by sequence.
     points: HashMap<(Lineage, Seq), Vec<Rc<Point>>>,
+}
+
+/// A stored snapshot.
+struct Kept {
+    meta: SnapshotMeta,
+    body: Bytes,
+    /// Nothing was done to it.
+    is_whole: bool,
 }
 
 /// A place in a log, and the states it stands for.
@@ -94,7 +102,9 @@ impl Log {
     }
 
     /// Stores a draft as JetStream with one replica does: the condition comes first.
-    pub(super) fn store(&mut self, draft: &Draft) -> Result<Appended, AppendError> {
+    /// Who has not heard that the log has lost its end may take what it stands on for a part of it:
+    /// it goes on with a history that has ended.
+    pub(super) fn store(&mut self, draft: &Draft, unaware: bool) -> Result<Appended, AppendError> {
         let last = self.last();
         if draft.expect.is_some_and(|expect| expect != last) {
             return Err(AppendError::Refused { last: Some(last) });
@@ -103,6 +113,9 @@ impl Log {
             return Ok(*appended);
         }
         for part in &draft.parts {
+            if unaware {
+                self.imagine(part);
+            }
             self.push(part.clone());
         }
         let appended = Appended { first: last.next(), last: self.last() };
@@ -113,13 +126,38 @@ impl Log {
     /// Stores something, whoever sent it.
     pub(super) fn push(&mut self, payload: Bytes) {
         let before = Rc::clone(self.end());
-        let seq = before.seq.next();
-        assert!(seq.0 < ENDLESS, "the log grows for ever");
-        let hash = before.hash.extend(seq, &payload);
-        let (states, ops) = self.fold(&before, &payload);
-        let point = Rc::new(Point { seq, payload, hash, states, ops });
-        self.points.entry((self.lineage, seq)).or_default().push(Rc::clone(&point));
+        assert!(before.seq.0 < ENDLESS, "the log grows for ever");
+        let point = Rc::new(self.after(&before, payload));
+        self.points.entry((self.lineage, point.seq)).or_default().push(Rc::clone(&point));
         self.chain.push(point);
+    }
+
+    /// Notes what the entry means on a history that has ended.
+    fn imagine(&mut self, payload: &Bytes) {
+        let last = self.last();
+        let entry = ha_changes::decode(payload).ok();
+        let Some(base) = entry.and_then(|entry| entry.meta).map(|meta| meta.base) else { return };
+        let mut ended = self.points(base.lineage, last).iter().filter(|point| {
+            base.seq == last && point.hash == base.hash && point.hash != self.end().hash
+        });
+        let Some(before) = ended.next_back().cloned() else { return };
+        let point = self.after(&before, payload.clone());
+        self.points.entry((self.lineage, last.next())).or_default().push(Rc::new(point));
+    }
+
+    fn after(&self, before: &Point, payload: Bytes) -> Point {
+        let seq = before.seq.next();
+        let hash = before.hash.extend(seq, &payload);
+        let (states, ops) = self.fold(before, &payload);
+        Point { seq, payload, hash, states, ops }
+    }
+
+    /// Prints the log to those who listen.
+    pub(super) fn tell(&self) {
+        for Point { seq, payload, hash, ops, .. } in self.chain.iter().map(Rc::as_ref) {
+            let payload = String::from_utf8_lossy(payload);
+            tracing::debug!("{seq} {} {ops:?} {payload:.400}", hex::encode(&hash.0[..4]));
+        }
     }
 
     /// What the entry makes of the state.
@@ -168,26 +206,41 @@ impl Log {
         self.attempts.retain(|_, appended| appended.last <= last);
     }
 
-    /// The least end that the log can have without a gap to the newest snapshot.
+    /// The least end that the log can have without a gap to a snapshot of it.
     pub(super) fn held(&self) -> Seq {
-        let snapshots = self.snapshots.iter().map(|(meta, _)| meta.seq);
-        snapshots.max().unwrap_or(Seq(1)).max(Seq(self.first.0 - 1))
+        if self.first <= Seq(1) {
+            return Seq(1);
+        }
+        let of_log = self.snapshots.iter().filter(|kept| {
+            let meta = &kept.meta;
+            let here = self.chain.get(meta.seq.0 as usize).is_some_and(|at| at.hash == meta.hash);
+            kept.is_whole && here && meta.lineage == self.lineage && meta.seq.next() >= self.first
+        });
+        of_log.map(|kept| kept.meta.seq).min().unwrap_or(self.last())
     }
 
     /// Stores a snapshot.
-    pub(super) fn keep(&mut self, meta: SnapshotMeta, body: Bytes) {
-        self.snapshots.push((meta, body));
+    pub(super) fn keep(&mut self, meta: SnapshotMeta, body: Bytes, is_whole: bool) {
+        self.snapshots.retain(|kept| kept.meta != meta);
+        self.snapshots.push(Kept { meta, body, is_whole });
     }
 
-    /// The stored snapshots, the newest first.
+    /// Forgets a snapshot.
+    pub(super) fn forget(&mut self, meta: &SnapshotMeta) {
+        self.snapshots.retain(|kept| kept.meta != *meta);
+    }
+
+    /// The stored snapshots, the newest position first, and of those of one position the last.
     pub(super) fn snapshots(&self) -> Vec<SnapshotMeta> {
-        self.snapshots.iter().rev().map(|(meta, _)| meta.clone()).collect()
+        let mut metas: Vec<_> = self.snapshots.iter().rev().map(|kept| kept.meta.clone()).collect();
+        metas.sort_by_key(|meta| std::cmp::Reverse(meta.seq));
+        metas
     }
 
     /// The body of a snapshot.
     pub(super) fn snapshot(&self, digest: [u8; 32]) -> Option<Bytes> {
-        let found = self.snapshots.iter().find(|(meta, _)| meta.digest == digest);
-        found.map(|(_, body)| body.clone())
+        let found = self.snapshots.iter().find(|kept| kept.meta.digest == digest);
+        found.map(|kept| kept.body.clone())
     }
 
     /// Forgets the entries before.

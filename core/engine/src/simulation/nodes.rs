@@ -4,12 +4,12 @@ use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ha_core::{Engine, Error, Readiness, Token};
+use ha_core::{Engine, Error, Readiness, Seq, Token};
 use rusqlite::Connection;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::sleep;
 
-use super::executor::Owner;
+use super::executor::{Owner, WORLD};
 use super::fault::Fault;
 use super::op::millis;
 use super::wire::Wire;
@@ -30,8 +30,27 @@ pub(super) struct Slot {
     pub(super) seen: Cell<Option<Token>>,
     pub(super) cut: Cell<bool>,
     pub(super) interruptions: Cell<u64>,
+    pub(super) notice: Cell<Notice>,
     /// The longest that a message takes, in milliseconds.
     pub(super) latency: Cell<u64>,
+    /// How far the wall clock is ahead, in milliseconds.
+    pub(super) clock: Cell<i64>,
+    /// Whose the newest run is.
+    pub(super) owner: Cell<Owner>,
+    /// The last comparison of states that the run was seen to make.
+    pub(super) audited: Cell<Option<Seq>>,
+}
+
+/// What a node can know of the log's loss of its end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Notice {
+    /// There was none, or the node has asked the log what it holds since.
+    #[default]
+    Aware,
+    /// Its connection is a new one.
+    Reconnected,
+    /// Nothing has told it.
+    Unaware,
 }
 
 /// A run of a node.
@@ -99,7 +118,11 @@ impl Slot {
             seen: Cell::default(),
             cut: Cell::default(),
             interruptions: Cell::default(),
+            notice: Cell::default(),
             latency: Cell::new(latency),
+            clock: Cell::default(),
+            owner: Cell::new(WORLD),
+            audited: Cell::default(),
         }
     }
 
@@ -180,12 +203,15 @@ pub(super) async fn keep_running(index: usize) {
 async fn start(index: usize) -> Result<Run, Error> {
     let world = world();
     let owner = world.next_owner();
+    world.slots[index].owner.set(owner);
+    world.slots[index].audited.set(None);
     let options = NodeOptions {
         replication_timeout: millis(1_000),
         idle_timeout: millis(300),
         readers: 4,
-        snapshots: None,
-        audit_interval: None,
+        snapshots: world.upkeep.snapshots,
+        retention: world.upkeep.retention,
+        audit_interval: world.upkeep.audits,
         ..NodeOptions::new(format!("n{index}"), world.slots[index].path())
     };
     let (started, is_started) = oneshot::channel();
@@ -204,7 +230,8 @@ async fn start(index: usize) -> Result<Run, Error> {
 
 fn refused(index: usize, error: &Error) {
     world().note("refused", index as u64, 0);
-    let passing = matches!(error, Error::Transport { .. } | Error::Truncated { .. });
+    let passing =
+        matches!(error, Error::Transport { .. } | Error::Truncated { .. } | Error::NotSent(_));
     assert!(passing, "node {index} does not start: {error}");
 }
 

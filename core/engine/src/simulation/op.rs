@@ -87,6 +87,16 @@ pub(super) enum Told {
 }
 
 impl Told {
+    /// A word for it.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Committed(_) => "committed",
+            Self::Failed(_) => "failed",
+            Self::Unknown(_) => "unknown",
+            Self::Gone => "gone",
+        }
+    }
+
     pub(super) fn of(error: Error) -> Self {
         match error {
             Error::OutcomeUnknown(name) => Self::Unknown(name),

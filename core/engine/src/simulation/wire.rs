@@ -5,18 +5,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::StreamExt;
 use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
 use ha_core::{
     AppendError, Appended, AttemptId, Bounds, ByteStream, Capabilities, ChangeTransport, Delivery,
     Draft, Error, Result, Seq, SnapshotMeta, Stored, TransportHealth,
 };
 use parking_lot::Mutex;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 use super::executor::WORLD;
 use super::fault::Fault;
+use super::feed::Feed;
+use super::nodes::Notice;
 use super::op::millis;
 use super::world;
 
@@ -65,13 +67,15 @@ impl Wire {
     }
 }
 
-/// Sends a draft; nobody can call it back.
+/// Sends a draft; nobody can call it back. A log loses its end with the servers that keep it, and
+/// with them what is on its way there.
 fn post(
     node: usize,
     draft: Draft,
 ) -> impl Future<Output = Result<Result<Appended, AppendError>, ()>> {
     let (answer, answered) = oneshot::channel();
     let world = world();
+    let losses = world.losses();
     world.dice.spawn_for(WORLD, async move {
         if strikes(Fault::RequestLost) {
             return sleep(2 * ACK).await;
@@ -83,7 +87,10 @@ fn post(
         if is_cut(node) && draw(2) == 0 {
             return sleep(2 * ACK).await;
         }
-        let result = arrive(&draft);
+        if losses != self::world().losses() {
+            return sleep(2 * ACK).await;
+        }
+        let result = arrive(node, &draft);
         way(node).await;
         if strikes(Fault::AckLate) {
             sleep(millis(draw(1_000))).await;
@@ -97,13 +104,14 @@ fn post(
 }
 
 /// A draft has reached the log.
-fn arrive(draft: &Draft) -> Result<Appended, AppendError> {
+fn arrive(node: usize, draft: &Draft) -> Result<Appended, AppendError> {
     let world = world();
     if draft.expect.is_some() && strikes(Fault::Refused) {
         let last = world.log.borrow().last().next();
         return Err(AppendError::Refused { last: Some(last) });
     }
-    let result = world.log.borrow_mut().store(draft);
+    let unaware = world.slots[node].notice.get() != Notice::Aware;
+    let result = world.log.borrow_mut().store(draft, unaware);
     if result.is_err() {
         world.note("was refused", draft.expect.map_or(0, |seq| seq.0), draft.attempt.counter);
     }
@@ -163,15 +171,7 @@ impl ChangeTransport for Wire {
             world().note("subscribed again", from.0, self.node as u64);
         }
         self.ask(|log| log.get(from)).await?;
-        let world = world();
-        let feed = Feed {
-            node: self.node,
-            next: from,
-            interruptions: world.slots[self.node].interruptions.get(),
-            changed: world.changed.subscribe(),
-            failed: false,
-        };
-        drop(world);
+        let feed = Feed::new(self.node, from);
         Ok(stream::unfold(feed, |mut feed| async {
             let item = feed.advance().await?;
             Some((item, feed))
@@ -181,7 +181,13 @@ impl ChangeTransport for Wire {
 
     async fn read(&self, seq: Seq) -> Result<Option<Stored>> {
         world().note("read back", seq.0, self.node as u64);
-        self.ask(|log| log.get(seq)).await
+        let reconnected = world().slots[self.node].notice.get() == Notice::Reconnected;
+        let answer = self.ask(|log| log.get(seq)).await?;
+        let notice = &world().slots[self.node].notice;
+        if reconnected && notice.get() == Notice::Reconnected {
+            notice.set(Notice::Aware);
+        }
+        Ok(answer)
     }
 
     async fn bounds(&self) -> Result<Bounds> {
@@ -198,12 +204,17 @@ impl ChangeTransport for Wire {
 
     async fn trim(&self, before: Seq) -> Result<()> {
         self.ask(|_| Ok(())).await?;
+        world().note("trimmed the log", before.0, self.node as u64);
         world().log.borrow_mut().trim(before);
         Ok(())
     }
 
-    async fn put_snapshot(&self, _: SnapshotMeta, _: ByteStream) -> Result<()> {
-        Err(Error::transport("simulation", "it keeps no snapshots"))
+    async fn put_snapshot(&self, meta: SnapshotMeta, body: ByteStream) -> Result<()> {
+        let chunks: Vec<_> = meta.checked(body).try_collect().await?;
+        self.ask(|_| Ok(())).await?;
+        world().note("stored a snapshot", meta.seq.0, self.node as u64);
+        world().log.borrow_mut().keep(meta, chunks.concat().into(), true);
+        Ok(())
     }
 
     async fn snapshots(&self) -> Result<Vec<SnapshotMeta>> {
@@ -228,7 +239,9 @@ impl ChangeTransport for Wire {
         Err(Error::no_members(name))
     }
 
-    async fn remove_snapshot(&self, _: &SnapshotMeta) -> Result<()> {
+    async fn remove_snapshot(&self, meta: &SnapshotMeta) -> Result<()> {
+        self.ask(|_| Ok(())).await?;
+        world().log.borrow_mut().forget(meta);
         Ok(())
     }
 
@@ -237,70 +250,8 @@ impl ChangeTransport for Wire {
     }
 }
 
-/// A subscription.
-struct Feed {
-    node: usize,
-    next: Seq,
-    interruptions: u64,
-    changed: watch::Receiver<()>,
-    failed: bool,
-}
-
-impl Feed {
-    async fn advance(&mut self) -> Option<Result<Delivery>> {
-        loop {
-            self.changed.mark_unchanged();
-            if self.failed {
-                return None;
-            }
-            if let Some(item) = self.poll() {
-                self.failed = item.is_err();
-                way(self.node).await;
-                return Some(item);
-            }
-            self.changed.changed().await.ok()?;
-        }
-    }
-
-    /// What it yields now, if anything.
-    fn poll(&mut self) -> Option<Result<Delivery>> {
-        let world = world();
-        let slot = &world.slots[self.node];
-        if slot.cut.get() {
-            return None;
-        }
-        let log = world.log.borrow();
-        let next = match log.get(self.next) {
-            Err(truncated) => return Some(Err(truncated)),
-            Ok(next) => next,
-        };
-        if self.interruptions != slot.interruptions.get() {
-            self.interruptions = slot.interruptions.get();
-            world.note("was reconnected", self.next.0, self.node as u64);
-            return Some(Ok(Delivery::Reconnected(log.bounds())));
-        }
-        let next = next?;
-        if strikes(Fault::Broken) {
-            return Some(Err(Error::transport("simulation", "broken")));
-        }
-        if self.next > log.bounds().first && strikes(Fault::Duplicate) {
-            let back = draw(self.next.0 - log.bounds().first.0) + 1;
-            let again = log.get(Seq(self.next.0 - back)).ok()??;
-            return Some(Ok(Delivery::Entry(again)));
-        }
-        if let Ok(Some(later)) = log.get(self.next.next())
-            && strikes(Fault::Gap)
-        {
-            self.next = later.seq.next();
-            return Some(Ok(Delivery::Entry(later)));
-        }
-        self.next = next.seq.next();
-        Some(Ok(Delivery::Entry(next)))
-    }
-}
-
 /// The time of a message from a node to the log.
-async fn way(node: usize) {
+pub(super) async fn way(node: usize) {
     let latency = world().slots[node].latency.get();
     let ms = draw(latency + 1);
     if ms > 0 {
@@ -319,11 +270,11 @@ fn is_cut(node: usize) -> bool {
     world().slots[node].cut.get()
 }
 
-fn strikes(fault: Fault) -> bool {
+pub(super) fn strikes(fault: Fault) -> bool {
     let world = world();
     world.faults.strikes(&world.dice, fault)
 }
 
-fn draw(end: u64) -> u64 {
+pub(super) fn draw(end: u64) -> u64 {
     world().dice.below(end)
 }

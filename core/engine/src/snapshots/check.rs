@@ -8,6 +8,7 @@ use rusqlite::Connection;
 use tempfile::NamedTempFile;
 
 use super::Room;
+use crate::heal::Kept;
 use crate::store::{self, Record};
 
 /// The position that a snapshot's database records, which must be the one it is described
@@ -30,9 +31,9 @@ pub(crate) fn check(file: &Path, meta: &SnapshotMeta, room: &Room) -> Result<Rec
     Ok(record)
 }
 
-/// The last entry that a snapshot has applied, if it keeps it. Blocks.
-pub(super) fn last_entry(file: &Path, record: &Record, room: &Room) -> Result<Option<Vec<u8>>> {
-    store::entry(&open(file, room)?, record.position.seq).map_err(damaged)
+/// The newest entries that a snapshot has applied. Blocks.
+pub(super) fn kept(file: &Path, record: &Record, room: &Room) -> Result<Kept> {
+    Kept::of(&open(file, room)?, record.position).map_err(damaged)
 }
 
 /// Whether SQLite finds the file sound. Checks of clients' constraints are theirs.

@@ -1,13 +1,12 @@
 //! Which snapshot a database can become.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
-use ha_changes::{BaseSnapshot, Kind, Meta};
-use ha_core::{Bounds, ChangeTransport, Result, RunningHash, Seq, SnapshotMeta, Stored};
+use ha_changes::{BaseSnapshot, Kind};
+use ha_core::{Bounds, ChangeTransport, Result, Seq, SnapshotMeta, Stored};
 
-/// How many entries after a snapshot are looked at for one that tells what it was made on.
-const LOOK: u64 = 64;
+use crate::chain::{Chain, LOOK};
+use crate::machine::Position;
 
 /// What the log says of a snapshot.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,60 +44,39 @@ pub(super) async fn fit(
     meta: &SnapshotMeta,
     bounds: &Bounds,
 ) -> Result<Fit> {
-    let mut chain = Chain::new(meta);
-    let mut next = meta.seq.next();
+    let SnapshotMeta { lineage, seq, hash, .. } = *meta;
+    let mut chain = Chain::new(Position { lineage, seq, hash });
+    let (mut next, mut found) = (meta.seq.next(), Fit::Unproven);
     while next <= bounds.last && next.0 <= meta.seq.0 + LOOK {
         let Some(stored) = transport.read(next).await? else { break };
-        if let Some(fit) = chain.see(meta, &stored) {
+        if let Some(fit) = based(meta, &stored) {
             return Ok(fit);
+        }
+        match chain.see(&stored) {
+            Some(true) => return Ok(Fit::Proven),
+            // It may be this entry that is void.
+            Some(false) if found == Fit::Unproven => found = Fit::Contradicted(stored.seq),
+            Some(false) | None => {}
         }
         next = next.next();
     }
-    Ok(Fit::Unproven)
+    Ok(found)
 }
 
-/// The running hashes from a snapshot's position on.
-struct Chain {
-    first: Seq,
-    hashes: VecDeque<RunningHash>,
-}
-
-impl Chain {
-    fn new(meta: &SnapshotMeta) -> Self {
-        Self { first: meta.seq, hashes: VecDeque::from([meta.hash]) }
-    }
-
-    /// Takes the next entry; what it says, if it says something.
-    fn see(&mut self, snapshot: &SnapshotMeta, stored: &Stored) -> Option<Fit> {
-        let meta = ha_changes::decode_part(&stored.payload).ok();
-        let said = meta.and_then(|part| self.judge(snapshot, part.meta()?, stored));
-        let last = self.hashes.back().copied().unwrap_or_default();
-        self.hashes.push_back(last.extend(stored.seq, &stored.payload));
-        said
-    }
-
-    fn judge(&self, snapshot: &SnapshotMeta, meta: &Meta, stored: &Stored) -> Option<Fit> {
-        if let Kind::Base(base) = meta.kind {
-            let is_it = base.digest == snapshot.digest;
-            // Whatever is before a base, the state becomes the base's.
-            return Some(if is_it {
-                Fit::Base(Box::new(base), stored.clone())
-            } else {
-                Fit::Unproven
-            });
-        }
-        let index = usize::try_from(meta.base.seq.0.checked_sub(self.first.0)?).ok()?;
-        let hash = self.hashes.get(index).filter(|_| meta.base.lineage == snapshot.lineage)?;
-        let fits = *hash == meta.base.hash;
-        Some(if fits { Fit::Proven } else { Fit::Contradicted(stored.seq) })
-    }
+/// What a base that stands after the snapshot says of it, if the entry is one: whatever is before
+/// a base, the state becomes the base's.
+fn based(snapshot: &SnapshotMeta, stored: &Stored) -> Option<Fit> {
+    let part = ha_changes::decode_part(&stored.payload).ok()?;
+    let Kind::Base(base) = part.meta()?.kind else { return None };
+    let is_it = base.digest == snapshot.digest;
+    Some(if is_it { Fit::Base(Box::new(base), stored.clone()) } else { Fit::Unproven })
 }
 
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use ha_changes::{Base, Entry};
-    use ha_core::{AppendError, AttemptId, Draft, Lineage};
+    use ha_changes::{Base, Entry, Meta};
+    use ha_core::{AppendError, AttemptId, Draft, Lineage, RunningHash};
     use ha_memory::MemoryLog;
 
     use super::*;
@@ -172,6 +150,10 @@ mod tests {
         assert_eq!(said(vec![entry(Kind::Noop, 2, hash())]).await, Fit::Proven);
         let wrong = entry(Kind::Noop, 2, RunningHash([9; 32]));
         assert_eq!(said(vec![wrong]).await, Fit::Contradicted(Seq(3)));
+        let wrong = entry(Kind::Noop, 2, RunningHash([9; 32]));
+        let then = hash().extend(Seq(3), &wrong);
+        let after = entry(Kind::Noop, 3, then);
+        assert_eq!(said(vec![wrong, after]).await, Fit::Proven, "the one before is void");
         let then = hash().extend(Seq(3), &foreign);
         assert_eq!(said(vec![foreign.clone(), entry(Kind::Noop, 3, then)]).await, Fit::Proven);
         // A barrier may have been made on a state before the snapshot's.

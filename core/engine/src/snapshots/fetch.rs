@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 
 use super::choose::{Fit, candidates, fit};
 use super::{Room, check, unpack};
+use crate::heal::Kept;
 use crate::host;
 use crate::machine::{NoSeed, Position, Target};
 use crate::store::Record;
@@ -117,13 +118,14 @@ impl Fetching<'_> {
         let (file, room, described) = (self.download(meta).await?, self.room.clone(), meta.clone());
         let (file, record, kept) = blocking(move || {
             let record = check::check(file.path(), &described, &room)?;
-            let kept = check::last_entry(file.path(), &record, &room)?;
+            let kept = check::kept(file.path(), &record, &room)?;
             Ok((check::fitted(file, &room)?, record, kept))
         })
         .await?;
-        if !is_proven && !ends_like_the_log(self.transport, meta, kept).await? {
+        if !is_proven && !ends_like_the_log(self.transport, meta, &kept).await? {
             return Ok(None);
         }
+        keeps_the_log(self.transport, bounds, &kept).await?;
         Ok(Some(Seed { file, record, entry: None, end: bounds.last }))
     }
 
@@ -183,15 +185,15 @@ impl Fetching<'_> {
 async fn ends_like_the_log(
     transport: &Arc<dyn ChangeTransport>,
     meta: &SnapshotMeta,
-    kept: Option<Vec<u8>>,
+    kept: &Kept,
 ) -> Result<bool> {
     let stored = match in_time(transport.read(meta.seq)).await {
         Ok(stored) => stored.map(|stored| stored.payload),
         Err(Error::Truncated { .. }) => None,
         Err(error) => return Err(error),
     };
-    match (stored, kept) {
-        (Some(stored), Some(kept)) if stored != kept => {
+    match (stored, kept.get(meta.seq)) {
+        (Some(stored), Some(kept)) if stored != *kept => {
             tracing::error!(seq = %meta.seq, "a snapshot has applied another entry than the log has");
             Ok(false)
         }
@@ -204,6 +206,32 @@ async fn ends_like_the_log(
             Ok(true)
         }
     }
+}
+
+/// The entries that a snapshot keeps are those of the log, as far as they do not prove it
+/// themselves. A node that kept others would take the log for rewound, and restore the same
+/// snapshot again.
+///
+/// # Errors
+/// [`Error::Corrupt`] if one is not; those of the transport.
+async fn keeps_the_log(
+    transport: &Arc<dyn ChangeTransport>,
+    bounds: &Bounds,
+    kept: &Kept,
+) -> Result<()> {
+    for (seq, payload) in kept.unproven().filter(|(seq, _)| *seq >= bounds.first) {
+        let differs = match in_time(transport.read(seq)).await {
+            Ok(stored) => stored.is_some_and(|stored| stored.payload != *payload),
+            Err(Error::Truncated { .. }) => false,
+            Err(error) => return Err(error),
+        };
+        if differs {
+            return Err(Error::Corrupt(format!(
+                "the snapshot keeps another entry {seq} than the log has"
+            )));
+        }
+    }
+    Ok(())
 }
 
 async fn in_time<T>(answer: impl Future<Output = Result<T>>) -> Result<T> {

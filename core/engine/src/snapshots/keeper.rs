@@ -177,7 +177,8 @@ impl Keeper {
             let made = age::made(&self.transport, first, bounds.last).await?;
             memory.uncovered = made.map(|made| (first, made));
         }
-        let age = memory.uncovered.map(|(_, made)| made.elapsed().unwrap_or_default());
+        let age = memory.uncovered.map(|(_, made)| made);
+        let age = age.map(|made| host::system_time().duration_since(made).unwrap_or_default());
         let (position, grown) = (self.shared.token().seq, self.shared.growth.get());
         Ok(Facts { position, newest, grown, age })
     }

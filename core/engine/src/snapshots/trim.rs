@@ -1,11 +1,13 @@
 //! How much of the log may be forgotten.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use ha_core::{Bounds, ChangeTransport, Result, Seq, SnapshotMeta};
 
 use super::age;
+use crate::host;
+use crate::planted::{Bug, planted};
 
 /// How much of the log is kept. What two snapshots do not cover is kept in any case.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -32,7 +34,7 @@ pub(super) async fn trim(
 ) -> Result<()> {
     let bounds = transport.bounds().await?;
     let Some(limit) = limit(snapshots, &bounds) else { return Ok(()) };
-    let old = match retention.max_age.and_then(|age| SystemTime::now().checked_sub(age)) {
+    let old = match retention.max_age.and_then(|age| host::system_time().checked_sub(age)) {
         Some(moment) => age::first_after(transport, moment, bounds.first, limit).await?,
         None => bounds.first,
     };
@@ -50,6 +52,9 @@ pub(super) async fn trim(
 /// for its position once the entries that prove it are gone.
 fn limit(snapshots: &[Usable], bounds: &Bounds) -> Option<Seq> {
     let [_, older, ..] = snapshots else { return None };
+    if planted(Bug::TrimmedTooFar) {
+        return Some(bounds.last.next());
+    }
     (older.proven && older.meta.seq > bounds.first).then_some(older.meta.seq)
 }
 

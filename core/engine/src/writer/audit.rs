@@ -5,11 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
-use std::thread;
 use std::time::Duration;
 
 use ha_changes::{Audit, Entry, Kind};
-use ha_core::{Draft, Error, Result, Seq};
+use ha_core::{Draft, Result, Seq};
 use ha_sqlite::{OpenOptions, Role, error};
 use rusqlite::Connection;
 use tokio::time::Instant;
@@ -154,8 +153,7 @@ impl Auditor {
             drop(conn);
             let _ = inbox.send(Message::Hashed(Hashed { mark, took: begun.elapsed(), result }));
         };
-        let thread = thread::Builder::new().name("ha-audit".to_owned());
-        thread.spawn(hash).map_err(|error| Error::io("start a thread", &error))?;
+        host::apart("ha-audit", hash)?;
         self.hashing = Some(mark);
         Ok(())
     }

@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Message;
 use super::reseed::Progress;
-use crate::heal::{Comparison, Healer};
+use crate::heal::{Comparison, Healer, Place};
 use crate::host;
 use crate::machine::{Event, Target};
 use crate::snapshots::{self, Room};
@@ -29,6 +29,8 @@ const RETRY: Duration = Duration::from_millis(200);
 pub(crate) enum News {
     /// An entry; the permit is given back once it was dealt with.
     Entry(Stored, OwnedSemaphorePermit),
+    /// The log is followed from here on: whatever was known of it before may have changed.
+    Following,
     /// The log, after an interruption.
     Reconnected(Bounds),
     /// The log is out of reach.
@@ -106,11 +108,11 @@ impl Link {
         });
     }
 
-    /// Compares the log with what the node has applied, until it answers.
-    pub(crate) fn compare(&mut self, healer: Healer) {
+    /// Compares the log with what the node has applied at these places, until it answers.
+    pub(crate) fn compare(&mut self, healer: Healer, places: Vec<Place>) {
         let inbox = self.inbox.clone();
         let compared = host::spawn(&self.runtime, async move {
-            if let Some(comparison) = compare_surely(&healer).await {
+            if let Some(comparison) = compare_surely(&healer, &places).await {
                 let _ = inbox.send(Message::Compared(comparison));
             }
         });
@@ -201,9 +203,9 @@ impl Drop for Link {
 }
 
 /// `None` if the transport is closed.
-async fn compare_surely(healer: &Healer) -> Option<Comparison> {
+async fn compare_surely(healer: &Healer, places: &[Place]) -> Option<Comparison> {
     loop {
-        match healer.compare().await {
+        match healer.compare_places(places).await {
             Ok(comparison) => return Some(comparison),
             Err(Error::Closed) => return None,
             Err(_) => tokio::time::sleep(RETRY).await,
@@ -271,6 +273,9 @@ async fn pass_on(
     next: &mut Seq,
 ) -> Result<(), Error> {
     let mut deliveries = transport.subscribe(*next).await?;
+    if inbox.send(Message::News(News::Following)).is_err() {
+        return Ok(());
+    }
     while let Some(delivery) = deliveries.next().await {
         let news = match delivery? {
             Delivery::Entry(stored) => {

@@ -33,7 +33,10 @@ impl Writer {
             return;
         }
         let event = match outcome {
-            Ok(Healing::Sound) => Event::Mended,
+            Ok(Healing::Sound) => {
+                self.unseen.clear();
+                Event::Mended
+            }
             Ok(Healing::Stop(reason)) => Event::NotMended { reason, hopeless: true },
             Ok(Healing::Adopt { position, payload, end }) => self.adopt(position, &payload, end),
             Ok(Healing::Renamed(lineage)) => self.rename(lineage),
@@ -58,6 +61,7 @@ impl Writer {
         match self.store.adopt(Record { position, transactions: 0 }, payload) {
             Ok(()) => {
                 self.touched.note_other_history(position.seq);
+                self.unseen.clear();
                 self.shared.moved(end);
                 Event::Adopted(position)
             }

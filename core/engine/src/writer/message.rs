@@ -71,7 +71,9 @@ impl Writer {
             Message::Event(_)
             | Message::Bounds { .. }
             | Message::Fetched(_)
-            | Message::News(News::Entry(..) | News::Reconnected(_) | News::Truncated(_))
+            | Message::News(
+                News::Entry(..) | News::Following | News::Reconnected(_) | News::Truncated(_),
+            )
             | Message::Healed(_)
                 if self.verifying || self.lease.is_some() && !self.says_nothing(&message) =>
             {
@@ -92,8 +94,10 @@ impl Writer {
             Message::Event(event) => self.tell(event),
             Message::News(News::Entry(stored, _permit)) => {
                 self.shared.heard_of(stored.seq);
+                self.look_at(&stored);
                 self.tell(Event::Delivered(stored));
             }
+            Message::News(News::Following) => self.reconnected(),
             Message::News(News::Reconnected(bounds)) => {
                 self.shared.reachable(None);
                 self.hear(bounds);
@@ -103,8 +107,7 @@ impl Writer {
                 self.probing = false;
                 self.shared.reachable(None);
                 if bounds.last >= position || position == self.machine.position().seq {
-                    self.shared.heard_of(bounds.last);
-                    self.tell(Event::Bounds(bounds));
+                    self.tell_bounds(bounds);
                 }
             }
             Message::Bounds { result: Err(error), .. } => {

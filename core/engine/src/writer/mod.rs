@@ -18,6 +18,7 @@ mod stepped;
 mod strong;
 mod touched;
 mod turns;
+mod unseen;
 mod waiting;
 mod watch;
 
@@ -48,6 +49,7 @@ use stages::Stages;
 #[cfg(test)]
 pub(crate) use stepped::Turn;
 use touched::Touched;
+use unseen::Unseen;
 use waiting::Work;
 use watch::PROBE;
 
@@ -88,6 +90,7 @@ pub(crate) struct Writer {
     /// nothing is executed.
     verifying: bool,
     held: VecDeque<Message>,
+    unseen: Unseen,
     /// The log is asked for its bounds, and when it was asked last.
     probing: bool,
     probed: Instant,
@@ -185,6 +188,7 @@ impl Writer {
             strong: strong::Waiting::default(),
             verifying: false,
             held: VecDeque::new(),
+            unseen: Unseen::default(),
             probing: false,
             probed: Instant::now(),
             probes: capabilities.readable,
@@ -256,7 +260,8 @@ impl Writer {
     pub(crate) fn due(&self) -> Option<Instant> {
         let machine = self.machine.wake_at().filter(|at| *at < Duration::MAX);
         let machine = machine.map(|at| self.started + at);
-        let probe = (self.probes && !self.probing).then(|| self.probed + PROBE);
+        let probes = self.probes && !self.probing && self.machine.stopped().is_none();
+        let probe = probes.then(|| self.probed + PROBE);
         let lease = self.lease.as_ref().map(|lease| lease.ends_at(self.idle_timeout));
         let audit = self.auditor.wakes_at(self.started);
         let others = self.first_deadline().into_iter().chain(probe).chain(lease).chain(audit);

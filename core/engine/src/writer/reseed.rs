@@ -47,6 +47,7 @@ impl Writer {
         self.shared.begin_again(end);
         self.publish();
         self.answer_applying(now.seq);
+        self.unseen.clear();
         Event::Adopted(now)
     }
 

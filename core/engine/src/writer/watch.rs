@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use ha_core::{Bounds, Error, Seq};
+use ha_core::{Bounds, Error, Seq, Stored};
 use tokio::time::Instant;
 
 use super::{Message, News, Writer};
-use crate::heal::Comparison;
+use crate::heal::{Comparison, Place};
 use crate::machine::{Event, Reseed};
+use crate::planted::{Bug, planted};
 
 /// How often a node that hears nothing asks whether the log is still there.
 pub(super) const PROBE: Duration = Duration::from_secs(2);
@@ -19,8 +20,15 @@ impl Writer {
         if bounds.lineage == position.lineage && bounds.last < position.seq {
             return self.ask_bounds();
         }
+        self.tell_bounds(bounds);
+    }
+
+    pub(super) fn tell_bounds(&mut self, bounds: Bounds) {
         self.shared.heard_of(bounds.last);
         self.tell(Event::Bounds(bounds));
+        if !self.machine.awaits_lost_end() {
+            self.shared.ends_at(bounds.last.max(self.machine.position().seq));
+        }
     }
 
     /// Asks now and then whether the log is there and is still the one that was applied.
@@ -39,7 +47,8 @@ impl Writer {
 
     /// Compares the log's entry at the position with the one applied here.
     pub(super) fn reconnected(&mut self) {
-        let is_beyond_comparing = self.machine.stopped().is_some()
+        let is_beyond_comparing = !self.probes
+            || self.machine.stopped().is_some()
             || self.machine.is_mending()
             || self.machine.is_reseeding();
         if self.machine.position().seq > Seq::ZERO && !is_beyond_comparing {
@@ -50,7 +59,10 @@ impl Writer {
     pub(super) fn verify(&mut self) {
         self.verifying = true;
         let healer = self.healer();
-        self.link.compare(healer);
+        // What is folded is in no file yet.
+        let here = Place { at: self.machine.position(), payload: self.machine.last_folded() };
+        let places = std::iter::once(here).chain(self.unseen.places()).collect();
+        self.link.compare(healer, places);
     }
 
     pub(super) fn compared(&mut self, comparison: Comparison) {
@@ -60,8 +72,21 @@ impl Writer {
             // The state that was compared is given up.
         } else if let Some(reason) = self.misfit(comparison) {
             self.tell(Event::Misfit(reason));
+        } else {
+            self.unseen.clear();
         }
         self.take_held();
+    }
+
+    /// Compares an entry of our own that comes back with the one that was committed.
+    pub(super) fn look_at(&mut self, stored: &Stored) {
+        if self.unseen.is_contradicted_by(stored) {
+            let seq = stored.seq;
+            self.tell(Event::Misfit(format!(
+                "the stream holds another entry at {seq} than the one that it has acknowledged: it was \
+                 rewound meanwhile"
+            )));
+        }
     }
 
     /// The log no longer has what the subscription was to give next. Whether it is still the same
@@ -83,6 +108,7 @@ impl Writer {
     fn misfit(&self, comparison: Comparison) -> Option<String> {
         let seq = self.machine.position().seq;
         match comparison {
+            _ if planted(Bug::Uncompared) => None,
             Comparison::Same | Comparison::Silent => None,
             Comparison::Ends => Some(format!(
                 "the stream ends before {seq}, which this database has applied: it has lost entries"

@@ -142,3 +142,25 @@ fn a_gap_is_bridged_and_other_differences_are_not_gaps() {
     other.lineage = Lineage([8; 8]);
     assert!(Reseed::across_gap(&at(3), &other).is_none());
 }
+
+#[test]
+fn what_was_restored_in_vain_is_not_restored_again_without_a_pause() {
+    let mut machine = idle();
+    let (mut now, mut pauses) = (Duration::ZERO, Vec::new());
+    assert!(fetches(&machine.on(now, reseed())));
+    for _ in 0..3 {
+        machine.on(now, Event::Adopted(at(2)));
+        assert!(machine.on(now, reseed()).is_empty(), "the same may be all there is");
+        assert!(machine.is_reseeding());
+        let due = machine.wake_at().unwrap();
+        pauses.push(due - now);
+        now = due;
+        assert!(fetches(&machine.on(now, Event::Tick)));
+    }
+    assert!(pauses[0] > Duration::ZERO && pauses.is_sorted() && pauses[0] < pauses[2]);
+    machine.on(now, Event::Adopted(at(2)));
+    let other = of_another(at(2));
+    machine.on(now, delivered(3, &other));
+    machine.on(now, moved(&machine, &other));
+    assert!(fetches(&machine.on(now, reseed())), "something was made of it");
+}

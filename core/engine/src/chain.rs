@@ -1,0 +1,140 @@
+//! What entries of the log say of the states that they were made on.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use ha_changes::{Kind, Meta, Part};
+use ha_core::{RunningHash, Seq, Stored};
+
+use crate::machine::Position;
+
+/// How many entries after a place are looked at for one that tells what it was made on.
+pub(crate) const LOOK: u64 = 64;
+
+/// The running hashes from a place on, as they are if the place is the log's.
+#[derive(Debug)]
+pub(crate) struct Chain {
+    start: Position,
+    hashes: VecDeque<RunningHash>,
+}
+
+impl Chain {
+    pub(crate) fn new(start: Position) -> Self {
+        Self { start, hashes: VecDeque::from([start.hash]) }
+    }
+
+    /// Takes the next entry. Whether it was made on the history of this chain; `None` if it does
+    /// not say, or was made on an earlier place.
+    pub(crate) fn see(&mut self, stored: &Stored) -> Option<bool> {
+        let part = ha_changes::decode_part(&stored.payload).ok();
+        let said = part.as_ref().and_then(Part::meta).and_then(|meta| self.judge(meta));
+        let last = self.hashes.back().copied().unwrap_or_default();
+        self.hashes.push_back(last.extend(stored.seq, &stored.payload));
+        said
+    }
+
+    fn judge(&self, meta: &Meta) -> Option<bool> {
+        let chained = !matches!(meta.kind, Kind::Base(_));
+        let here = chained && meta.base.lineage == self.start.lineage;
+        let Seq(place) = Some(meta.base.seq).filter(|_| here)?;
+        let index = usize::try_from(place.checked_sub(self.start.seq.0)?).ok()?;
+        self.hashes.get(index).map(|hash| *hash == meta.base.hash)
+    }
+}
+
+/// Entries before a place, newest first, as far back as one of them says what it was made on.
+#[derive(Debug)]
+pub(crate) struct Back {
+    at: Position,
+    entries: VecDeque<Bytes>,
+    /// The places that they name as those they were made on.
+    named: Vec<(Seq, RunningHash)>,
+}
+
+impl Back {
+    /// Begins with the entry at the place.
+    pub(crate) fn new(at: Position, payload: Bytes) -> Self {
+        let mut back = Self { at, entries: VecDeque::new(), named: Vec::new() };
+        back.push(payload);
+        back
+    }
+
+    /// The place before the entries, unless they prove what stands there.
+    pub(crate) fn next(&self) -> Option<Seq> {
+        let before = Seq(self.at.seq.0.checked_sub(self.entries.len() as u64)?);
+        (before > Seq::ZERO && !self.is_proven(before)).then_some(before)
+    }
+
+    /// Takes the entry that stands before the others.
+    pub(crate) fn push(&mut self, payload: Bytes) {
+        let part = ha_changes::decode_part(&payload).ok();
+        if let Some(Meta { base, .. }) = part.as_ref().and_then(Part::meta)
+            && base.lineage == self.at.lineage
+        {
+            self.named.push((base.seq, base.hash));
+        }
+        self.entries.push_front(payload);
+    }
+
+    fn is_proven(&self, before: Seq) -> bool {
+        let mut hashes = self.named.iter().filter(|(seq, _)| *seq == before);
+        hashes.any(|(_, hash)| {
+            let entries = (before.0 + 1..).map(Seq).zip(&self.entries);
+            entries.fold(*hash, |hash, (seq, payload)| hash.extend(seq, payload)) == self.at.hash
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ha_changes::{Base, Entry};
+    use ha_core::{AttemptId, Lineage};
+
+    use super::*;
+
+    const START: Position =
+        Position { lineage: Lineage([7; 8]), seq: Seq(3), hash: RunningHash([3; 32]) };
+    const JUNK: Bytes = Bytes::from_static(b"no entry");
+
+    fn made_on(Position { lineage, seq, hash }: Position) -> Bytes {
+        let id = AttemptId { boot: 1, counter: 1 };
+        let entry = Entry {
+            node: "n".to_owned(),
+            process_id: 1,
+            timestamp_ns: 0,
+            meta: Some(Meta::new(id, Base { lineage, seq, hash }, Kind::Noop)),
+            changes: Vec::new(),
+        };
+        ha_changes::encode(&entry).unwrap().into()
+    }
+
+    fn after(at: Position, payload: &Bytes) -> Position {
+        Position { seq: at.seq.next(), hash: at.hash.extend(at.seq.next(), payload), ..at }
+    }
+
+    #[test]
+    fn an_entry_that_was_made_on_what_stands_before_it_proves_that() {
+        let entry = made_on(START);
+        assert_eq!(Back::new(after(START, &entry), entry).next(), None);
+        let strange = made_on(Position { hash: RunningHash([9; 32]), ..START });
+        assert_eq!(Back::new(after(START, &strange), strange).next(), Some(Seq(3)));
+    }
+
+    #[test]
+    fn what_says_nothing_is_proven_by_what_stands_before_it() {
+        let entry = made_on(START);
+        let at = after(after(after(START, &entry), &JUNK), &JUNK);
+        let mut back = Back::new(at, JUNK);
+        assert_eq!(back.next(), Some(Seq(5)));
+        back.push(JUNK);
+        assert_eq!(back.next(), Some(Seq(4)));
+        back.push(entry);
+        assert_eq!(back.next(), None);
+    }
+
+    #[test]
+    fn nothing_stands_before_the_first_entry() {
+        let empty = Position { seq: Seq::ZERO, ..START };
+        assert_eq!(Back::new(after(empty, &JUNK), JUNK).next(), None);
+    }
+}

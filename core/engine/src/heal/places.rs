@@ -1,0 +1,124 @@
+//! Comparing the log with what was applied here, place by place.
+
+use bytes::Bytes;
+use ha_core::{Error, Result, Seq, Stored};
+
+use super::compare::{Here, compare};
+use super::{Comparison, Healer, Kept};
+use crate::chain::{Back, Chain, LOOK};
+use crate::machine::Position;
+
+/// How many entries before a place are compared at most.
+const BACK: usize = 16;
+
+/// A place where the log is to be the one that was applied here.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    /// The place.
+    pub(crate) at: Position,
+    /// The entry there; otherwise it is the one that the database keeps.
+    pub(crate) payload: Option<Bytes>,
+}
+
+impl Healer {
+    /// Compares the log's entry at the position with the one applied here.
+    pub(super) async fn compare(&self) -> Result<Comparison> {
+        self.compare_at(&Place { at: self.position, payload: None }).await
+    }
+
+    /// Compares the log at each of the places; what is the first that is not as it should be.
+    ///
+    /// # Errors
+    /// Those of [`Self::heal`].
+    pub(crate) async fn compare_places(&self, places: &[Place]) -> Result<Comparison> {
+        let mut seen = Comparison::Same;
+        for place in places {
+            match self.compare_at(place).await? {
+                Comparison::Same => {}
+                Comparison::Silent => seen = Comparison::Silent,
+                differs @ (Comparison::Other | Comparison::Ends) => return Ok(differs),
+            }
+        }
+        Ok(seen)
+    }
+
+    async fn compare_at(&self, Place { at, payload }: &Place) -> Result<Comparison> {
+        let (kept, has_hash) = Kept::read_one(self.database.clone(), at.seq).await?;
+        let kept = payload.clone().or(kept.map(Bytes::from));
+        let here = match self.log.read(at.seq).await {
+            Ok(Some(stored)) => Here::Entry(stored.payload),
+            Ok(None) => Here::Ends,
+            Err(Error::Truncated { .. }) => Here::Trimmed,
+            Err(error) => return Err(error),
+        };
+        let wants_next =
+            has_hash && here != Here::Ends && (here == Here::Trimmed || kept.is_none());
+        let next = if wants_next { self.at(at.seq.next()).await? } else { None };
+        let mut comparison = compare(at, kept.as_deref(), &here, next.as_deref());
+        let is_open = matches!(comparison, Comparison::Silent | Comparison::Other);
+        if is_open && next.is_some() {
+            comparison = self.later(at).await?;
+        }
+        if comparison == Comparison::Silent && has_hash {
+            comparison = self.stored_states(at).await?;
+        }
+        if let (Comparison::Same, Here::Entry(payload), true) = (comparison, here, has_hash) {
+            comparison = self.before(at, payload).await?;
+        }
+        if comparison == Comparison::Silent {
+            tracing::info!(
+                position = %at.seq,
+                "neither the log's entry at the position nor one made on it is stored any more; the log \
+                 is the same, so this node goes on"
+            );
+        }
+        Ok(comparison)
+    }
+
+    /// Whether what stands before an entry that is the same is the same too. An entry that names the
+    /// state it was made on proves it; other ones may stand at the same place of two histories.
+    async fn before(&self, at: &Position, payload: Bytes) -> Result<Comparison> {
+        let mut back = Back::new(*at, payload);
+        for _ in 0..BACK {
+            let Some(seq) = back.next() else { break };
+            let (Some(kept), _) = Kept::read_one(self.database.clone(), seq).await? else { break };
+            let Some(stored) = self.at(seq).await? else { break };
+            if stored != kept {
+                return Ok(Comparison::Other);
+            }
+            back.push(stored);
+        }
+        Ok(Comparison::Same)
+    }
+
+    /// What the first entry after `at` says of it that says something.
+    async fn later(&self, at: &Position) -> Result<Comparison> {
+        let (mut chain, mut found) = (Chain::new(*at), Comparison::Silent);
+        for seq in (at.seq.0 + 1..=at.seq.0 + LOOK).map(Seq) {
+            let Some(payload) = self.at(seq).await? else { break };
+            match chain.see(&Stored { seq, payload }) {
+                Some(true) => return Ok(Comparison::Same),
+                // It may be this entry that is void.
+                Some(false) => found = Comparison::Other,
+                None => {}
+            }
+        }
+        Ok(found)
+    }
+
+    /// What the stored snapshots of this very place say. Several that differ say nothing: some are
+    /// of what the log has lost.
+    pub(super) async fn stored_states(&self, at: &Position) -> Result<Comparison> {
+        if !self.log.capabilities().snapshots {
+            return Ok(Comparison::Silent);
+        }
+        let here = self.log.snapshots().await?.into_iter();
+        let here = here.filter(|meta| meta.lineage == at.lineage && meta.seq == at.seq);
+        let (same, others): (Vec<_>, Vec<_>) = here.partition(|meta| meta.hash == at.hash);
+        Ok(match (same.is_empty(), others.is_empty()) {
+            (false, true) => Comparison::Same,
+            (true, false) => Comparison::Other,
+            (true, true) | (false, false) => Comparison::Silent,
+        })
+    }
+}
