@@ -23,7 +23,10 @@ struct Mixed {
 
 fn ours(home: &TempDir, name: &str, more: &[&str]) -> Node {
     let file = format!("{name}.db");
-    Node::start(home.path(), &[&["-n", name, "--compat", "v0.0.7"], more, &[&file]].concat())
+    // Their own entries stand in the log, too.
+    let often = ["--audit-interval", "2s", "--snapshot-interval", "2s"];
+    let args = [&["-n", name, "--compat", "v0.0.7"], &often[..], more, &[&file]].concat();
+    Node::start(home.path(), &args)
 }
 
 impl Mixed {
