@@ -5,10 +5,12 @@ mod support;
 
 use std::sync::Barrier;
 use std::thread;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use support::cases::CASES;
 use support::contents::{assert_same, contents};
+use support::nats::publish;
 use support::tools::psql;
 use support::{Node, home};
 use tempfile::TempDir;
@@ -217,6 +219,35 @@ fn a_large_transaction_is_one_transaction_everywhere() {
     }
     assert_same(&one, &two, "large transactions");
     assert_eq!(two.select("SELECT count(*) FROM big"), "[[20001]]");
+}
+
+/// A message as v0.0.7 sends it when it writes.
+fn of_v007(seconds_ago: i64) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let change = json!({"database": "main", "table": "t", "columns": ["a"], "operation": "INSERT", "old_rowid": 1, "new_rowid": 1, "new_values": ["go"]});
+    let made = i64::try_from(now.as_nanos()).unwrap() - seconds_ago * 1_000_000_000;
+    json!({"node": "go1", "process_id": 1, "changes": [change], "timestamp_ns": made}).to_string()
+}
+
+#[test]
+fn a_node_says_that_v0_0_7_writes_beside_it_unless_it_was_told() {
+    const WARNING: &str = "start with --compat v0.0.7";
+    let home = home();
+    let told = ["-n", "told", "--compat", "v0.0.7", "told.db"];
+    for (args, seconds_ago, warns) in [
+        (&["-n", "one", "one.db"][..], 0, true),
+        (&["-n", "old", "old.db"], 60, false),
+        (&told, 0, false),
+    ] {
+        let node = Node::start(home.path(), args);
+        node.run(&["CREATE TABLE t(a)"]);
+        publish(node.url(), "ha_replication", &of_v007(seconds_ago));
+        node.wait_rows("SELECT a FROM t", &json!([["go"]]));
+        if warns {
+            node.wait_log(WARNING);
+        }
+        assert_eq!(node.log().contains(WARNING), warns, "{args:?}");
+    }
 }
 
 /// The comparison of these tests sees what it is there for.

@@ -74,6 +74,8 @@ pub(crate) struct Writer {
     /// Until then the log may be taken up with a large entry.
     busy_until: Instant,
     compat_v007: bool,
+    /// Somebody was told that it should be.
+    warned_of_v007: bool,
     /// Other nodes may have written what this one has not applied.
     is_replicated: bool,
     queue: VecDeque<Work>,
@@ -179,6 +181,7 @@ impl Writer {
             limits,
             busy_until: Instant::now(),
             compat_v007: setup.compat_v007,
+            warned_of_v007: false,
             is_replicated: capabilities.replicated,
             queue: VecDeque::new(),
             open: None,

@@ -1,7 +1,7 @@
 //! Doing what the machine says.
 
 use bytes::Bytes;
-use ha_changes::Part;
+use ha_changes::{Entry, Part};
 use ha_core::{Error, RunningHash, Seq, Stored};
 use tokio::time::Instant;
 
@@ -119,6 +119,7 @@ impl Writer {
             |transactions| Record { position: Position { lineage, seq, hash }, transactions };
         let outcome = match how {
             How::Ours(entry) | How::Foreign(entry) => {
+                self.warn_of_v007(&entry);
                 self.touched.note(Touches::of(&entry.changes), seq);
                 self.auditor.note_change();
                 let record = record(transactions(entry.meta.as_ref()));
@@ -151,6 +152,19 @@ impl Writer {
                 Event::Moved { seq, hash }
             }
             Err(error) => self.cannot_apply(seq, &error),
+        }
+    }
+
+    /// Says once that a node of v0.0.7 writes beside this one, which does not write for it.
+    fn warn_of_v007(&mut self, entry: &Entry) {
+        let is_new = entry.meta.is_none() && entry.timestamp_ns > self.identity.process_id;
+        if is_new && !self.compat_v007 && !self.warned_of_v007 {
+            self.warned_of_v007 = true;
+            tracing::warn!(
+                node = entry.node,
+                "a node of v0.0.7 follows the same log: blobs, large integers and some other rows of this node \
+                 are stored there as something else; start with --compat v0.0.7 for as long as it does"
+            );
         }
     }
 
