@@ -1,6 +1,7 @@
-//! A file system that loses power.
+//! A file system that loses power, gets full, fails, or stands still.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -22,8 +23,13 @@ impl Disk {
 
     /// As [`Self::new`], mounted under that name.
     pub fn at(home: &Path, name: &str) -> Option<Self> {
+        Self::of_size(home, name, 1 << 30)
+    }
+
+    /// As [`Self::at`], of so many bytes.
+    pub fn of_size(home: &Path, name: &str, bytes: u64) -> Option<Self> {
         let disk = Self { image: home.join(format!("disk-{name}")), path: home.join(name) };
-        if disk.build().is_some() {
+        if disk.build(bytes).is_some() {
             return Some(disk);
         }
         say("skipped: no power is lost, that needs root, loop devices, `mkfs.ext4` and `perl`");
@@ -45,12 +51,47 @@ impl Disk {
     /// Mounts it again, as after a loss of power.
     pub fn mount_again(&mut self) {
         run("umount", &[path(&self.path)]).expect("nobody uses it");
+        // It finds nothing but the note that there was an error, and says so by 1.
+        run("e2fsck", &["-fy", path(&self.image)]);
         self.mount().expect("it can be mounted again");
     }
 
-    fn build(&self) -> Option<()> {
+    /// Leaves no room.
+    pub fn fill(&self) {
+        let mut ballast = fs::File::create(self.ballast()).expect("there is room for a name");
+        let full = io::copy(&mut io::repeat(0), &mut ballast);
+        assert_eq!(full.err().map(|error| error.kind()), Some(io::ErrorKind::StorageFull));
+    }
+
+    /// Undoes [`Self::fill`].
+    pub fn make_room(&self) {
+        fs::remove_file(self.ballast()).expect("it was filled");
+    }
+
+    /// From now on it is read-only, as file systems are that have found themselves damaged, until
+    /// [`Self::mount_again`]. Whether this kernel has a way to ask for that.
+    pub fn fail(&self) -> bool {
+        let script =
+            r#"echo 1 > /sys/fs/ext4/$(basename $(findmnt -no SOURCE "$0"))/trigger_fs_error"#;
+        run("sh", &["-c", script, path(&self.path)]).is_some()
+    }
+
+    /// Nothing is written for so many seconds: who writes waits. Returns once it begins.
+    pub fn freeze(&self, seconds: u32) {
+        // In a process of its own, so that it thaws whatever becomes of the test.
+        let script = format!(
+            r#"fsfreeze -f "$0" || exit 1; (sleep {seconds}; fsfreeze -u "$0") > /dev/null &"#
+        );
+        run("sh", &["-c", &script, path(&self.path)]).expect("it can be frozen");
+    }
+
+    fn ballast(&self) -> PathBuf {
+        self.path.join("ballast")
+    }
+
+    fn build(&self, bytes: u64) -> Option<()> {
         let file = fs::File::create(&self.image).ok()?;
-        file.set_len(1 << 30).ok()?;
+        file.set_len(bytes).ok()?;
         fs::create_dir(&self.path).ok()?;
         run("mkfs.ext4", &["-q", "-F", path(&self.image)])?;
         self.mount()?;
@@ -61,7 +102,7 @@ impl Disk {
     }
 
     fn mount(&self) -> Option<()> {
-        run("mount", &["-o", "loop", path(&self.image), path(&self.path)])
+        run("mount", &["-o", "loop,errors=remount-ro", path(&self.image), path(&self.path)])
     }
 }
 

@@ -135,10 +135,15 @@ impl Engine for Node {
     fn status(&self) -> Status {
         let status = Status { read_only: self.options.read_only.clone(), ..self.shared.status() };
         let warnings = self.transport.warnings();
-        if status.readiness != Readiness::Ready || warnings.is_empty() {
-            return status;
-        }
-        Status { readiness: Readiness::Waiting(warnings.join("; ")), ..status }
+        let readiness = match &status.readiness {
+            _ if warnings.is_empty() => return status,
+            Readiness::Ready => Readiness::Waiting(warnings.join("; ")),
+            Readiness::Waiting(reason) => {
+                Readiness::Waiting(format!("{reason}; {}", warnings.join("; ")))
+            }
+            Readiness::Stopped(_) => return status,
+        };
+        Status { readiness, ..status }
     }
 
     async fn remove_member(&self, name: &str) -> Result<()> {

@@ -84,6 +84,24 @@ impl Embedded {
         &self.stream
     }
 
+    /// What has become of the store, if it can no longer be written.
+    fn failure(&self) -> Option<String> {
+        self.server.failure().map(|reason| {
+            format!(
+                "the NATS server could not write its store and takes nothing more ({reason}): look at its \
+                 disk, then restart this node"
+            )
+        })
+    }
+
+    /// A server alone would not answer; of several, another one may lead the log.
+    fn check_store(&self) -> Result<(), AppendError> {
+        match self.failure().filter(|_| !self.server.is_clustered()) {
+            Some(reason) => Err(AppendError::NotSent { reason }),
+            None => Ok(()),
+        }
+    }
+
     /// Whether [`Self::open`] made the stream, rather than finding it in the store directory.
     #[must_use]
     pub fn created_stream(&self) -> bool {
@@ -130,7 +148,7 @@ impl ChangeTransport for Embedded {
     }
 
     async fn append(&self, draft: Draft) -> Result<Appended, AppendError> {
-        let checked = self.space.check(&draft);
+        let checked = self.check_store().and_then(|()| self.space.check(&draft));
         checked.map_err(|error| self.stream.refusal(draft.attempt, error))?;
         self.stream.append(draft).await
     }
@@ -181,8 +199,9 @@ impl ChangeTransport for Embedded {
         blocking(move || server.remove_member(&name)).await?
     }
 
+    /// Those of the stream, and a store that could not be written.
     fn warnings(&self) -> Vec<String> {
-        self.stream.warnings()
+        self.stream.warnings().into_iter().chain(self.failure()).collect()
     }
 
     async fn close(&self) -> Result<()> {

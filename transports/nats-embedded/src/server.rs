@@ -1,4 +1,5 @@
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use ha_core::{Error, Members, Result};
@@ -14,6 +15,7 @@ use crate::options::{Options, Wire};
 pub struct Server {
     started: Started,
     stopped: AtomicBool,
+    failure: Arc<OnceLock<String>>,
 }
 
 /// What the Go side tells of a server (`started` in `server/main.go`).
@@ -70,8 +72,9 @@ impl Server {
         let wire = serde_json::to_string(&Wire::new(options, private)?)
             .map_err(|error| Error::config("nats", error.to_string()))?;
         let started = answered(&ffi::start(&ffi::c_string(wire)))?;
-        forward_log(started.handle)?;
-        Ok(Self { started, stopped: AtomicBool::new(false) })
+        let failure = Arc::default();
+        forward_log(started.handle, Arc::clone(&failure))?;
+        Ok(Self { started, stopped: AtomicBool::new(false), failure })
     }
 
     /// Opens the port, if it is not open. Connections that were made before are closed.
@@ -115,6 +118,13 @@ impl Server {
     #[must_use]
     pub fn is_running(&self) -> bool {
         ffi::is_running(self.started.handle)
+    }
+
+    /// In nats-server's own words, why it could not write its store. It takes nothing more for
+    /// what it could not write, even when the disk is well again, until it is started anew.
+    #[must_use]
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.get().map(String::as_str)
     }
 
     /// The members of the cluster, as far as this server knows them; `None` without a cluster. One
@@ -165,11 +175,19 @@ fn answered(answer: &str) -> Result<Started> {
     }
 }
 
-/// Copies the server's log to `tracing` until the server is down.
-fn forward_log(handle: u64) -> Result<()> {
+/// What nats-server 2.15 logs when a stream, a consumer or a Raft group can no longer be written
+/// (`setWriteErr` in server/filestore.go, raft.go and stream.go), without its first letter.
+const CANNOT_WRITE: &str = "ritical write error";
+
+/// Copies the server's log to `tracing` until the server is down, and keeps the first word of a
+/// store that cannot be written.
+fn forward_log(handle: u64, failure: Arc<OnceLock<String>>) -> Result<()> {
     let forward = move || {
         while let Some(line) = ffi::next_log(handle) {
             log(&line);
+            if line.starts_with('E') && line.contains(CANNOT_WRITE) {
+                let _ = failure.set(line[1..].trim().to_owned());
+            }
         }
     };
     match thread::Builder::new().name("nats-log".to_owned()).spawn(forward) {

@@ -43,7 +43,16 @@ impl Writer {
         if self.verifying && self.machine.stopped().is_none() {
             return Error::NotSent("the log is being compared after an interruption".to_owned());
         }
-        self.machine.why_waiting()
+        match self.machine.why_waiting() {
+            Error::NotSent(reason) => Error::NotSent(self.with_warnings(reason)),
+            other => other,
+        }
+    }
+
+    /// What is wrong with the log may be why it does not answer.
+    fn with_warnings(&self, reason: String) -> String {
+        let warnings = self.link.transport().warnings();
+        std::iter::once(reason).chain(warnings).collect::<Vec<_>>().join("; ")
     }
 
     /// Those who wait are not charged for the time that others execute: the deadline is one

@@ -1,0 +1,108 @@
+//! Disks that are full, fail, or stand still: nothing that was acknowledged is lost, whoever writes is
+//! told why that fails, and the process lives.
+//!
+//! More often than in the usual run: `cargo test --test disks -- --ignored --test-threads 1`
+
+mod support;
+
+use std::fs;
+
+use support::cluster::Cluster;
+use support::disk::Disk;
+use support::inserts::Inserts;
+use support::{Node, home, until};
+
+/// Clients of each node.
+const CLIENTS: usize = 2;
+
+const ARGS: &[&str] = &["--replication-timeout", "2s"];
+
+/// What a node says of itself while it is not ready.
+fn reason(node: &Node) -> Option<String> {
+    let answer = node.readiness().filter(|answer| answer.status == 503)?;
+    Some(answer.json()["reason"].as_str()?.to_owned())
+}
+
+#[test]
+fn a_disk_that_fails_is_named_to_clients_and_operators() {
+    let home = home();
+    let Some(mut disk) = Disk::new(home.path()) else { return };
+    let database = disk.path().join("alone.db");
+    let mut nodes = [Node::start(home.path(), &[ARGS, &[database.to_str().unwrap()]].concat())];
+    let inserts = Inserts::start(&nodes[0], &[nodes[0].http], CLIENTS);
+    inserts.wait_acknowledged(50);
+    if !disk.fail() {
+        return support::say("skipped: this kernel cannot be asked for an error of a file system");
+    }
+    let told = |text: &str| text.contains("read-only file system") && text.contains("restart");
+    until("the node says why", || reason(&nodes[0]).filter(|reason| told(reason)));
+    until("clients are told why", || {
+        Some(nodes[0].query("DELETE FROM inserts WHERE id < 0")).filter(|answer| told(&answer.body))
+    });
+    nodes[0].run(&["SELECT count(*) FROM inserts"]);
+    assert!(nodes[0].terminate().success());
+    disk.mount_again();
+    nodes[0].again();
+    inserts.wait_acknowledged(20);
+    inserts.finish(&nodes).report("a disk that fails", "failures=1");
+}
+
+#[test]
+fn a_disk_that_stands_still_keeps_writers_waiting_and_takes_nothing() {
+    let home = home();
+    let Some(disk) = Disk::new(home.path()) else { return };
+    let database = disk.path().join("alone.db");
+    let nodes = [Node::start(home.path(), &[ARGS, &[database.to_str().unwrap()]].concat())];
+    let inserts = Inserts::start(&nodes[0], &[nodes[0].http], CLIENTS);
+    inserts.wait_acknowledged(20);
+    disk.freeze(5);
+    // Reads do not wait.
+    nodes[0].run(&["SELECT count(*) FROM inserts"]);
+    nodes[0].wait_ready();
+    inserts.wait_acknowledged(20);
+    inserts.finish(&nodes).report("a disk that stands still", "freezes=1");
+}
+
+#[test]
+fn a_member_whose_disk_is_full_goes_on_when_there_is_room() {
+    let home = home();
+    let Some(disk) = Disk::of_size(home.path(), "n2", 64 << 20) else { return };
+    let mut cluster = Cluster::start_on(home.path(), None, ARGS);
+    let inserts = Inserts::start(&cluster.members[0], &cluster.addresses(), CLIENTS);
+    inserts.wait_acknowledged(50);
+    disk.fill();
+    let told = |text: &String| text.contains("full") || text.contains("no space left");
+    until("the member says why", || reason(&cluster.members[2]).filter(told));
+    inserts.wait_acknowledged(100);
+    disk.make_room();
+    // Its server may have met the end of the disk: it keeps no copy any more until it is restarted.
+    let failed =
+        until("the member goes on, or says that it has to be restarted", || {
+            match reason(&cluster.members[2]) {
+                Some(reason) => reason.contains("restart").then_some(true),
+                None => Some(false),
+            }
+        });
+    if failed {
+        assert!(cluster.members[2].terminate().success());
+        cluster.members[2].again();
+    }
+    cluster.members[2].wait_ready();
+    inserts.wait_acknowledged(50);
+    inserts.finish(&cluster.members).report("a member's disk is full", "fills=1");
+}
+
+#[test]
+fn a_member_whose_disk_stands_still_catches_up() {
+    let home = home();
+    let Some(disk) = Disk::at(home.path(), "n2") else { return };
+    let cluster = Cluster::start_on(home.path(), None, ARGS);
+    let inserts = Inserts::start(&cluster.members[0], &cluster.addresses(), CLIENTS);
+    inserts.wait_acknowledged(50);
+    disk.freeze(5);
+    inserts.wait_acknowledged(100);
+    until("it has thawed", || fs::write(disk.path().join("thawed"), "").ok());
+    cluster.members.iter().for_each(Node::wait_ready);
+    inserts.wait_acknowledged(50);
+    inserts.finish(&cluster.members).report("a member's disk stands still", "freezes=1");
+}
