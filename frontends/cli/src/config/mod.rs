@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use ha_core::{Error, Result};
 
 pub use cluster::Cluster;
-pub use exposure::check_exposure;
+pub use exposure::{check_exposure, reachable};
 pub use frontends::{Http, Pg, Tls};
 pub use plugins::{Offer, Plugins};
 pub use policy::{Policy, StartPolicy};
