@@ -1,6 +1,7 @@
 //! What a start of `ha` was told, checked and typed. Nothing here touches the file system or
 //! the network.
 
+mod choice;
 mod cluster;
 mod exposure;
 mod frontends;

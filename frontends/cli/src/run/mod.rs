@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
-use ha_core::{ChangeTransport, Error, Readiness, Shutdown};
+use ha_core::{ChangeTransport, Engine as _, Error, Readiness, Shutdown};
 use ha_engine::{Found, Node};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
