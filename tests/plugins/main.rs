@@ -90,6 +90,29 @@ fn a_front_end_serves_the_node_and_a_panic_in_a_request_is_that_requests_end() {
 }
 
 #[test]
+fn a_front_end_that_others_can_reach_is_warned_of() {
+    let home = home();
+    let warned = |more: &[&str]| {
+        let args = [&["-m", "--plugin", testing()], &SERVED[..], more].concat();
+        let mut node = Node::start(home.path(), &args);
+        assert!(node.terminate().success());
+        node.log().contains("testing listens on 0.0.0.0:")
+    };
+    assert!(warned(&["--set", "testing.public=true"]));
+    assert!(!warned(&["--set", "testing.public=true", "--insecure"]) && !warned(&[]));
+}
+
+#[test]
+fn a_transport_that_panics_while_it_tells_what_is_wrong_ends_the_node() {
+    let home = home();
+    let transport = ["-m", "--plugin", testing(), "--transport=testing", "--nats-port", "0"];
+    let flaw = ["--set=testing.log=e", "--set=testing.panic=warnings"];
+    let mut node = Node::launch(home.path(), &[&transport[..], &flaw].concat());
+    node.wait_log("the transport testing panicked, so the node ends: ");
+    assert_eq!(node.terminate().code(), Some(1));
+}
+
+#[test]
 fn a_transport_carries_the_log_and_its_name_is_told() {
     let home = home();
     let args = ["-m", "--plugin", testing(), "--transport=testing", "--set", "testing.log=a"];

@@ -219,7 +219,8 @@ typedef struct HaTransport {
   void (*get_snapshot)(void *ctx, HaSlice meta, HaStreamCompletion done);
   /* Forgets a snapshot; no error if there is none. */
   void (*remove_snapshot)(void *ctx, HaSlice meta, HaCompletion done);
-  /* What of the log is worse than it was: a JSON list of texts, at once. */
+  /* What of the log is worse than it was: a JSON list of texts, at once. An error as JSON
+     instead says that the transport panicked; it is not asked again. */
   HaBuf (*warnings)(void *ctx);
   /* How the transport is. */
   void (*health)(void *ctx, HaCompletion done);

@@ -92,6 +92,7 @@ pub struct HaTransport {
     pub remove_snapshot:
         Option<unsafe extern "C" fn(ctx: *mut c_void, meta: HaSlice, done: HaCompletion)>,
     /// What of the log is worse than it was: a JSON list of texts. Answers at once.
+    /// An error as JSON instead says that the transport panicked, and is not asked again.
     pub warnings: Option<unsafe extern "C" fn(ctx: *mut c_void) -> HaBuf>,
     /// How the transport is, as JSON.
     pub health: Option<unsafe extern "C" fn(ctx: *mut c_void, done: HaCompletion)>,

@@ -7,6 +7,7 @@
 mod answer;
 mod ask;
 mod buf;
+mod later;
 mod respond;
 mod stream;
 mod table;

@@ -1,14 +1,14 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::task::{Context, Waker};
 
 use futures::FutureExt as _;
 use ha_abi::{HaCompletion, HaStatus, HaStream, HaStreamCompletion};
 use tokio::runtime::Handle;
 
+use crate::later::start;
 use crate::{Answer, give};
 
 /// Does the work and answers with what it gives, or that it panicked. What is done at once is
-/// answered at once, in place; the rest goes on in the runtime.
+/// answered at once, in place; the rest goes on in the runtime once it is woken.
 pub fn respond(
     runtime: &Handle,
     done: HaCompletion,
@@ -39,16 +39,6 @@ pub fn respond_stream(
 /// What `work` gives, or `otherwise` if it panics.
 pub fn guarded<T>(otherwise: T, work: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or(otherwise)
-}
-
-/// Most calls are answered by their first poll: a task for each would cost five times as much.
-fn start(runtime: &Handle, work: impl Future<Output = ()> + Send + 'static) {
-    let _inside = runtime.enter();
-    let mut work = Box::pin(work);
-    let mut context = Context::from_waker(Waker::noop());
-    if work.as_mut().poll(&mut context).is_pending() {
-        runtime.spawn(work);
-    }
 }
 
 /// A completion that is answered even if the runtime is shut down.

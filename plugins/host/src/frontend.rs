@@ -1,6 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use ha_abi::HaFrontend;
@@ -9,6 +10,11 @@ use ha_core::{Engine, Error, Frontend, Result, Shutdown};
 use tokio::runtime::Handle;
 
 use crate::engine;
+use crate::text::{in_one_line, one_line};
+
+/// How long a front-end may serve once it was told to stop. Those of our own cut off after 15 s
+/// what is in flight then.
+const GRACE: Duration = Duration::from_secs(20);
 
 /// A front-end behind the boundary.
 pub(crate) struct PluginFrontend {
@@ -31,7 +37,7 @@ impl PluginFrontend {
         };
         // SAFETY: the front-end is there, and gives the text away.
         let told = unsafe { take(display(table.ctx)) };
-        let display = String::from_utf8_lossy(&told).into_owned();
+        let display = one_line(&String::from_utf8_lossy(&told));
         Ok(Self { table, name: name.to_owned(), display, serving: AtomicBool::new(false) })
     }
 
@@ -63,7 +69,12 @@ impl Frontend for PluginFrontend {
             answer = serving.answer() => return answer,
             () = stop.requested() => serving.frontend.stop(),
         }
-        serving.answer().await
+        if let Ok(answer) = tokio::time::timeout(GRACE, serving.answer()).await {
+            return answer;
+        }
+        let (frontend, name) = (&serving.frontend, &serving.frontend.name);
+        tracing::warn!("{name}: {frontend} does not stop; the node ends without waiting for it");
+        Ok(())
     }
 }
 
@@ -79,7 +90,7 @@ impl Serving {
         let answer = asked.await;
         self.asked = None;
         self.frontend.serving.store(false, Ordering::SeqCst);
-        answer.done(&self.frontend.name).map(drop)
+        in_one_line(answer).done(&self.frontend.name).map(drop)
     }
 }
 

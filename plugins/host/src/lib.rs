@@ -10,6 +10,7 @@ mod library;
 mod log;
 mod plugin;
 mod sessions;
+mod text;
 mod transport;
 mod trust;
 

@@ -5,6 +5,8 @@ use ha_abi::{HaHost, HaSlice, level};
 use ha_bridge::guarded;
 use tracing::Level;
 
+use crate::text::one_line;
+
 /// What every plugin is offered.
 pub(crate) static HOST: HaHost = HaHost {
     size: size_of::<HaHost>(),
@@ -18,7 +20,7 @@ pub(crate) static HOST: HaHost = HaHost {
 unsafe extern "C" fn log(_: *mut c_void, level: u32, target: HaSlice, message: HaSlice) {
     // SAFETY: the texts are lent for this call.
     let text = |slice: HaSlice| unsafe { String::from_utf8_lossy(slice.as_bytes()) };
-    let (target, message) = (text(target), text(message));
+    let (target, message) = (text(target), one_line(&text(message)));
     guarded((), || match level {
         level::ERROR => tracing::error!(target: "plugin", "{target}: {message}"),
         level::WARN => tracing::warn!(target: "plugin", "{target}: {message}"),

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use crate::frontend::PluginFrontend;
 use crate::transport::PluginTransport;
-use crate::{LoadError, library, trust};
+use crate::{LoadError, library, text, trust};
 
 /// A library that was loaded, once and for the life of the process. A clone is the same one.
 #[derive(Clone)]
@@ -72,9 +72,8 @@ impl Plugin {
 
     fn new(path: PathBuf, table: HaPlugin) -> Result<Self, LoadError> {
         // SAFETY: the texts of a plugin live as long as the process.
-        let text = |slice: HaSlice| unsafe { slice.as_bytes() };
-        let name = String::from_utf8_lossy(text(table.name)).into_owned();
-        let version = String::from_utf8_lossy(text(table.version)).into_owned();
+        let told = |slice: HaSlice| unsafe { String::from_utf8_lossy(slice.as_bytes()) };
+        let (name, version) = (told(table.name).into_owned(), text::one_line(&told(table.version)));
         let is_named = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
         if name.is_empty() || !name.bytes().all(is_named) {
             let reason = format!("its name {name:?} is not of letters, digits, - and _");
@@ -148,13 +147,14 @@ impl Plugin {
         }
     }
 
-    /// Makes a note of a panic of the transport; the first counts.
-    pub(crate) fn note_panic(&self, text: &str) {
+    /// Makes a note of a panic of the transport; the first counts, and is given.
+    pub(crate) fn note_panic(&self, text: &str) -> String {
         self.0.panicked.send_if_modified(|known| {
             let first = known.is_none();
             known.get_or_insert_with(|| text.to_owned());
             first
         });
+        self.0.panicked.borrow().clone().unwrap_or_default()
     }
 
     /// Opens a transport.
@@ -207,7 +207,7 @@ impl Plugin {
         let (status, table, error) =
             opening.await.map_err(|error| Error::transport(self.name(), error))?;
         if status != HaStatus::OK {
-            return Err(json::failure(self.name(), &error));
+            return Err(json::failure(self.name(), &text::lines(&error)));
         }
         self.0.opened.fetch_add(1, Ordering::Relaxed);
         Ok(table)

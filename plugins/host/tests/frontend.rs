@@ -8,6 +8,7 @@ use std::time::Duration;
 use ha_core::{Engine, Frontend, Settings, Shutdown};
 use ha_engine::{Node, NodeOptions};
 use ha_memory::MemoryLog;
+use ha_plugin_host::Plugin;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
@@ -87,6 +88,49 @@ async fn a_panic_fails_the_request_it_happens_in_and_is_logged() {
     assert_eq!(support::testing().state().panicked, None);
     stop.trigger();
     serving.await.unwrap().unwrap();
+    node.stop().await;
+}
+
+const DEAF: &str = r#"
+static HaBuf display(void *c) {
+  (void)c;
+  HaBuf b = {(const uint8_t *)"deaf\non 1:2", 11, NULL, NULL};
+  return b;
+}
+static void serve(void *c, const HaEngine *e, HaCompletion to) { (void)c; (void)e; (void)to; }
+static void nothing(void *c) { (void)c; }
+static HaStatus open(HaSlice settings, HaFrontend *out, HaBuf *error) {
+  (void)settings; (void)error;
+  HaFrontend f = {sizeof f, NULL, display, serve, nothing, nothing};
+  *out = f;
+  return HA_OK;
+}
+HaStatus ha_plugin_v1(const HaHost *host, HaPlugin *out) {
+  (void)host;
+  HaPlugin p = {sizeof p, HA_MAJOR, HA_MINOR, {(const uint8_t *)"deaf", 4}, {(const uint8_t *)"1", 1},
+                NULL, open};
+  *out = p;
+  return HA_OK;
+}
+"#;
+
+#[tokio::test]
+async fn a_front_end_that_does_not_stop_is_left_behind_and_the_log_says_so() {
+    LazyLock::force(&LOG);
+    let directory = tempfile::tempdir().unwrap();
+    let node = node(&directory).await;
+    let plugin = Plugin::load(&support::compiled(directory.path(), DEAF)).unwrap();
+    let frontend = plugin.open_frontend(Settings::new("deaf")).await.unwrap();
+    assert_eq!(frontend.to_string(), "deaf on 1:2");
+    let (stop, stopping) = Shutdown::new();
+    let engine = Arc::<Node>::clone(&node) as Arc<dyn Engine>;
+    let mut serving = tokio::spawn(frontend.serve(engine, stopping));
+    assert!(futures::poll!(&mut serving).is_pending());
+    stop.trigger();
+    tokio::time::pause();
+    serving.await.unwrap().unwrap();
+    tokio::time::resume();
+    assert!(logged("deaf: deaf on 1:2 does not stop"));
     node.stop().await;
 }
 

@@ -117,6 +117,12 @@ async fn what_an_opener_says_arrives() {
     assert_eq!(error, Error::transport("testing", "nobody answers"));
     let error = open(memory("a").with("panic", "open")).await.unwrap_err().to_string();
     assert!(error.contains("opening was told to panic"), "{error}");
+    for call in ["display", "capabilities"] {
+        let error = open(memory("a").with("panic", call)).await.unwrap_err().to_string();
+        assert!(error.contains(&format!("{call} was told to panic")), "{error}");
+    }
+    let error = open(memory("verbose")).await.unwrap_err();
+    assert_eq!(error, Error::transport("testing", "nobody answers because: - reasons"));
 }
 
 fn draft() -> Draft {
@@ -125,12 +131,28 @@ fn draft() -> Draft {
 }
 
 /// A library of its own: what panicked is not used any more.
+fn copied(directory: &tempfile::TempDir) -> Plugin {
+    let copy = directory.path().join("libcopy.so");
+    std::fs::copy(testing().path(), &copy).unwrap();
+    Plugin::load(&copy).unwrap()
+}
+
+#[tokio::test]
+async fn a_panic_where_there_is_no_status_to_say_it_with_is_one_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let plugin = copied(&directory);
+    let flawed = plugin.open_transport(memory("w").with("panic", "warnings")).await.unwrap();
+    assert_eq!(plugin.state().panicked, None);
+    let told = flawed.warnings();
+    assert!(told.len() == 1 && told[0].contains("warnings was told to panic"), "{told:?}");
+    assert_eq!(plugin.panicked().await, told[0]);
+    assert!(flawed.bounds().await.is_err());
+}
+
 #[tokio::test]
 async fn a_transport_that_panics_fails_that_call_and_all_later_ones() {
     let directory = tempfile::tempdir().unwrap();
-    let copy = directory.path().join("libcopy.so");
-    std::fs::copy(testing().path(), &copy).unwrap();
-    let plugin = Plugin::load(&copy).unwrap();
+    let plugin = copied(&directory);
     let sound = plugin.open_transport(memory("p")).await.unwrap();
     sound.append(draft()).await.unwrap();
     let mut entries = sound.subscribe(Seq(1)).await.unwrap();

@@ -1,67 +1,16 @@
 //! What a plugin's front-end may ask of a node: all of it, through the boundary and back, against
-//! a real node. The plugin is linked in; it hands the engine that it is served to the test.
+//! a real node. Transactions and calls that are dropped are in `transactions.rs`.
 
-#[path = "support/handing.rs"]
-mod handing;
-
-use std::sync::Arc;
-use std::time::Duration;
+#[path = "support/served.rs"]
+mod served;
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use ha_core::{
-    Batch, ChangeEvent, Engine, Error, IdempotencyKey, Limits, Params, ReadLevel, Readiness,
-    Result, Session, SessionOptions, Shutdown, ShutdownTrigger, Statement, TransactionOptions,
-    TransactionState, Value,
+    Batch, ChangeEvent, Engine as _, Error, IdempotencyKey, Limits, Params, ReadLevel, Readiness,
+    Statement, Value,
 };
-use ha_engine::{Node, NodeOptions};
 use ha_memory::MemoryLog;
-use ha_plugin_host::Plugin;
-use tokio::task::JoinHandle;
-
-ha_plugin::declare_plugin!(name: "surface", frontend: handing::open);
-
-/// A node, and its engine as a plugin sees it.
-struct Served {
-    node: Arc<Node>,
-    engine: Arc<dyn Engine>,
-    stop: ShutdownTrigger,
-    serving: JoinHandle<Result<()>>,
-    _directory: tempfile::TempDir,
-}
-
-async fn served(log: &MemoryLog) -> Served {
-    let directory = tempfile::tempdir().unwrap();
-    let options = NodeOptions::new("a", directory.path().join("db"));
-    let node = Node::start(options, log.open()).await.unwrap();
-    // SAFETY: `declare_plugin` made it.
-    #[allow(unsafe_code, reason = "the entry of the plugin in this program")]
-    let plugin = unsafe { Plugin::linked(ha_plugin_v1) }.unwrap();
-    let (stop, stopping) = Shutdown::new();
-    let served = Arc::<Node>::clone(&node) as Arc<dyn Engine>;
-    let (engine, serving) = handing::serve(&plugin, served, stopping).await.unwrap();
-    Served { node, engine, stop, serving, _directory: directory }
-}
-
-impl Served {
-    async fn session(&self) -> Box<dyn Session> {
-        self.engine.session(SessionOptions::default()).await.unwrap()
-    }
-
-    async fn end(self) {
-        self.stop.trigger();
-        self.serving.await.unwrap().unwrap();
-        drop(self.engine);
-        self.node.stop().await;
-    }
-}
-
-fn batch(sql: &str) -> Batch {
-    Batch { statements: vec![Statement::new(sql)], ..Batch::default() }
-}
-
-async fn value(session: &mut dyn Session, sql: &str) -> Value {
-    session.run(batch(sql)).await.unwrap().results[0].rows[0][0].clone()
-}
+use served::{batch, served};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn statements_parameters_results_and_errors_are_those_of_the_node() {
@@ -105,133 +54,6 @@ async fn statements_parameters_results_and_errors_are_those_of_the_node() {
     assert_eq!(described.params[0].name.as_deref(), Some(":a"));
     assert_eq!(described.columns[0].decl_type.as_deref(), Some("TEXT"));
     drop(session);
-    served.end().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn transactions_are_those_of_the_node() {
-    let served = served(&MemoryLog::new()).await;
-    let (mut one, mut two) = (served.session().await, served.session().await);
-    one.run(batch("CREATE TABLE t(a)")).await.unwrap();
-    one.begin(TransactionOptions::default()).await.unwrap();
-    assert_eq!(one.transaction(), TransactionState::Open);
-    one.run(batch("INSERT INTO t VALUES(1)")).await.unwrap();
-    assert_eq!(value(&mut *two, "SELECT count(*) FROM t").await, 0.into());
-    let token = one.commit().await.unwrap();
-    assert_eq!(one.transaction(), TransactionState::None);
-    assert_eq!(token, served.node.status().position);
-    assert_eq!(value(&mut *two, "SELECT count(*) FROM t").await, 1.into());
-
-    two.begin(TransactionOptions::default()).await.unwrap();
-    assert_eq!(value(&mut *two, "SELECT count(*) FROM t").await, 1.into());
-    one.run(batch("INSERT INTO t VALUES(2)")).await.unwrap();
-    let wrote = two.run(batch("INSERT INTO t SELECT count(*) FROM t")).await;
-    let ended = match wrote {
-        Ok(_) => two.commit().await.map(drop),
-        Err(error) => Err(error),
-    };
-    assert_eq!(ended, Err(Error::Conflict));
-    two.rollback().await.unwrap();
-
-    two.begin(TransactionOptions { read_only: true, ..TransactionOptions::default() })
-        .await
-        .unwrap();
-    assert!(two.run(batch("DELETE FROM t")).await.is_err());
-    drop(two);
-    drop(one);
-    served.end().await;
-}
-
-const ENDLESS: &str =
-    "WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n";
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_statement_is_cancelled_and_a_dropped_call_is_undone() {
-    let served = served(&MemoryLog::new()).await;
-    let mut session = served.session().await;
-    session.run(batch("CREATE TABLE t(a)")).await.unwrap();
-    let canceller = session.canceller();
-    let endless = async {
-        let error = session.run(batch(ENDLESS)).await.unwrap_err();
-        assert_eq!(error, Error::Interrupted);
-    };
-    let cancelling = async {
-        loop {
-            canceller.cancel();
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::select! {
-        () = endless => {}
-        () = cancelling => {}
-    }
-    session.begin(TransactionOptions::default()).await.unwrap();
-    session.run(batch("INSERT INTO t VALUES(1)")).await.unwrap();
-    let dropped = tokio::time::timeout(Duration::from_millis(50), session.run(batch(ENDLESS)));
-    assert!(dropped.await.is_err());
-    session.rollback().await.unwrap();
-    assert_eq!(value(&mut *session, "SELECT count(*) FROM t").await, 0.into());
-    canceller.cancel();
-    drop(session);
-    canceller.cancel();
-    served.end().await;
-}
-
-/// Whether the call was done when it was dropped is a matter of chance; what comes of it is not.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_transaction_is_lost_with_a_call_that_is_dropped_even_if_it_was_done() {
-    let served = served(&MemoryLog::new()).await;
-    let mut session = served.session().await;
-    session.run(batch("CREATE TABLE t(a)")).await.unwrap();
-    let mut dropped = 0;
-    for round in 0..100 {
-        session.begin(TransactionOptions::default()).await.unwrap();
-        session.run(batch("INSERT INTO t VALUES(1)")).await.unwrap();
-        if was_dropped(session.run(batch("INSERT INTO t VALUES(2)")), round).await {
-            assert_eq!(session.transaction(), TransactionState::Lost);
-            session.run(batch("INSERT INTO t VALUES(3)")).await.unwrap_err();
-            assert_eq!(session.transaction(), TransactionState::Lost);
-            dropped += 1;
-        }
-        match session.transaction() {
-            TransactionState::Lost if round % 2 == 0 => drop(session.commit().await.unwrap_err()),
-            _ => session.rollback().await.unwrap(),
-        }
-        assert_eq!(session.transaction(), TransactionState::None);
-        if !was_dropped(session.begin(TransactionOptions::default()), round).await {
-            session.rollback().await.unwrap();
-        }
-        assert_eq!(value(&mut *session, "SELECT count(*) FROM t").await, 0.into());
-        assert_eq!(session.transaction(), TransactionState::None);
-    }
-    assert!(dropped > 0);
-    drop(session);
-    served.end().await;
-}
-
-/// Begins a call, gives it some time to be done, and drops it without looking. `false` if it was
-/// done at once.
-async fn was_dropped<T>(call: impl Future<Output = T>, yields: usize) -> bool {
-    let mut call = std::pin::pin!(call);
-    let pending = futures::poll!(call.as_mut()).is_pending();
-    for _ in 0..yields {
-        tokio::task::yield_now().await;
-    }
-    pending
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_session_that_is_dropped_rolls_back() {
-    let served = served(&MemoryLog::new()).await;
-    let mut other = served.session().await;
-    other.run(batch("CREATE TABLE t(a)")).await.unwrap();
-    let mut session = served.session().await;
-    session.begin(TransactionOptions::default()).await.unwrap();
-    session.run(batch("INSERT INTO t VALUES(1)")).await.unwrap();
-    drop(session);
-    other.run(batch("INSERT INTO t VALUES(2)")).await.unwrap();
-    assert_eq!(value(&mut *other, "SELECT sum(a) FROM t").await, 2.into());
-    drop(other);
     served.end().await;
 }
 

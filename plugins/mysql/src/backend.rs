@@ -19,7 +19,7 @@ pub(crate) struct Backend {
     pub(crate) autocommit: bool,
     /// What SHOW WARNINGS shows: level, code, text.
     pub(crate) warnings: Vec<(&'static str, u16, String)>,
-    options: Arc<Options>,
+    pub(crate) options: Arc<Options>,
     connections: Arc<Connections>,
 }
 
@@ -37,7 +37,10 @@ impl Backend {
         options: Arc<Options>,
         connections: Arc<Connections>,
     ) -> Self {
-        Self { session, scope, autocommit: true, warnings: Vec::new(), options, connections }
+        let warnings = Vec::new();
+        let mut new = Self { session, scope, autocommit: true, warnings, options, connections };
+        new.begin_timeouts();
+        new
     }
 
     /// The server status that every answer tells.
@@ -51,6 +54,7 @@ impl Backend {
         self.session.rollback().await?;
         let Scope { database, user, host, id, .. } = std::mem::take(&mut self.scope);
         self.scope = Scope { database, user, host, id, ..Scope::default() };
+        self.begin_timeouts();
         self.autocommit = true;
         self.warnings.clear();
         Ok(())

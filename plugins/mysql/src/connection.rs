@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ha_core::{Shutdown, Value};
 
@@ -14,6 +15,11 @@ use crate::rows;
 use crate::wire::reply::{self, Done};
 use crate::wire::types::Field;
 use crate::wire::{Reader, Wire, handshake};
+
+/// The words of `ER_CLIENT_INTERACTION_TIMEOUT`
+/// (<https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html>).
+const INACTIVE: &str = "The client was disconnected by the server because of inactivity. See \
+                        wait_timeout and interactive_timeout for configuring this behavior.";
 
 /// A client that has logged in.
 pub(crate) struct Connection {
@@ -32,10 +38,13 @@ impl Connection {
             let packet = tokio::select! {
                 biased;
                 () = stop.requested() => {
-                    return tell(&mut wire, 1053, "Server shutdown in progress").await;
+                    return tell(&mut wire, 1053, "08S01", "Server shutdown in progress").await;
                 }
                 () = killed.notified() => {
-                    return tell(&mut wire, 3169, "The connection was killed").await;
+                    return tell(&mut wire, 3169, "08S01", "The connection was killed").await;
+                }
+                () = idle_for(self.backend.idle_timeout()) => {
+                    return tell(&mut wire, 4031, "HY000", INACTIVE).await;
                 }
                 packet = wire.command() => packet,
             };
@@ -159,6 +168,14 @@ impl Connection {
     }
 }
 
+/// Returns after the time, if there is one.
+async fn idle_for(time: Option<Duration>) {
+    match time {
+        Some(time) => tokio::time::sleep(time).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Does work for a client as long as the client is there to get the answer.
 pub(crate) async fn watched<T>(wire: &Wire, work: impl Future<Output = Outcome<T>>) -> Outcome<T> {
     tokio::select! {
@@ -176,8 +193,8 @@ pub(crate) async fn report(wire: &mut Wire, failure: Failure) -> Outcome<()> {
     }
 }
 
-async fn tell(wire: &mut Wire, code: u16, message: &str) {
-    let _ = report(wire, Failure::new(code, "08S01", message)).await;
+async fn tell(wire: &mut Wire, code: u16, state: &'static str, message: &str) {
+    let _ = report(wire, Failure::new(code, state, message)).await;
     let _ = wire.flush().await;
 }
 

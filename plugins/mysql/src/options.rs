@@ -5,8 +5,16 @@ use std::time::Duration;
 use ha_core::{Limits, Result, Settings};
 
 /// The names of all settings.
-const KNOWN: &[&str] =
-    &["host", "insecure", "max_connections", "password", "port", "statement_timeout_ms", "user"];
+const KNOWN: &[&str] = &[
+    "host",
+    "idle_timeout_ms",
+    "insecure",
+    "max_connections",
+    "password",
+    "port",
+    "statement_timeout_ms",
+    "user",
+];
 
 /// How the front-end listens, whom it lets in and what a client may use.
 #[derive(Clone)]
@@ -25,6 +33,9 @@ pub struct Options {
     pub login_timeout: Duration,
     /// How long a statement may run; `None` is no limit.
     pub statement_timeout: Option<Duration>,
+    /// How long a client that has logged in may send nothing; it is disconnected with error 4031
+    /// then. The session's `wait_timeout` begins with it, in seconds. `None` is no limit.
+    pub idle_timeout: Option<Duration>,
     /// Packets of clients above this size are refused with error 1153.
     pub max_packet_bytes: usize,
     /// Bytes of the results of one statement.
@@ -43,16 +54,14 @@ impl Options {
         let defaults = Self::default();
         let password = settings.take("password");
         let insecure = settings.parse::<bool>("insecure")?.unwrap_or(false);
-        let timeout = settings.parse::<u64>("statement_timeout_ms")?.map(Duration::from_millis);
         let options = Self {
             host: settings.parse("host")?.unwrap_or(defaults.host),
             port: settings.parse("port")?.unwrap_or(defaults.port),
             user: settings.take("user").unwrap_or(defaults.user),
             max_connections: settings.parse("max_connections")?.unwrap_or(defaults.max_connections),
-            statement_timeout: match timeout {
-                Some(Duration::ZERO) => None,
-                given => given.or(defaults.statement_timeout),
-            },
+            statement_timeout: limit(&mut settings, "statement_timeout_ms")?
+                .unwrap_or(defaults.statement_timeout),
+            idle_timeout: limit(&mut settings, "idle_timeout_ms")?.unwrap_or(defaults.idle_timeout),
             password: password.clone().unwrap_or(defaults.password),
             ..Self::default()
         };
@@ -72,6 +81,12 @@ impl Options {
     }
 }
 
+/// A time in milliseconds, if it is set; 0 is no limit.
+fn limit(settings: &mut Settings, key: &str) -> Result<Option<Option<Duration>>> {
+    let given = settings.parse::<u64>(key)?.map(Duration::from_millis);
+    Ok(given.map(|time| Some(time).filter(|time| !time.is_zero())))
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
@@ -82,6 +97,7 @@ impl Default for Options {
             max_connections: 200,
             login_timeout: Duration::from_secs(60),
             statement_timeout: Some(Duration::from_secs(30)),
+            idle_timeout: Some(Duration::from_hours(8)),
             max_packet_bytes: 64 << 20,
             max_result_bytes: Some(256 << 20),
             stop_timeout: Duration::from_secs(15),
@@ -98,6 +114,7 @@ impl Debug for Options {
             .field("password", &"…")
             .field("max_connections", &self.max_connections)
             .field("statement_timeout", &self.statement_timeout)
+            .field("idle_timeout", &self.idle_timeout)
             .finish_non_exhaustive()
     }
 }
@@ -119,6 +136,18 @@ mod tests {
         assert!(read(&[("host", "0.0.0.0"), ("password", "own")]).is_ok());
         assert!(read(&[("host", "::"), ("insecure", "true")]).is_ok());
         assert_eq!(read(&[]).unwrap().port, 3306);
+    }
+
+    #[test]
+    fn times_have_defaults_and_0_is_no_limit() {
+        let times = |options: Options| (options.statement_timeout, options.idle_timeout);
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        assert_eq!(times(read(&[]).unwrap()), (seconds(30), seconds(28_800)));
+        let none = [("statement_timeout_ms", "0"), ("idle_timeout_ms", "0")];
+        assert_eq!(times(read(&none).unwrap()), (None, None));
+        let given = [("statement_timeout_ms", "1000"), ("idle_timeout_ms", "2000")];
+        assert_eq!(times(read(&given).unwrap()), (seconds(1), seconds(2)));
+        assert!(read(&[("idle_timeout_ms", "soon")]).is_err());
     }
 
     #[test]

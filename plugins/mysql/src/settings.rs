@@ -1,5 +1,7 @@
 //! What a client asks for and sets of its session: SET and SHOW.
 
+use std::time::Duration;
+
 use ha_core::Value;
 
 use crate::backend::{Answer, Backend};
@@ -8,7 +10,29 @@ use crate::error::{Failure, Outcome};
 use crate::schema::definition;
 use crate::wire::types::{Field, Kind};
 
+/// The longest `wait_timeout` of MySQL, in seconds: a year.
+const LONGEST: u64 = 31_536_000;
+
 impl Backend {
+    /// Has the session's timeouts begin as the options say.
+    pub(crate) fn begin_timeouts(&mut self) {
+        let seconds = seconds(self.options.idle_timeout);
+        for name in ["wait_timeout", "interactive_timeout"] {
+            self.scope.variables.begin_with(name, &seconds);
+        }
+    }
+
+    /// How long the client may send nothing: its `wait_timeout`, once it has set that.
+    pub(crate) fn idle_timeout(&self) -> Option<Duration> {
+        let own = self.scope.variables.system("wait_timeout").unwrap_or_default();
+        match own.parse::<u64>() {
+            Ok(own) if own.to_string() != seconds(self.options.idle_timeout) => {
+                Some(Duration::from_secs(own.clamp(1, LONGEST)))
+            }
+            Ok(_) | Err(_) => self.options.idle_timeout,
+        }
+    }
+
     /// SET: what is set before an error stays set.
     pub(crate) async fn set(
         &mut self,
@@ -75,6 +99,10 @@ impl Backend {
         fields[1].kind = Kind::BIG;
         Ok(Answer::Rows(fields, self.warnings.iter().map(row).collect()))
     }
+}
+
+fn seconds(time: Option<Duration>) -> String {
+    time.map_or(LONGEST, |time| time.as_secs_f64().ceil() as u64).to_string()
 }
 
 fn texts(names: &[&str]) -> Vec<Field> {

@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use ha_memory::MemoryLog;
 use ha_mysql::Options;
 use mysql_async::Conn;
@@ -24,6 +26,43 @@ async fn only_the_user_with_the_password_gets_in_and_only_while_there_are_seats(
     let client = server.client().await;
     assert_eq!(refused(server.opts("ha", "ha")).await, 1040);
     client.disconnect().await.unwrap();
+}
+
+/// Returns once the only seat is free again.
+async fn seat(server: &support::Server) -> mysql_async::Conn {
+    loop {
+        match mysql_async::Conn::new(server.opts("ha", "ha")).await {
+            Ok(client) => return client,
+            Err(mysql_async::Error::Server(error)) => assert_eq!(error.code, 1040),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_sends_nothing_for_too_long_is_disconnected() {
+    let options = Options { max_connections: 1, ..Options::default() };
+    let idle_timeout = Some(Duration::from_millis(100));
+    let server = with(Options { idle_timeout, ..options.clone() }).await;
+    let mut idle = server.client().await;
+    let mut other = seat(&server).await;
+    assert!(idle.query_drop("SELECT 1").await.is_err());
+    other.query_drop("SET wait_timeout = 1000").await.unwrap();
+    assert_eq!(rows(&mut other, "SELECT @@wait_timeout, @@interactive_timeout").await, ["1000|1"]);
+
+    let server = with(options).await;
+    let mut idle = server.client().await;
+    assert_eq!(rows(&mut idle, "SELECT @@wait_timeout").await, ["28800"]);
+    idle.query_drop("CREATE TABLE t (a INT)").await.unwrap();
+    idle.query_drop("SET SESSION wait_timeout = 1").await.unwrap();
+    idle.query_drop("BEGIN").await.unwrap();
+    idle.query_drop("INSERT INTO t VALUES (1)").await.unwrap();
+    let mut other = seat(&server).await;
+    assert!(rows(&mut other, "SELECT a FROM t").await.is_empty());
+    assert!(idle.query_drop("COMMIT").await.is_err());
+    other.query_drop("SET wait_timeout = 1").await.unwrap();
+    other.reset().await.unwrap();
+    assert_eq!(rows(&mut other, "SELECT @@wait_timeout").await, ["28800"]);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! What [`crate::declare_plugin`] expands to. Not for authors.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, mpsc};
 
 use futures::FutureExt as _;
@@ -70,7 +71,10 @@ where
     F: Future<Output = Result<Arc<T>>> + Send + 'static,
 {
     // SAFETY: the settings are lent for this call.
-    match opened(name, unsafe { settings.as_bytes() }, open) {
+    let settings = unsafe { settings.as_bytes() };
+    match opened(name, settings, open)
+        .and_then(sound(|it: &T| drop((it.to_string(), it.capabilities()))))
+    {
         // SAFETY: `out` says how much room there is.
         Ok(opened) => unsafe { fill(out, &transport::export(opened)) },
         // SAFETY: `error` is there to be written.
@@ -95,7 +99,8 @@ where
     F: Future<Output = Result<Arc<T>>> + Send + 'static,
 {
     // SAFETY: the settings are lent for this call.
-    match opened(name, unsafe { settings.as_bytes() }, open) {
+    let settings = unsafe { settings.as_bytes() };
+    match opened(name, settings, open).and_then(sound(|it: &T| drop(it.to_string()))) {
         // SAFETY: `out` says how much room there is.
         Ok(opened) => unsafe { fill(out, &frontend::export(opened)) },
         // SAFETY: `error` is there to be written.
@@ -116,7 +121,7 @@ where
     let settings = json::read_settings(name, settings).map_err(|error| failed(&error))?;
     let (answer, opened) = mpsc::sync_channel(1);
     runtime::handle().spawn(async move {
-        let opening = std::panic::AssertUnwindSafe(async move { open(settings).await });
+        let opening = AssertUnwindSafe(async move { open(settings).await });
         // Whoever asked is waiting.
         let _ = answer.send(opening.catch_unwind().await);
     });
@@ -124,6 +129,14 @@ where
         Ok(Ok(opened)) => opened.map_err(|error| failed(&error)),
         Ok(Err(thrown)) => Err(Answer::panicked(&*thrown)),
         Err(mpsc::RecvError) => Err(failed(&Error::Closed)),
+    }
+}
+
+/// What was opened, if it can tell what it is: that has no answer to say a panic with.
+fn sound<T>(tell: impl FnOnce(&T)) -> impl FnOnce(Arc<T>) -> Result<Arc<T>, Answer> {
+    move |opened| {
+        let told = catch_unwind(AssertUnwindSafe(|| tell(&opened)));
+        told.map_err(|thrown| Answer::panicked(&*thrown)).map(|()| opened)
     }
 }
 

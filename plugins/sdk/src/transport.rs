@@ -1,4 +1,5 @@
 use std::ffi::c_void;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -220,8 +221,8 @@ unsafe extern "C" fn remove_snapshot(ctx: *mut c_void, meta: HaSlice, done: HaCo
 unsafe extern "C" fn warnings(ctx: *mut c_void) -> HaBuf {
     // SAFETY: the host gives back what it got.
     let transport = unsafe { exported(ctx) };
-    let panicked = || give(json::write(&["telling what is wrong panicked"]));
-    guarded(None, || Some(give(json::write(&transport.warnings())))).unwrap_or_else(panicked)
+    let told = catch_unwind(AssertUnwindSafe(|| json::write(&transport.warnings())));
+    give(told.map_or_else(|thrown| Answer::panicked(&*thrown).body, Into::into))
 }
 
 unsafe extern "C" fn health(ctx: *mut c_void, done: HaCompletion) {

@@ -17,6 +17,14 @@ pub fn check_exposure(config: &Config) -> Result<(), String> {
     }
 }
 
+/// The address that a front-end of a plugin tells of itself, if others can reach it. Who may come in
+/// there is up to the plugin: nothing that [`check_exposure`] knows says it.
+pub fn reachable(told: &str) -> Option<SocketAddr> {
+    let is_between = |c: char| c.is_whitespace() || ",;()/@".contains(c);
+    let addresses = told.split(is_between).filter_map(|part| part.parse::<SocketAddr>().ok());
+    addresses.into_iter().find(|address| !address.ip().to_canonical().is_loopback())
+}
+
 struct Listener {
     name: &'static str,
     address: SocketAddr,
@@ -79,4 +87,22 @@ fn of_nats(transport: &Transport) -> Option<Listener> {
         flag: "--nats-token",
         has_credentials: options.token.is_some(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_can_reach_is_found_in_what_a_front_end_says() {
+        for (told, address) in [
+            ("lines on 0.0.0.0:7001", Some("0.0.0.0:7001")),
+            ("x on 127.0.0.1:1, [::]:2", Some("[::]:2")),
+            ("tcp://192.0.2.1:3/", Some("192.0.2.1:3")),
+            ("x on 127.0.0.1:1, [::1]:2, [::ffff:127.0.0.1]:3", None),
+            ("x on /run/x.sock, 1.2 and 3:4", None),
+        ] {
+            assert_eq!(reachable(told), address.map(|address| address.parse().unwrap()), "{told}");
+        }
+    }
 }

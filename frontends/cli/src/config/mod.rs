@@ -1,6 +1,7 @@
 //! What a start of `ha` was told, checked and typed. Nothing here touches the file system or
 //! the network.
 
+mod choice;
 mod cluster;
 mod exposure;
 mod frontends;
@@ -15,7 +16,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use ha_core::{Error, Result};
 
 pub use cluster::Cluster;
-pub use exposure::check_exposure;
+pub use exposure::{check_exposure, reachable};
 pub use frontends::{Http, Pg, Tls};
 pub use plugins::{Offer, Plugins};
 pub use policy::{Policy, StartPolicy};

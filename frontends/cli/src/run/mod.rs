@@ -1,6 +1,8 @@
 //! Putting a node together, and taking it apart again.
 
+mod frontends;
 mod lobby;
+mod options;
 mod roll_call;
 mod storage;
 mod transport;
@@ -10,15 +12,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
-use ha_core::{ChangeTransport, Engine, Error, Frontend, Readiness, Shutdown};
-use ha_engine::{BeginAt, Found, Node, NodeOptions, Retention, SnapshotOptions};
-use ha_http::Http;
-use ha_pg::Pg;
+use ha_core::{ChangeTransport, Engine as _, Error, Readiness, Shutdown};
+use ha_engine::{Found, Node};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
-use crate::config::{Config, Policy, Replication, StartPolicy};
+use crate::config::Config;
 use crate::plugins::Plugins;
+use frontends::{bind_http, bind_pg, start, warn_of_exposure};
 use lobby::Lobby;
 use storage::Place;
 
@@ -65,6 +66,7 @@ async fn serve(config: Config, plugins: Plugins) -> Result<()> {
     }
     for (name, frontend) in others {
         tracing::info!("{name}: {frontend}");
+        warn_of_exposure(&config, &name, &frontend.to_string());
         start(&mut serving, frontend, &lobby, &stopping);
     }
     let mut begun = None;
@@ -107,7 +109,7 @@ async fn work(
     lobby: &Lobby,
     begun: &mut Option<(Arc<Node>, Arc<dyn ChangeTransport>)>,
 ) -> Result<()> {
-    let options = node_options(config, place, found)?;
+    let options = options::of_node(config, place, found)?;
     let opening = transport::open(config, plugins, found, &options);
     let transport::Opened { transport, log } = tokio::select! {
         opened = opening => opened?,
@@ -153,21 +155,6 @@ async fn tell_what_is_waited_for(config: &Config, lobby: &Lobby) -> Infallible {
     }
 }
 
-fn start(
-    serving: &mut JoinSet<Result<(), Error>>,
-    frontend: Arc<dyn Frontend>,
-    lobby: &Arc<Lobby>,
-    stopping: &Shutdown,
-) {
-    let engine = Arc::clone(lobby) as Arc<dyn Engine>;
-    let stopping = stopping.clone();
-    serving.spawn(async move {
-        let name = frontend.to_string();
-        let served = frontend.serve(engine, stopping).await;
-        served.map_err(|error| Error::transport(name, error))
-    });
-}
-
 fn flatten(result: Result<Result<(), Error>, tokio::task::JoinError>) -> Result<()> {
     result.context("a front-end ended abnormally")?.map_err(Into::into)
 }
@@ -186,108 +173,5 @@ async fn report(node: Arc<Node>) -> Result<()> {
             known = Some(status.readiness);
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
-    }
-}
-
-fn bind_http(http: &crate::config::Http, config: &Config) -> Result<Arc<Http>> {
-    let secret = |secret: &crate::secret::Secret| ha_http::Secret::new(secret.expose());
-    // The default password would let everybody in beside the token.
-    let pg = config.pg.as_ref().filter(|pg| pg.has_own_password());
-    let basic = pg.map(|pg| (pg.user.clone(), secret(&pg.password)));
-    Ok(Http::bind(ha_http::Options {
-        listen: vec![http.address],
-        token: http.token.as_ref().map(secret),
-        basic,
-        extra_hosts: http.allow_hosts.clone(),
-        body_limit: http.max_body,
-        limits: config.limits,
-        max_connections: http.max_connections.get(),
-        ..ha_http::Options::default()
-    })?)
-}
-
-async fn bind_pg(pg: &crate::config::Pg, config: &Config) -> Result<Arc<Pg>> {
-    let tls = pg
-        .tls
-        .as_ref()
-        .map(|tls| ha_pg::TlsFiles { certificate: tls.certificate.clone(), key: tls.key.clone() });
-    let options = ha_pg::Options {
-        listen: pg.address.to_string(),
-        user: pg.user.clone(),
-        password: pg.password.expose().to_owned(),
-        tls,
-        max_connections: pg.max_connections.get(),
-        statement_timeout: config.limits.time,
-        max_message_bytes: pg.max_message,
-        ..ha_pg::Options::default()
-    };
-    Ok(Pg::bind(options).await?)
-}
-
-fn node_options(config: &Config, place: &Place, found: Found) -> Result<NodeOptions> {
-    let begin_at = begin_at(&config.replication, found)?;
-    let open = &config.database.open;
-    Ok(NodeOptions {
-        scratch: place.is_scratch(),
-        lost: place.lost(&config.node),
-        foreign_keys: open.foreign_keys,
-        cache_size: open.cache_size,
-        extensions: config.database.extensions.clone(),
-        readers: config.database.concurrent_queries.get(),
-        replication_timeout: config.replication.timeout,
-        max_transaction_bytes: config.max_transaction_bytes,
-        idle_timeout: config.transaction_idle_timeout,
-        new_lineage: config.replication.new_lineage,
-        compat_v007: config.replication.compat.is_some(),
-        audit_interval: config.replication.audit_interval,
-        begin_at,
-        snapshots: snapshots(&config.replication),
-        retention: Retention {
-            max_age: config.replication.max_age,
-            max_bytes: config.replication.max_bytes,
-        },
-        read_only: open.read_only.then(|| "the database was opened with mode=ro".to_owned()),
-        ..NodeOptions::new(config.node.clone(), place.path())
-    })
-}
-
-/// Beside nodes of v0.0.7 the server drops what is old by itself, so that it has to be covered
-/// in time.
-fn snapshots(replication: &Replication) -> Option<SnapshotOptions> {
-    let Replication { snapshot_interval, snapshot_bytes, .. } = *replication;
-    let dropped_at = replication.max_age.filter(|_| replication.compat.is_some());
-    let some = snapshot_interval.is_some() || snapshot_bytes.is_some() || dropped_at.is_some();
-    let every = SnapshotOptions::every(snapshot_interval, snapshot_bytes);
-    some.then_some(SnapshotOptions { dropped_at, ..every })
-}
-
-/// Where a node begins whose file has no position. One in the file says where it goes on, and wins
-/// over its name; a policy beside it is a mistake.
-fn begin_at(replication: &Replication, found: Found) -> Result<BeginAt, Error> {
-    match (replication.policy, found) {
-        (StartPolicy::Default | StartPolicy::Given(Policy::All), _)
-        | (StartPolicy::FileName(_), Found::Position(_)) => Ok(BeginAt::Beginning),
-        (StartPolicy::Given(_), Found::Position(token)) => Err(Error::config(
-            "--replication-policy",
-            format!(
-                "the database file has a position ({token}) and goes on there; leave the flag out"
-            ),
-        )),
-        (StartPolicy::Given(policy), Found::Foreign(_) | Found::Nothing) => Ok(place(policy)),
-        // A backup of v0.0.7, which told the time by its name.
-        (StartPolicy::FileName(policy), Found::Foreign(_)) if replication.compat.is_some() => {
-            Ok(place(policy))
-        }
-        (StartPolicy::FileName(_), Found::Foreign(_) | Found::Nothing) => Ok(BeginAt::Beginning),
-    }
-}
-
-fn place(policy: Policy) -> BeginAt {
-    match policy {
-        Policy::All => BeginAt::Beginning,
-        Policy::Last => BeginAt::Last,
-        Policy::New => BeginAt::New,
-        Policy::BySequence(seq) => BeginAt::Sequence(seq),
-        Policy::ByTime(moment) => BeginAt::Time(moment.into()),
     }
 }

@@ -5,6 +5,7 @@ use ha_bridge::{Answer, Asked, AskedStream, Imported};
 use ha_core::{Error, Result};
 
 use crate::Plugin;
+use crate::text::in_one_line;
 
 /// Waits for an answer, which may never come once the transport has panicked.
 pub(super) async fn answer(plugin: &Plugin, asked: Asked) -> Result<Answer> {
@@ -56,7 +57,7 @@ pub(super) async fn ended(plugin: &Plugin) -> Error {
 /// The answer, or its error; of a panic a note is made.
 pub(super) fn checked(plugin: &Plugin, answer: Answer) -> Result<Answer> {
     let panicked = answer.status == HaStatus::PANICKED;
-    let checked = answer.done(plugin.name());
+    let checked = in_one_line(answer).done(plugin.name());
     if let (true, Err(error)) = (panicked, &checked) {
         plugin.note_panic(&error.to_string());
     }

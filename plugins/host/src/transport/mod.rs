@@ -15,6 +15,7 @@ use ha_core::{
 use tokio::runtime::Handle;
 
 use crate::Plugin;
+use crate::text::{in_one_line, lines, one_line};
 use items::{answer, checked, ended, streamed};
 use table::{Table, call};
 
@@ -32,7 +33,7 @@ impl PluginTransport {
             let text = format!("its transport has no function `{name}`");
             Error::transport(plugin.name(), text)
         })?;
-        let (display, capabilities) = (table.display(), table.capabilities());
+        let (display, capabilities) = (one_line(&table.display()), table.capabilities());
         Ok(Self { table, plugin, display, capabilities })
     }
 }
@@ -78,7 +79,7 @@ impl ChangeTransport for PluginTransport {
             error = ended(&self.plugin) => return Err(unknown(&error)),
         };
         if answer.status == HaStatus::ERROR {
-            return Err(json::append_failure(&answer.body));
+            return Err(json::append_failure(&in_one_line(answer).body));
         }
         let stored = checked(&self.plugin, answer).map_err(|error| unknown(&error))?;
         placed(&draft, stored.a, stored.b)
@@ -155,7 +156,12 @@ impl ChangeTransport for PluginTransport {
         let told = call!(self.table, warnings());
         // SAFETY: the list is given away.
         let told = unsafe { take(told) };
-        json::read_or_default(&told).unwrap_or_else(|error| vec![error.to_string()])
+        if told.starts_with(b"{") {
+            return vec![self.plugin.note_panic(&panic(self.plugin.name(), &told))];
+        }
+        let told = json::read_or_default::<Vec<String>>(&told);
+        let told = told.unwrap_or_else(|error| vec![error.to_string()]);
+        told.iter().map(|warning| one_line(warning)).collect()
     }
 
     async fn health(&self) -> TransportHealth {
@@ -178,6 +184,11 @@ impl ChangeTransport for PluginTransport {
         self.plugin.alive()?;
         answer(&self.plugin, ask(|done| call!(self.table, close(done)))).await.map(drop)
     }
+}
+
+/// What a transport says that panicked where it cannot be answered with a status.
+fn panic(name: &str, told: &[u8]) -> String {
+    json::failure(name, &lines(told)).to_string()
 }
 
 /// The place that a transport tells, if the draft can have it: nobody may build on another.

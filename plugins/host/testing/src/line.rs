@@ -1,8 +1,8 @@
 //! A line protocol: one SQL statement a line in, one line of JSON out; `panic` panics. Setting:
-//! `port`.
+//! `port`, and `public`: others than this machine may come.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use ha_plugin::async_trait::async_trait;
@@ -18,8 +18,10 @@ use ha_plugin::{tokio, tracing};
 /// Binds the port.
 pub(crate) async fn open(mut settings: Settings) -> Result<Arc<Line>> {
     let port: u16 = settings.parse("port")?.unwrap_or(5999);
-    settings.finish(&["port"])?;
-    let bound = TcpListener::bind(("127.0.0.1", port)).await;
+    let public = settings.parse("public")?.unwrap_or(false);
+    settings.finish(&["port", "public"])?;
+    let address = if public { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST };
+    let bound = TcpListener::bind((address, port)).await;
     let listener = bound.map_err(|error| Error::io(format!("bind port {port}"), &error))?;
     let address = listener.local_addr().map_err(|error| Error::io("the address", &error))?;
     tracing::info!("lines on {address}");

@@ -30,6 +30,9 @@ pub(crate) async fn open(mut settings: Settings) -> Result<Arc<Flawed>> {
     if name == "unreachable" {
         return Err(Error::transport("testing", "nobody answers"));
     }
+    if name == "verbose" {
+        return Err(Error::transport("testing", "nobody answers\n\tbecause:\r\n\n- reasons\n"));
+    }
     assert!(flaw != "open", "opening was told to panic");
     let new = || {
         let options = MemoryOptions { name: name.clone(), ..MemoryOptions::default() };
@@ -70,14 +73,14 @@ impl Flawed {
 
 impl fmt::Display for Flawed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.memory.fmt(f)
+        self.sound("display").fmt(f)
     }
 }
 
 #[async_trait]
 impl ChangeTransport for Flawed {
     fn capabilities(&self) -> Capabilities {
-        self.memory.capabilities()
+        self.sound("capabilities").capabilities()
     }
 
     async fn append(&self, draft: Draft) -> Result<Appended, AppendError> {
@@ -117,7 +120,7 @@ impl ChangeTransport for Flawed {
     }
 
     fn warnings(&self) -> Vec<String> {
-        self.memory.warnings()
+        self.sound("warnings").warnings()
     }
 
     async fn health(&self) -> TransportHealth {

@@ -92,7 +92,7 @@ impl Variables {
     }
 
     /// Sets a system variable for the session. That it has an effect is promised for
-    /// `autocommit` only; a name that nobody knows is an error.
+    /// `autocommit` and `wait_timeout` only; a name that nobody knows is an error.
     pub(crate) fn set_system(&mut self, text: &str, value: String) -> Outcome<()> {
         let name = plain(text);
         possible(&name, value.trim_matches('\''))?;
@@ -102,6 +102,11 @@ impl Variables {
             None => return Err(unknown(&name)),
         }
         Ok(())
+    }
+
+    /// Has a system variable begin with another value, as SQL.
+    pub(crate) fn begin_with(&mut self, name: &str, value: &str) {
+        self.system.insert(name.to_owned(), value.to_owned());
     }
 
     /// All of the system's: name and value as SQL, in the order of their names.
