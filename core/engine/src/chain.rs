@@ -33,12 +33,13 @@ impl Chain {
         said
     }
 
+    /// The same running hash is the same history, whatever lineage the log had when the entry was
+    /// made; another one says something under the same lineage alone.
     fn judge(&self, meta: &Meta) -> Option<bool> {
-        let chained = !matches!(meta.kind, Kind::Base(_));
-        let here = chained && meta.base.lineage == self.start.lineage;
-        let Seq(place) = Some(meta.base.seq).filter(|_| here)?;
-        let index = usize::try_from(place.checked_sub(self.start.seq.0)?).ok()?;
-        self.hashes.get(index).map(|hash| *hash == meta.base.hash)
+        let base = Some(&meta.base).filter(|_| !matches!(meta.kind, Kind::Base(_)))?;
+        let index = usize::try_from(base.seq.0.checked_sub(self.start.seq.0)?).ok()?;
+        let is_same = *self.hashes.get(index)? == base.hash;
+        (is_same || base.lineage == self.start.lineage).then_some(is_same)
     }
 }
 
@@ -68,9 +69,7 @@ impl Back {
     /// Takes the entry that stands before the others.
     pub(crate) fn push(&mut self, payload: Bytes) {
         let part = ha_changes::decode_part(&payload).ok();
-        if let Some(Meta { base, .. }) = part.as_ref().and_then(Part::meta)
-            && base.lineage == self.at.lineage
-        {
+        if let Some(Meta { base, .. }) = part.as_ref().and_then(Part::meta) {
             self.named.push((base.seq, base.hash));
         }
         self.entries.push_front(payload);

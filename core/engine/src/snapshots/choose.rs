@@ -23,19 +23,35 @@ pub(super) enum Fit {
 
 /// The snapshots from which the log can be followed without a gap, the newest first.
 pub(super) fn candidates(
-    snapshots: Vec<SnapshotMeta>,
+    mut snapshots: Vec<SnapshotMeta>,
     bounds: &Bounds,
     at_least: Seq,
 ) -> Vec<SnapshotMeta> {
-    let follows = |meta: &SnapshotMeta| {
-        meta.lineage == bounds.lineage
-            && meta.seq.next() >= bounds.first
-            && meta.seq <= bounds.last
-            && meta.seq >= at_least
-    };
-    let mut fitting: Vec<_> = snapshots.into_iter().filter(follows).collect();
-    fitting.sort_by_key(|meta| std::cmp::Reverse(meta.seq));
-    fitting
+    snapshots.retain(|meta| meta.lineage == bounds.lineage);
+    without_gap(snapshots, bounds, at_least)
+}
+
+/// As [`candidates`], those of other lineages: the log may have had one of them when they were
+/// taken. They have to be proven.
+pub(super) fn of_other_lineages(
+    mut snapshots: Vec<SnapshotMeta>,
+    bounds: &Bounds,
+    at_least: Seq,
+) -> Vec<SnapshotMeta> {
+    snapshots.retain(|meta| meta.lineage != bounds.lineage);
+    without_gap(snapshots, bounds, at_least)
+}
+
+fn without_gap(
+    mut snapshots: Vec<SnapshotMeta>,
+    bounds: &Bounds,
+    at_least: Seq,
+) -> Vec<SnapshotMeta> {
+    snapshots.retain(|meta| {
+        meta.seq.next() >= bounds.first && meta.seq <= bounds.last && meta.seq >= at_least
+    });
+    snapshots.sort_by_key(|meta| std::cmp::Reverse(meta.seq));
+    snapshots
 }
 
 /// Compares a snapshot with the entries after it.

@@ -10,7 +10,7 @@ use ha_core::{Bounds, ChangeTransport, Error, Lineage, Result, Seq, SnapshotMeta
 use tempfile::NamedTempFile;
 use tokio::sync::mpsc;
 
-use super::choose::{Fit, candidates, fit};
+use super::choose::{Fit, candidates, fit, of_other_lineages};
 use super::{Room, check, unpack};
 use crate::heal::Kept;
 use crate::host;
@@ -80,7 +80,8 @@ impl Fetching<'_> {
         let ahead = |meta: &SnapshotMeta| meta.lineage == bounds.lineage && meta.seq > bounds.last;
         let is_behind = !exact && stored.iter().any(ahead);
         let mut failure = None;
-        for meta in candidates(stored, bounds, at_least) {
+        let others = of_other_lineages(stored.clone(), bounds, at_least);
+        for meta in candidates(stored, bounds, at_least).into_iter().chain(others) {
             match self.snapshot(&meta, bounds).await {
                 Ok(Some(seed)) => return Ok(seed),
                 Ok(None) => {}
@@ -106,6 +107,7 @@ impl Fetching<'_> {
         let fit = in_time(fit(self.transport, meta, bounds)).await?;
         let is_proven = fit == Fit::Proven;
         match fit {
+            Fit::Unproven if meta.lineage != bounds.lineage => return Ok(None),
             Fit::Proven | Fit::Unproven => {}
             Fit::Contradicted(by) => {
                 tracing::error!(seq = %meta.seq, %by, "a snapshot is not the state that a later entry was made on");
@@ -116,7 +118,7 @@ impl Fetching<'_> {
             }
         }
         let (file, room, described) = (self.download(meta).await?, self.room.clone(), meta.clone());
-        let (file, record, kept) = blocking(move || {
+        let (file, mut record, kept) = blocking(move || {
             let record = check::check(file.path(), &described, &room)?;
             let kept = check::kept(file.path(), &record, &room)?;
             Ok((check::fitted(file, &room)?, record, kept))
@@ -126,6 +128,7 @@ impl Fetching<'_> {
             return Ok(None);
         }
         keeps_the_log(self.transport, bounds, &kept).await?;
+        record.position.lineage = bounds.lineage;
         Ok(Some(Seed { file, record, entry: None, end: bounds.last }))
     }
 

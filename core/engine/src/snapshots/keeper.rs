@@ -211,7 +211,7 @@ impl Keeper {
 
     async fn is_base(&self, meta: &SnapshotMeta, bounds: &Bounds) -> Result<bool> {
         let seq = meta.seq.next();
-        if meta.lineage != bounds.lineage || seq < bounds.first {
+        if seq < bounds.first {
             return Ok(false);
         }
         let Some(stored) = self.transport.read(seq).await? else { return Ok(false) };
