@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use ha_changes::{Kind, Meta, Part};
-use ha_core::{RunningHash, Seq, Stored};
+use ha_core::{RunningHash, Seq, SnapshotMeta, Stored};
 
 use crate::machine::Position;
 
@@ -33,12 +33,23 @@ impl Chain {
         said
     }
 
+    /// Whether a snapshot is the state at a place of this chain; `None` if it is of none.
+    pub(crate) fn leads_to(&self, meta: &SnapshotMeta) -> Option<bool> {
+        let here = meta.lineage == self.start.lineage;
+        let hash = self.hash_at(meta.seq).filter(|_| here)?;
+        Some(hash == meta.hash)
+    }
+
+    fn hash_at(&self, Seq(place): Seq) -> Option<RunningHash> {
+        let index = usize::try_from(place.checked_sub(self.start.seq.0)?).ok()?;
+        self.hashes.get(index).copied()
+    }
+
     fn judge(&self, meta: &Meta) -> Option<bool> {
         let chained = !matches!(meta.kind, Kind::Base(_));
         let here = chained && meta.base.lineage == self.start.lineage;
-        let Seq(place) = Some(meta.base.seq).filter(|_| here)?;
-        let index = usize::try_from(place.checked_sub(self.start.seq.0)?).ok()?;
-        self.hashes.get(index).map(|hash| *hash == meta.base.hash)
+        let hash = self.hash_at(meta.base.seq).filter(|_| here)?;
+        Some(hash == meta.base.hash)
     }
 }
 

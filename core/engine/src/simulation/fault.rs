@@ -32,6 +32,8 @@ pub(super) enum Fault {
     Unanswered,
     /// An entry stands in the log a second time, on another state.
     Stray,
+    /// Only the first parts of an entry are stored.
+    Torn,
     /// Something that is no entry stands in the log.
     Garbage,
     /// A node cannot reach the log for a while.
@@ -69,7 +71,7 @@ pub(super) enum Fault {
 }
 
 /// The kinds that schedules have.
-pub(super) const FAULTS: [Fault; 28] = [
+pub(super) const FAULTS: [Fault; 29] = [
     Fault::AckLost,
     Fault::AckLate,
     Fault::RequestLost,
@@ -81,6 +83,7 @@ pub(super) const FAULTS: [Fault; 28] = [
     Fault::Broken,
     Fault::Unanswered,
     Fault::Stray,
+    Fault::Torn,
     Fault::Garbage,
     Fault::Partition,
     Fault::Reconnect,
