@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use ha_changes::{Kind, Meta, Part};
-use ha_core::{RunningHash, Seq, Stored};
+use ha_core::{Lineage, RunningHash, Seq, SnapshotMeta, Stored};
 
 use crate::machine::Position;
 
@@ -33,13 +33,22 @@ impl Chain {
         said
     }
 
-    /// The same running hash is the same history, whatever lineage the log had when the entry was
-    /// made; another one says something under the same lineage alone.
+    /// Whether a snapshot is the state at a place of this chain; `None` if it is of none.
+    pub(crate) fn leads_to(&self, meta: &SnapshotMeta) -> Option<bool> {
+        self.is_at(meta.seq, meta.hash, meta.lineage)
+    }
+
     fn judge(&self, meta: &Meta) -> Option<bool> {
         let base = Some(&meta.base).filter(|_| !matches!(meta.kind, Kind::Base(_)))?;
-        let index = usize::try_from(base.seq.0.checked_sub(self.start.seq.0)?).ok()?;
-        let is_same = *self.hashes.get(index)? == base.hash;
-        (is_same || base.lineage == self.start.lineage).then_some(is_same)
+        self.is_at(base.seq, base.hash, base.lineage)
+    }
+
+    /// The same running hash is the same history, whatever lineage the log had then; another one
+    /// says something under the same lineage alone.
+    fn is_at(&self, Seq(place): Seq, hash: RunningHash, lineage: Lineage) -> Option<bool> {
+        let index = usize::try_from(place.checked_sub(self.start.seq.0)?).ok()?;
+        let is_same = *self.hashes.get(index)? == hash;
+        (is_same || lineage == self.start.lineage).then_some(is_same)
     }
 }
 
@@ -87,7 +96,7 @@ impl Back {
 #[cfg(test)]
 mod tests {
     use ha_changes::{Base, Entry};
-    use ha_core::{AttemptId, Lineage};
+    use ha_core::AttemptId;
 
     use super::*;
 

@@ -27,6 +27,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ha_core::{ChangeTransport, Error, Lineage, Result, Seq};
 
+use crate::chain::Chain;
 use crate::machine::{Position, Reseed};
 pub(crate) use compare::Comparison;
 pub use lost::lost_entries;
@@ -174,7 +175,7 @@ impl Healer {
         let hash = kept.hash_at(seq);
         let there = hash.map(|hash| Position { seq, hash, ..self.position });
         let said = match &there {
-            Some(there) => self.stored_states(there).await?,
+            Some(there) => self.stored_states(&Chain::new(*there)).await?,
             None => Comparison::Silent,
         };
         if said == Comparison::Silent {

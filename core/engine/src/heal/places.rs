@@ -55,12 +55,9 @@ impl Healer {
             has_hash && here != Here::Ends && (here == Here::Trimmed || kept.is_none());
         let next = if wants_next { self.at(at.seq.next()).await? } else { None };
         let mut comparison = compare(at, kept.as_deref(), &here, next.as_deref());
-        let is_open = matches!(comparison, Comparison::Silent | Comparison::Other);
-        if is_open && next.is_some() {
+        // An entry that seems to have been made on another history may be void itself.
+        if wants_next && comparison != Comparison::Same {
             comparison = self.later(at).await?;
-        }
-        if comparison == Comparison::Silent && has_hash {
-            comparison = self.stored_states(at).await?;
         }
         if let (Comparison::Same, Here::Entry(payload), true) = (comparison, here, has_hash) {
             comparison = self.before(at, payload).await?;
@@ -91,34 +88,35 @@ impl Healer {
         Ok(Comparison::Same)
     }
 
-    /// What the first entry after `at` says of it that says something.
+    /// What the entries after `at` say of it, or, if they say nothing, the snapshots that they lead to.
     async fn later(&self, at: &Position) -> Result<Comparison> {
-        let (mut chain, mut found) = (Chain::new(*at), Comparison::Silent);
+        let (mut chain, mut said) = (Chain::new(*at), Comparison::Silent);
         for seq in (at.seq.0 + 1..=at.seq.0 + LOOK).map(Seq) {
             let Some(payload) = self.at(seq).await? else { break };
             match chain.see(&Stored { seq, payload }) {
                 Some(true) => return Ok(Comparison::Same),
-                // It may be this entry that is void.
-                Some(false) => found = Comparison::Other,
+                Some(false) => said = Comparison::Other,
                 None => {}
             }
         }
-        Ok(found)
+        match self.stored_states(&chain).await? {
+            Comparison::Silent => Ok(said),
+            told => Ok(told),
+        }
     }
 
-    /// What the stored snapshots of this very place say. Several that differ say nothing: some are
-    /// of what the log has lost.
-    pub(super) async fn stored_states(&self, at: &Position) -> Result<Comparison> {
+    /// What the stored snapshots say. Several that differ say nothing: some are of what the log has
+    /// lost.
+    pub(super) async fn stored_states(&self, chain: &Chain) -> Result<Comparison> {
         if !self.log.capabilities().snapshots {
             return Ok(Comparison::Silent);
         }
-        let here = self.log.snapshots().await?.into_iter();
-        let here = here.filter(|meta| meta.lineage == at.lineage && meta.seq == at.seq);
-        let (same, others): (Vec<_>, Vec<_>) = here.partition(|meta| meta.hash == at.hash);
-        Ok(match (same.is_empty(), others.is_empty()) {
-            (false, true) => Comparison::Same,
-            (true, false) => Comparison::Other,
-            (true, true) | (false, false) => Comparison::Silent,
+        let metas = self.log.snapshots().await?;
+        let said: Vec<_> = metas.iter().filter_map(|meta| chain.leads_to(meta)).collect();
+        Ok(match (said.contains(&true), said.contains(&false)) {
+            (true, false) => Comparison::Same,
+            (false, true) => Comparison::Other,
+            (false, false) | (true, true) => Comparison::Silent,
         })
     }
 }

@@ -56,8 +56,20 @@ pub(super) fn observe(owner: Owner) {
     }
     let log = world.log.borrow();
     let points = log.points(token.lineage, token.seq);
-    let known = points.iter().any(|point| point.hash == record.position.hash);
-    assert!(known, "{} stands at {record:?}, where the log never was", slot.path().display());
+    let here = |point: &&Rc<Point>| point.hash == record.position.hash;
+    let point = points.iter().find(here);
+    let after = log.chain().get(token.seq.0 as usize + 1..).unwrap_or_default();
+    let inside = point.is_some_and(|point| log.has(point) && point.is_inside(after));
+    assert!(
+        !inside || world.has_lost(),
+        "{} stands inside an entry at {record:?}",
+        slot.path().display()
+    );
+    assert!(
+        point.is_some(),
+        "{} stands at {record:?}, where the log never was",
+        slot.path().display()
+    );
     world.note("at", token.seq.0, owner);
     drop(log);
     audited(slot, &run);
@@ -219,20 +231,21 @@ pub(super) fn outcome(op: i64, name: &ha_core::AttemptName, outcome: &ha_core::O
     use ha_core::Outcome;
     let world = world();
     let log = world.log.borrow();
-    let place = name.base.next();
-    let is_it = |point: &&Rc<Point>| {
-        let meta = ha_changes::decode(&point.payload).ok().and_then(|entry| entry.meta);
-        meta.is_some_and(|meta| meta.id == name.attempt)
-    };
-    let found = log.chain().get(place.0 as usize).filter(is_it);
-    let stands = found.is_some_and(|point| point.ops.contains(&op));
-    let void = found.is_some_and(|point| point.ops.is_empty());
-    assert!(stands || found.is_none() || void && world.has_lost(), "{name} is not {op}");
+    let first = name.base.next();
+    let meta = |point: &Rc<Point>| ha_changes::decode_part(&point.payload).ok()?.meta().cloned();
+    let found = log.chain().get(first.0 as usize).and_then(meta);
+    let found = found.filter(|meta| meta.id == name.attempt && meta.part.0 == 1);
+    let place = Seq(name.base.0 + found.as_ref().map_or(1, |meta| u64::from(meta.part.1)));
+    let ops = found.as_ref().and_then(|_| log.chain().get(place.0 as usize));
+    let ops = ops.map(|point| &point.ops[..]).unwrap_or_default();
+    let stands = ops.contains(&op);
+    let may_be_void = world.has_lost() && ops.is_empty() || place > first;
+    assert!(stands || found.is_none() || may_be_void, "{name} is not {op}");
     let right = match outcome {
         Outcome::Committed(Token { seq, .. }) => stands && *seq == place,
         Outcome::NotCommitted => !stands,
-        Outcome::Unknown => place > log.last(),
-        Outcome::Forgotten => place < log.bounds().first,
+        Outcome::Unknown => first > log.last(),
+        Outcome::Forgotten => first < log.bounds().first,
     };
     assert!(right, "the outcome of {op} at {name} is not {outcome:?}");
 }

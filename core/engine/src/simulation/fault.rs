@@ -32,6 +32,8 @@ pub(super) enum Fault {
     Unanswered,
     /// An entry stands in the log a second time, on another state.
     Stray,
+    /// Only the first parts of an entry are stored.
+    Torn,
     /// Something that is no entry stands in the log.
     Garbage,
     /// A node cannot reach the log for a while.
@@ -71,7 +73,7 @@ pub(super) enum Fault {
 }
 
 /// The kinds that schedules have.
-pub(super) const FAULTS: [Fault; 29] = [
+pub(super) const FAULTS: [Fault; 30] = [
     Fault::AckLost,
     Fault::AckLate,
     Fault::RequestLost,
@@ -83,6 +85,7 @@ pub(super) const FAULTS: [Fault; 29] = [
     Fault::Broken,
     Fault::Unanswered,
     Fault::Stray,
+    Fault::Torn,
     Fault::Garbage,
     Fault::Partition,
     Fault::Reconnect,

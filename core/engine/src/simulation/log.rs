@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use ha_changes::{Change, Entry, Keyed, Kind, RowOp};
+use ha_changes::{Assembler, Change, Entry, Keyed, Kind, Meta, Part, Progress, RowOp};
 use ha_core::{
     AppendError, Appended, AttemptId, Bounds, Draft, Error, Lineage, Result, RunningHash, Seq,
     SnapshotMeta, Stored, Value,
@@ -47,12 +47,56 @@ pub(super) struct Point {
     pub(super) states: Vec<Rc<State>>,
     /// Whose transactions they are.
     pub(super) ops: Vec<i64>,
+    /// The entry goes on after this part, if its other parts come.
+    open: Option<Run>,
+}
+
+/// The parts of an entry that have come, and what the last of them says.
+#[derive(Debug, Clone)]
+struct Run {
+    parts: Vec<Part>,
+    meta: Meta,
 }
 
 impl Point {
     /// The state after the whole entry.
     pub(super) fn state(&self) -> &Rc<State> {
         self.states.last().expect("there is a state before the entry")
+    }
+
+    /// Whether it may be in the middle of an entry, given what comes after it: nobody stands here as
+    /// long as that may be one.
+    pub(super) fn is_inside(&self, after: &[Rc<Self>]) -> bool {
+        let Some(run) = &self.open else { return false };
+        let mut meta = run.meta.clone();
+        for point in after {
+            let part = ha_changes::decode_part(&point.payload).ok();
+            let part = part.filter(|part| part.continues(&meta));
+            let Some(next) = part.as_ref().and_then(Part::meta) else { return false };
+            meta = next.clone();
+            if meta.part.0 == meta.part.1 {
+                return true;
+            }
+        }
+        true
+    }
+
+    /// What the entry makes of the state.
+    fn fold(&mut self, entry: &Entry) {
+        let kind = entry.meta.as_ref().map(|meta| &meta.kind);
+        let Some(Kind::Transactions(marks)) = kind else { return };
+        let mut rest = &entry.changes[..];
+        for mark in marks {
+            let (changes, others) = rest.split_at(mark.changes);
+            rest = others;
+            let before = Rc::clone(self.state());
+            let mut after = State::clone(&before);
+            after.apply(changes).unwrap_or_else(|wrong| panic!("a valid entry: {wrong}"));
+            let op = keyed(mark.id.as_ref()).unwrap_or_else(|| marked(changes));
+            super::check::effect(op, &before, &after);
+            self.ops.push(op);
+            self.states.push(Rc::new(after));
+        }
     }
 }
 
@@ -64,6 +108,7 @@ impl Log {
             hash: RunningHash::default(),
             states: vec![Rc::default()],
             ops: Vec::new(),
+            open: None,
         });
         let points = HashMap::from([((lineage, Seq::ZERO), vec![Rc::clone(&start)])]);
         let mut log = Self {
@@ -96,15 +141,26 @@ impl Log {
         &self.chain
     }
 
+    /// Whether the log has the point now.
+    pub(super) fn has(&self, point: &Rc<Point>) -> bool {
+        self.chain.get(point.seq.0 as usize).is_some_and(|now| Rc::ptr_eq(now, point))
+    }
+
     /// Whatever ever stood there.
     pub(super) fn points(&self, lineage: Lineage, seq: Seq) -> &[Rc<Point>] {
         self.points.get(&(lineage, seq)).map_or(&[], Vec::as_slice)
     }
 
-    /// Stores a draft as JetStream with one replica does: the condition comes first.
+    /// Stores a draft as JetStream with one replica does: the condition comes first. Of several parts
+    /// a server that crashes stores only the first ones: so many as `torn` says.
     /// Who has not heard that the log has lost its end may take what it stands on for a part of it:
     /// it goes on with a history that has ended.
-    pub(super) fn store(&mut self, draft: &Draft, unaware: bool) -> Result<Appended, AppendError> {
+    pub(super) fn store(
+        &mut self,
+        draft: &Draft,
+        unaware: bool,
+        torn: Option<usize>,
+    ) -> Result<Appended, AppendError> {
         let last = self.last();
         if draft.expect.is_some_and(|expect| expect != last) {
             return Err(AppendError::Refused { last: Some(last) });
@@ -112,11 +168,14 @@ impl Log {
         if let Some(appended) = self.attempts.get(&draft.attempt) {
             return Ok(*appended);
         }
-        for part in &draft.parts {
-            if unaware {
-                self.imagine(part);
-            }
+        let mut ended = None;
+        for part in &draft.parts[..torn.unwrap_or(draft.parts.len())] {
+            ended = ended.or_else(|| unaware.then(|| self.ended(part)).flatten());
+            ended = ended.map(|before| self.imagine(&before, part));
             self.push(part.clone());
+        }
+        if torn.is_some() {
+            return Err(AppendError::Unknown { reason: "the server crashed".to_owned() });
         }
         let appended = Appended { first: last.next(), last: self.last() };
         self.attempts.insert(draft.attempt, appended);
@@ -132,24 +191,52 @@ impl Log {
         self.chain.push(point);
     }
 
-    /// Notes what the entry means on a history that has ended.
-    fn imagine(&mut self, payload: &Bytes) {
+    /// Where the history has ended that the entry was made on, if it goes on with one.
+    fn ended(&self, payload: &Bytes) -> Option<Rc<Point>> {
         let last = self.last();
-        let entry = ha_changes::decode(payload).ok();
-        let Some(base) = entry.and_then(|entry| entry.meta).map(|meta| meta.base) else { return };
+        let base = ha_changes::decode_part(payload).ok()?.meta()?.base;
         let mut ended = self.points(base.lineage, last).iter().filter(|point| {
             base.seq == last && point.hash == base.hash && point.hash != self.end().hash
         });
-        let Some(before) = ended.next_back().cloned() else { return };
-        let point = self.after(&before, payload.clone());
-        self.points.entry((self.lineage, last.next())).or_default().push(Rc::new(point));
+        ended.next_back().cloned()
+    }
+
+    /// Notes what the part means on a history that has ended.
+    fn imagine(&mut self, before: &Point, payload: &Bytes) -> Rc<Point> {
+        let point = Rc::new(self.after(before, payload.clone()));
+        self.points.entry((self.lineage, point.seq)).or_default().push(Rc::clone(&point));
+        point
     }
 
     fn after(&self, before: &Point, payload: Bytes) -> Point {
         let seq = before.seq.next();
         let hash = before.hash.extend(seq, &payload);
-        let (states, ops) = self.fold(before, &payload);
-        Point { seq, payload, hash, states, ops }
+        let mut point = Point {
+            seq,
+            payload,
+            hash,
+            states: vec![before.state().clone()],
+            ops: Vec::new(),
+            open: None,
+        };
+        let Ok(part) = ha_changes::decode_part(&point.payload) else { return point };
+        let Some(meta) = part.meta().cloned() else { return point };
+        let parts = match &before.open {
+            Some(run) if part.continues(&run.meta) => [&run.parts[..], &[part]].concat(),
+            _ if meta.part.0 == 1 && self.follows(before, &meta) => vec![part],
+            _ => return point,
+        };
+        if meta.part.0 < meta.part.1 {
+            point.open = Some(Run { parts, meta });
+        } else if let Some(entry) = whole(parts) {
+            point.fold(&entry);
+        }
+        point
+    }
+
+    /// Whether an entry was made on the state before it.
+    fn follows(&self, before: &Point, Meta { base, .. }: &Meta) -> bool {
+        base.seq == before.seq && base.hash == before.hash
     }
 
     /// Prints the log to those who listen.
@@ -158,37 +245,6 @@ impl Log {
             let payload = String::from_utf8_lossy(payload);
             tracing::debug!("{seq} {} {ops:?} {payload:.400}", hex::encode(&hash.0[..4]));
         }
-    }
-
-    /// What the entry makes of the state.
-    fn fold(&self, before: &Point, payload: &[u8]) -> (Vec<Rc<State>>, Vec<i64>) {
-        let mut states = vec![Rc::clone(before.state())];
-        let mut ops = Vec::new();
-        let Some(entry) = self.valid(before, payload) else { return (states, ops) };
-        let Some(Kind::Transactions(marks)) = entry.meta.map(|meta| meta.kind) else {
-            return (states, ops);
-        };
-        let mut rest = &entry.changes[..];
-        for mark in marks {
-            let (changes, others) = rest.split_at(mark.changes);
-            rest = others;
-            let before = Rc::clone(states.last().expect("there is one"));
-            let mut after = State::clone(&before);
-            after.apply(changes).unwrap_or_else(|wrong| panic!("a valid entry: {wrong}"));
-            let op = keyed(mark.id.as_ref()).unwrap_or_else(|| marked(changes));
-            super::check::effect(op, &before, &after);
-            ops.push(op);
-            states.push(Rc::new(after));
-        }
-        (states, ops)
-    }
-
-    /// The entry, if it is one and was made on the state before it.
-    fn valid(&self, before: &Point, payload: &[u8]) -> Option<Entry> {
-        let entry = ha_changes::decode(payload).ok()?;
-        let base = entry.meta.as_ref()?.base;
-        let fits = base.seq == before.seq && base.hash == before.hash;
-        fits.then_some(entry)
     }
 
     /// The entry at `seq`; `None` if the log ends before it.
@@ -247,6 +303,16 @@ impl Log {
     pub(super) fn trim(&mut self, before: Seq) {
         self.first = self.first.max(before.min(self.last().next()));
     }
+}
+
+/// The entry that these are the parts of.
+fn whole(parts: Vec<Part>) -> Option<Entry> {
+    let mut assembler = Assembler::default();
+    let mut pushed = parts.into_iter().map(|part| assembler.push(part));
+    pushed.find_map(|progress| match progress {
+        Ok(Progress::Complete(entry)) => Some(entry),
+        _ => None,
+    })
 }
 
 /// The number of the transaction, from the key that it has.

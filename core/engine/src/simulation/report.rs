@@ -8,7 +8,7 @@ use super::op::Told;
 use super::world::World;
 
 /// Ways out of trouble, as the trace names them.
-pub(super) const PATHS: [&str; 12] = [
+pub(super) const PATHS: [&str; 13] = [
     "sent again",
     "read back",
     "asked for bounds",
@@ -18,6 +18,7 @@ pub(super) const PATHS: [&str; 12] = [
     "repeated",
     "fetched a snapshot",
     "was refused",
+    "stored parts",
     "stored a snapshot",
     "trimmed the log",
     "compared states",

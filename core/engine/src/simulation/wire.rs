@@ -22,6 +22,9 @@ use super::nodes::Notice;
 use super::op::millis;
 use super::world;
 
+/// How many parts an entry may have.
+const PARTS: u32 = 12;
+
 /// How long an acknowledgement is waited for.
 const ACK: Duration = Duration::from_millis(300);
 
@@ -111,7 +114,15 @@ fn arrive(node: usize, draft: &Draft) -> Result<Appended, AppendError> {
         return Err(AppendError::Refused { last: Some(last) });
     }
     let unaware = world.slots[node].notice.get() != Notice::Aware;
-    let result = world.log.borrow_mut().store(draft, unaware);
+    let torn = draft.parts.len() > 1 && strikes(Fault::Torn);
+    let torn = torn.then(|| 1 + draw(draft.parts.len() as u64 - 1) as usize);
+    let result = world.log.borrow_mut().store(draft, unaware, torn);
+    if torn.is_some() {
+        world.changed.send_replace(());
+    }
+    if draft.parts.len() > 1 && result.is_ok() {
+        world.note("stored parts", draft.parts.len() as u64, draft.attempt.counter);
+    }
     if result.is_err() {
         world.note("was refused", draft.expect.map_or(0, |seq| seq.0), draft.attempt.counter);
     }
@@ -134,8 +145,8 @@ impl ChangeTransport for Wire {
         Capabilities {
             replicated: true,
             synced: true,
-            max_part_bytes: 1 << 20,
-            max_parts: 1,
+            max_part_bytes: world().upkeep.part_bytes.unwrap_or(1 << 20),
+            max_parts: world().upkeep.part_bytes.map_or(1, |_| PARTS),
             snapshots: true,
             trim: true,
             readable: true,

@@ -48,6 +48,8 @@ pub(super) struct Upkeep {
     pub(super) snapshots: Option<SnapshotOptions>,
     /// They trim the log.
     pub(super) retention: Retention,
+    /// The log takes entries of several parts of this size.
+    pub(super) part_bytes: Option<usize>,
     /// They compare their states.
     pub(super) audits: Option<Duration>,
 }
@@ -64,7 +66,8 @@ impl Upkeep {
         });
         let max_age = (dice.below(2) == 0).then(|| millis(100 + dice.below(1_000)));
         let audits = (dice.below(4) == 0).then(|| millis(100 + dice.below(900)));
-        Self { snapshots, retention: Retention { max_age, max_bytes: None }, audits }
+        let part_bytes = (dice.below(4) == 0).then(|| 500 + dice.below(400) as usize);
+        Self { part_bytes, snapshots, retention: Retention { max_age, max_bytes: None }, audits }
     }
 }
 
