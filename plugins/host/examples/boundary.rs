@@ -1,6 +1,7 @@
 //! What the boundary costs: calls of the in-memory transport and of a node, made directly and
 //! through a plugin that is linked in. A node's clients are tasks of the runtime that a front-end
-//! of that kind has: the program's, or the plugin's own.
+//! of that kind has: the program's, or the plugin's own. How often a thread of the process waited is
+//! told as well (on Linux), which another program's load changes less than the time.
 //!
 //! ```sh
 //! cargo run --release -p ha-plugin-host --example boundary
@@ -51,7 +52,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // SAFETY: `declare_plugin` made it.
     #[allow(unsafe_code, reason = "the entry of the plugin in this program")]
     let plugin = unsafe { Plugin::linked(ha_plugin_v1) }?;
-    println!("median of {ROUNDS}; \u{b5}s per call  built-in    plugin   ratio     added");
+    println!("median of {ROUNDS}; \u{b5}s per call  built-in    plugin   ratio     added    waits");
     transport(&plugin).await?;
     engine(&plugin).await
 }
@@ -62,8 +63,10 @@ async fn transport(plugin: &Plugin) -> Result<(), Box<dyn std::error::Error>> {
     let mut appending = Pairs::default();
     let mut reading = Pairs::default();
     for _ in 0..ROUNDS {
-        appending.add(append(&*built_in).await?, append(&*across).await?);
-        reading.add(next(&*built_in).await?, next(&*across).await?);
+        appending.built_in.push(Cost::of(append(&*built_in)).await?);
+        appending.plugin.push(Cost::of(append(&*across)).await?);
+        reading.built_in.push(Cost::of(next(&*built_in)).await?);
+        reading.plugin.push(Cost::of(next(&*across)).await?);
     }
     appending.tell("append");
     reading.tell("next");
@@ -87,8 +90,10 @@ async fn engine(plugin: &Plugin) -> Result<(), Box<dyn std::error::Error>> {
     ] {
         let mut pairs = Pairs::default();
         for _ in 0..ROUNDS {
-            let built_in = execute(&direct, &own, sql, clients, CALLS).await?;
-            pairs.add(built_in, execute(&across, &other, sql, clients, CALLS).await?);
+            let built_in = execute(&direct, &own, sql, clients, CALLS);
+            pairs.built_in.push(Cost::of(built_in).await?);
+            let plugin = execute(&across, &other, sql, clients, CALLS);
+            pairs.plugin.push(Cost::of(plugin).await?);
         }
         pairs.tell(name);
     }
@@ -148,28 +153,56 @@ async fn execute(
     Ok(start.elapsed())
 }
 
-/// Times of the same calls.
+/// What calls took, one of them in the mean.
+struct Cost {
+    microseconds: f64,
+    /// How often a thread waited.
+    waits: f64,
+}
+
+impl Cost {
+    async fn of(calls: impl Future<Output = Result<Duration>>) -> Result<Self> {
+        let before = waits();
+        let microseconds = calls.await?.as_secs_f64() * 1e6 / f64::from(CALLS);
+        let waits = (waits() - before) / f64::from(CALLS);
+        Ok(Self { microseconds, waits })
+    }
+}
+
+/// How often the threads that are there have waited; 0 where the system does not tell.
+fn waits() -> f64 {
+    let Ok(threads) = std::fs::read_dir("/proc/self/task") else { return 0.0 };
+    let status = |thread: std::fs::DirEntry| std::fs::read_to_string(thread.path().join("status"));
+    let all = threads.flatten().filter_map(|thread| status(thread).ok());
+    let lines = all.filter_map(|text| {
+        let (_, rest) = text.split_once("\nvoluntary_ctxt_switches:")?;
+        rest.split_whitespace().next()?.parse::<f64>().ok()
+    });
+    lines.sum()
+}
+
+/// The same calls, made directly and across.
 #[derive(Default)]
 struct Pairs {
-    built_in: Vec<Duration>,
-    plugin: Vec<Duration>,
+    built_in: Vec<Cost>,
+    plugin: Vec<Cost>,
 }
 
 impl Pairs {
-    fn add(&mut self, built_in: Duration, plugin: Duration) {
-        self.built_in.push(built_in);
-        self.plugin.push(plugin);
-    }
-
-    fn tell(mut self, name: &str) {
-        let (direct, across) = (median(&mut self.built_in), median(&mut self.plugin));
+    fn tell(&self, name: &str) {
+        let time = |costs: &[Cost]| median(costs.iter().map(|cost| cost.microseconds));
+        let waits = |costs: &[Cost]| median(costs.iter().map(|cost| cost.waits));
+        let (direct, across) = (time(&self.built_in), time(&self.plugin));
         let (ratio, added) = (across / direct, across - direct);
-        println!("{name:25} {direct:10.2}  {across:8.2}  {ratio:6.2}  {added:8.2}");
+        let (fewer, more) = (waits(&self.built_in), waits(&self.plugin));
+        println!(
+            "{name:25} {direct:10.2}  {across:8.2}  {ratio:6.2}  {added:8.2}  {fewer:5.2} {more:5.2}"
+        );
     }
 }
 
-/// In microseconds, for one call.
-fn median(times: &mut [Duration]) -> f64 {
-    times.sort_unstable();
-    times[times.len() / 2].as_secs_f64() * 1e6 / f64::from(CALLS)
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_unstable_by(f64::total_cmp);
+    values[values.len() / 2]
 }
