@@ -1,7 +1,5 @@
 //! Disks that are full, fail, or stand still: nothing that was acknowledged is lost, whoever writes is
 //! told why that fails, and the process lives.
-//!
-//! More often than in the usual run: `cargo test --test disks -- --ignored --test-threads 1`
 
 mod support;
 

@@ -65,15 +65,26 @@ impl Node {
     }
 
     fn spawn(namespace: Option<String>, home: PathBuf, args: Vec<String>, awaited: &str) -> Self {
+        Self::try_spawn(namespace, home, args, awaited).unwrap_or_else(|reason| panic!("{reason}"))
+    }
+
+    /// An error with the log of a process that ends instead.
+    fn try_spawn(
+        namespace: Option<String>,
+        home: PathBuf,
+        args: Vec<String>,
+        awaited: &str,
+    ) -> Result<Self, String> {
         let (mut child, log) = spawn(namespace.as_deref(), &home, &args).unwrap();
         let lines = until("ha starts", || {
             let text = fs::read_to_string(&log).unwrap();
-            let ended = child.try_wait().unwrap();
-            assert!(ended.is_none(), "ha {args:?} ended with {ended:?}:\n{text}");
-            text.contains(awaited).then_some(text)
-        });
+            if let Some(ended) = child.try_wait().unwrap() {
+                return Some(Err(format!("ha {args:?} ended with {ended:?}:\n{text}")));
+            }
+            text.contains(awaited).then_some(Ok(text))
+        })?;
         let address = |what: &str| after(&lines, what).map(|text| text.parse().unwrap());
-        Self {
+        Ok(Self {
             http: address("HTTP on ").unwrap(),
             pg: address("PostgreSQL on ").unwrap(),
             nats: after(&lines, "embedded NATS at ").map(Into::into),
@@ -82,7 +93,7 @@ impl Node {
             home,
             namespace,
             log,
-        }
+        })
     }
 
     /// Starts a process that has ended again, on the same ports and files.
@@ -93,6 +104,19 @@ impl Node {
 
     /// As [`Self::again`], but waits for the ports only.
     pub fn restart(&mut self) {
+        let args = self.same_ports();
+        *self = Self::spawn(self.namespace.clone(), self.home.clone(), args, "replication by");
+    }
+
+    /// As [`Self::restart`], but waits until it takes connections only, whether or not its log is
+    /// there. An error with the log of a process that ends instead.
+    pub fn try_restart(&mut self) -> Result<(), String> {
+        let args = self.same_ports();
+        *self = Self::try_spawn(self.namespace.clone(), self.home.clone(), args, "PostgreSQL on ")?;
+        Ok(())
+    }
+
+    fn same_ports(&self) -> Vec<String> {
         let ports = [
             ("--port", Some(self.http.port().to_string())),
             ("--pg-port", Some(self.pg.port().to_string())),
@@ -105,7 +129,7 @@ impl Node {
                 args[place + 1] = port;
             }
         }
-        *self = Self::spawn(self.namespace.clone(), self.home.clone(), args, "replication by");
+        args
     }
 
     /// The port of its NATS server.
@@ -135,6 +159,11 @@ impl Node {
     /// What this process has logged.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// Whether the process has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     /// Ends the process with SIGKILL.

@@ -62,10 +62,13 @@ impl Shared {
         serving: bool,
         growth: Growth,
     ) -> Self {
+        // Who starts with less than it may have had before is not ready for however short a time.
+        let is_behind = record.position.seq < end;
+        let behind = is_behind.then(Instant::now).and_then(|now| now.checked_sub(LAG));
         Self {
             node,
             record: watch::Sender::new(record),
-            condition: Mutex::new(Condition { end, ..Condition::default() }),
+            condition: Mutex::new(Condition { end, behind, ..Condition::default() }),
             serving: watch::Sender::new(serving),
             growth,
             in_doubt: AtomicBool::new(false),

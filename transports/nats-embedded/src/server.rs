@@ -71,7 +71,7 @@ impl Server {
     fn start_as(options: Options, private: bool) -> Result<Self> {
         let wire = serde_json::to_string(&Wire::new(options, private)?)
             .map_err(|error| Error::config("nats", error.to_string()))?;
-        let started = answered(&ffi::start(&ffi::c_string(wire)))?;
+        let started = answered(&ffi::start(&ffi::c_string(wire))).map_err(with_advice)?;
         let failure = Arc::default();
         forward_log(started.handle, Arc::clone(&failure))?;
         Ok(Self { started, stopped: AtomicBool::new(false), failure })
@@ -207,6 +207,17 @@ fn log(line: &str) {
         "N" => tracing::info!(target: "nats", "{text}"),
         "D" => tracing::debug!(target: "nats", "{text}"),
         _ => tracing::trace!(target: "nats", "{text}"),
+    }
+}
+
+/// What can be done about a store that nats-server finds to be damaged.
+fn with_advice(error: Error) -> Error {
+    match &error {
+        Error::Transport { reason, .. } if reason.contains("corrupt") => failed(format!(
+            "{reason}. Its store is damaged: while the other members run, move the store directory away \
+             and start this node again, which then gets a copy from them"
+        )),
+        _ => error,
     }
 }
 

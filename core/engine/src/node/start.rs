@@ -18,6 +18,7 @@ use crate::options::NodeOptions;
 use crate::readers::Readers;
 use crate::shared::Shared;
 use crate::snapshots::{Growth, Keeper, Room};
+use crate::store::with_advice;
 use crate::writer::{Link, Message, Setup, Writer};
 
 impl Node {
@@ -33,7 +34,8 @@ impl Node {
     ) -> Result<()> {
         let open = open_options(options, transport);
         let _lock = lock(options).await?;
-        begin(options, &open, &identity(options), transport).await.map(drop)
+        let begun = begin(options, &open, &identity(options), transport).await;
+        begun.map(drop).map_err(|error| with_advice(error, &options.path))
     }
 
     /// Opens the database, compares it with the log, and begins to follow the log. The node
@@ -43,6 +45,14 @@ impl Node {
     /// [`ha_core::Error::Config`] when the file and the log do not fit and only the operator can say
     /// what is meant; otherwise what the file system, SQLite or the transport say.
     pub async fn start(
+        options: NodeOptions,
+        transport: Arc<dyn ChangeTransport>,
+    ) -> Result<Arc<Self>> {
+        let path = options.path.clone();
+        Self::open(options, transport).await.map_err(|error| with_advice(error, &path))
+    }
+
+    async fn open(
         mut options: NodeOptions,
         transport: Arc<dyn ChangeTransport>,
     ) -> Result<Arc<Self>> {

@@ -165,6 +165,21 @@ impl Store {
     }
 }
 
+/// The error of a damaged database, with what to do: CORRUPT and NOTADB
+/// (<https://www.sqlite.org/rescode.html>). Others are left as they are.
+pub(crate) fn with_advice(error: Error, path: &Path) -> Error {
+    match error {
+        Error::Sql { code, message, .. } if matches!(code & 0xff, 11 | 26) => {
+            let path = path.display();
+            Error::Corrupt(format!(
+                "the database {path} is damaged ({message}). Stop the node, move the file and {path}-wal away \
+                 and start it again: it gets the database from the log and its snapshots"
+            ))
+        }
+        other => other,
+    }
+}
+
 /// Whether an error says nothing about the data, and may pass: BUSY, LOCKED, NOMEM, INTERRUPT,
 /// IOERR and FULL (<https://www.sqlite.org/rescode.html>).
 pub(crate) fn is_passing(error: &Error) -> bool {

@@ -206,7 +206,8 @@ impl Writer {
     }
 
     fn cannot_apply(&mut self, seq: Seq, error: &Error) -> Event {
-        if store::is_passing(error) {
+        let error = store::with_advice(error.clone(), self.store.path());
+        if store::is_passing(&error) {
             return Event::Stuck(format!("entry {seq} cannot be applied now: {error}"));
         }
         Event::Failed(format!("entry {seq} cannot be applied: {error}"))
