@@ -8,9 +8,10 @@ use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
 use super::executor::Owner;
-use super::log::{Log, Point};
+use super::log::Log;
 use super::nodes::{Run, Slot};
 use super::op::{Spec, Told, answers};
+use super::point::Point;
 use super::state::{MARKS, Rows, State};
 use super::world;
 use super::world::Floor;

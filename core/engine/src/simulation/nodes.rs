@@ -5,16 +5,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ha_core::{Engine, Error, Readiness, Seq, Token};
-use rusqlite::Connection;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::sleep;
 
 use super::executor::{Owner, WORLD};
 use super::fault::Fault;
+use super::image::{Image, remove};
 use super::op::millis;
 use super::wire::Wire;
 use super::{check, world};
-use crate::store::{self, Record};
 use crate::{Node, NodeOptions};
 
 /// A place for a node: its file and its way to the log.
@@ -60,50 +59,10 @@ pub(super) struct Run {
     pub(super) node: Arc<Node>,
 }
 
-/// The bytes of a database file and of its WAL.
-#[derive(Clone)]
-pub(super) struct Image {
-    database: Vec<u8>,
-    wal: Vec<u8>,
-}
-
 /// What becomes of a file while its node is down.
 pub(super) enum File {
     Replaced(Image),
     Removed,
-}
-
-impl Image {
-    /// A database without a WAL.
-    pub(super) fn of(database: Vec<u8>) -> Self {
-        Self { database, wal: Vec::new() }
-    }
-
-    fn read(path: &Path) -> Self {
-        let bytes = |path: PathBuf| std::fs::read(path).unwrap_or_default();
-        Self { database: bytes(path.to_owned()), wal: bytes(beside(path, "-wal")) }
-    }
-
-    /// The database in one file, and where it stands.
-    pub(super) fn pack(&self, path: &Path) -> (Vec<u8>, Record) {
-        self.write(path);
-        let conn = Connection::open(path).expect("it can be opened");
-        conn.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))
-            .expect("nobody else has it");
-        let record = store::read_record(&conn).expect("it is readable").expect("it has one");
-        drop(conn);
-        let packed = Self::read(path).database;
-        remove(path);
-        (packed, record)
-    }
-
-    fn write(&self, path: &Path) {
-        remove(path);
-        std::fs::write(path, &self.database).expect("there is room");
-        if !self.wal.is_empty() {
-            std::fs::write(beside(path, "-wal"), &self.wal).expect("there is room");
-        }
-    }
 }
 
 impl Slot {
@@ -160,8 +119,7 @@ impl Slot {
     pub(super) fn cut_power(&self) {
         self.kill();
         let mut image = self.image();
-        let left = world().dice.below(image.wal.len() as u64 + 1);
-        image.wal.truncate(usize::try_from(left).expect("it is not longer"));
+        image.tear(|length| world().dice.below(length + 1));
         image.write(&self.path);
         self.seen.set(None);
     }
@@ -278,16 +236,4 @@ pub(super) async fn restart(index: usize) {
         world.faults.count(Fault::Restart);
         world.slots[index].kill();
     }
-}
-
-fn remove(path: &Path) {
-    for file in [path.to_owned(), beside(path, "-wal"), beside(path, "-shm")] {
-        let _ = std::fs::remove_file(file);
-    }
-}
-
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }

@@ -12,21 +12,20 @@ use ha_core::{
     Draft, Error, Result, Seq, SnapshotMeta, Stored, TransportHealth,
 };
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
-use super::executor::WORLD;
 use super::fault::Fault;
 use super::feed::Feed;
 use super::nodes::Notice;
 use super::op::millis;
+use super::post::post;
 use super::world;
 
 /// How many parts an entry may have.
 const PARTS: u32 = 12;
 
 /// How long an acknowledgement is waited for.
-const ACK: Duration = Duration::from_millis(300);
+pub(super) const ACK: Duration = Duration::from_millis(300);
 
 /// A node's transport.
 #[derive(Debug)]
@@ -68,69 +67,6 @@ impl Wire {
             }
         }
     }
-}
-
-/// Sends a draft; nobody can call it back. A log loses its end with the servers that keep it, and
-/// with them what is on its way there.
-fn post(
-    node: usize,
-    draft: Draft,
-) -> impl Future<Output = Result<Result<Appended, AppendError>, ()>> {
-    let (answer, answered) = oneshot::channel();
-    let world = world();
-    let losses = world.losses();
-    world.dice.spawn_for(WORLD, async move {
-        if strikes(Fault::RequestLost) {
-            return sleep(2 * ACK).await;
-        }
-        way(node).await;
-        if strikes(Fault::RequestLate) {
-            sleep(millis(draw(1_500))).await;
-        }
-        if is_cut(node) && draw(2) == 0 {
-            return sleep(2 * ACK).await;
-        }
-        if losses != self::world().losses() {
-            return sleep(2 * ACK).await;
-        }
-        let result = arrive(node, &draft);
-        way(node).await;
-        if strikes(Fault::AckLate) {
-            sleep(millis(draw(1_000))).await;
-        }
-        if strikes(Fault::AckLost) || is_cut(node) {
-            return sleep(2 * ACK).await;
-        }
-        let _ = answer.send(result);
-    });
-    async { answered.await.map_err(|_| ()) }
-}
-
-/// A draft has reached the log.
-fn arrive(node: usize, draft: &Draft) -> Result<Appended, AppendError> {
-    let world = world();
-    if draft.expect.is_some() && strikes(Fault::Refused) {
-        let last = world.log.borrow().last().next();
-        return Err(AppendError::Refused { last: Some(last) });
-    }
-    let unaware = world.slots[node].notice.get() != Notice::Aware;
-    let torn = draft.parts.len() > 1 && strikes(Fault::Torn);
-    let torn = torn.then(|| 1 + draw(draft.parts.len() as u64 - 1) as usize);
-    let result = world.log.borrow_mut().store(draft, unaware, torn);
-    if torn.is_some() {
-        world.changed.send_replace(());
-    }
-    if draft.parts.len() > 1 && result.is_ok() {
-        world.note("stored parts", draft.parts.len() as u64, draft.attempt.counter);
-    }
-    if result.is_err() {
-        world.note("was refused", draft.expect.map_or(0, |seq| seq.0), draft.attempt.counter);
-    }
-    if let Ok(appended) = result {
-        world.note("stored", appended.last.0, draft.attempt.counter);
-        world.changed.send_replace(());
-    }
-    result
 }
 
 impl fmt::Display for Wire {
@@ -277,7 +213,7 @@ fn reachable(node: usize) -> Result<()> {
     Ok(())
 }
 
-fn is_cut(node: usize) -> bool {
+pub(super) fn is_cut(node: usize) -> bool {
     world().slots[node].cut.get()
 }
 

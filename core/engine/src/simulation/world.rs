@@ -11,8 +11,9 @@ use tokio::time::Instant;
 
 use super::executor::{Executor, Owner, WORLD};
 use super::fault::Faults;
+use super::image::Image;
 use super::log::Log;
-use super::nodes::{File, Image, Notice, Slot};
+use super::nodes::{File, Notice, Slot};
 use super::op::{Op, Spec, millis};
 use super::{Event, Genesis, world};
 use crate::snapshots::{Retention, SnapshotOptions};

@@ -1,0 +1,77 @@
+//! Drafts on their way to the log, and the answers to them.
+
+use std::future::Future;
+
+use ha_core::{AppendError, Appended, Draft};
+use tokio::sync::oneshot;
+use tokio::time::sleep;
+
+use super::executor::WORLD;
+use super::fault::Fault;
+use super::nodes::Notice;
+use super::op::millis;
+use super::wire::{ACK, draw, is_cut, strikes, way};
+use super::world;
+
+/// Sends a draft; nobody can call it back. A log loses its end with the servers that keep it, and
+/// with them what is on its way there.
+pub(super) fn post(
+    node: usize,
+    draft: Draft,
+) -> impl Future<Output = Result<Result<Appended, AppendError>, ()>> {
+    let (answer, answered) = oneshot::channel();
+    let world = world();
+    let losses = world.losses();
+    world.dice.spawn_for(WORLD, async move {
+        if strikes(Fault::RequestLost) {
+            return sleep(2 * ACK).await;
+        }
+        way(node).await;
+        if strikes(Fault::RequestLate) {
+            sleep(millis(draw(1_500))).await;
+        }
+        if is_cut(node) && draw(2) == 0 {
+            return sleep(2 * ACK).await;
+        }
+        if losses != self::world().losses() {
+            return sleep(2 * ACK).await;
+        }
+        let result = arrive(node, &draft);
+        way(node).await;
+        if strikes(Fault::AckLate) {
+            sleep(millis(draw(1_000))).await;
+        }
+        if strikes(Fault::AckLost) || is_cut(node) {
+            return sleep(2 * ACK).await;
+        }
+        let _ = answer.send(result);
+    });
+    async { answered.await.map_err(|_| ()) }
+}
+
+/// A draft has reached the log.
+fn arrive(node: usize, draft: &Draft) -> Result<Appended, AppendError> {
+    let world = world();
+    if draft.expect.is_some() && strikes(Fault::Refused) {
+        let last = world.log.borrow().last().next();
+        return Err(AppendError::Refused { last: Some(last) });
+    }
+    let unaware = world.slots[node].notice.get() != Notice::Aware;
+    let torn = draft.parts.len() > 1 && strikes(Fault::Torn);
+    let torn = torn.then(|| 1 + draw(draft.parts.len() as u64 - 1) as usize);
+    let result = world.log.borrow_mut().store(draft, unaware, torn);
+    if torn.is_some() {
+        world.changed.send_replace(());
+    }
+    if draft.parts.len() > 1 && result.is_ok() {
+        world.note("stored parts", draft.parts.len() as u64, draft.attempt.counter);
+    }
+    if result.is_err() {
+        world.note("was refused", draft.expect.map_or(0, |seq| seq.0), draft.attempt.counter);
+    }
+    if let Ok(appended) = result {
+        world.note("stored", appended.last.0, draft.attempt.counter);
+        world.changed.send_replace(());
+    }
+    result
+}
