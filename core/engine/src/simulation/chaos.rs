@@ -16,7 +16,7 @@ use crate::machine::Position;
 
 /// Lets things go wrong until the faults are over.
 pub(super) async fn rage() {
-    let kinds = FAULTS.into_iter().chain([Fault::Rewind]);
+    let kinds = FAULTS.into_iter().chain([Fault::Rewind, Fault::Rename]);
     let kinds: Vec<_> = kinds.filter(|fault| world().faults.has(*fault)).collect();
     while !kinds.is_empty() && !world().faults.are_over() {
         sleep(millis(10 + World::draw(300))).await;
@@ -85,6 +85,7 @@ fn happens(world: &Rc<World>, fault: Fault, index: usize) -> bool {
         Fault::Pause => pause(world, run.owner),
         Fault::Trim => return trim(world, index),
         Fault::Rewind => return rewind(world),
+        Fault::Rename => return rename(world),
         Fault::BadSnapshot => return store_snapshot(world, index, true).is_some(),
         Fault::Stray => return stray(world),
         Fault::Garbage => push(world, Bytes::from_static(b"no entry")),
@@ -118,6 +119,9 @@ fn pause(world: &Rc<World>, owner: u64) {
 fn trim(world: &World, index: usize) -> bool {
     let Some(at) = store_snapshot(world, index, false) else { return false };
     let mut log = world.log.borrow_mut();
+    if log.is_renamed() {
+        return false;
+    }
     let before = at.0 + 1 - World::draw(3).min(at.0);
     log.trim(Seq(before));
     true
@@ -133,6 +137,18 @@ fn rewind(world: &World) -> bool {
     let left = Seq(last.0 - 1 - World::draw(most));
     world.log.borrow_mut().rewind(left);
     world.rewound(left);
+    true
+}
+
+/// Gives the log another lineage. Whoever stands under an old one has to find there what he has
+/// applied, so that nothing is forgotten before and after.
+fn rename(world: &World) -> bool {
+    let mut log = world.log.borrow_mut();
+    if !log.is_whole() {
+        return false;
+    }
+    log.rename();
+    world.slots.iter().for_each(|slot| slot.interrupt());
     true
 }
 

@@ -56,6 +56,8 @@ pub(super) enum Fault {
     Trim,
     /// The log loses its end.
     Rewind,
+    /// The log gets another lineage, and is the same.
+    Rename,
     /// The newest snapshot is damaged.
     BadSnapshot,
     /// The log tells an end that it had before.
@@ -67,7 +69,8 @@ pub(super) enum Fault {
 }
 
 /// The kinds that schedules have. That a log loses its end is left to those who ask for it with
-/// `HA_SIM_REWIND`: a node whose comparison is overtaken by the loss goes on beside the log.
+/// `HA_SIM_REWIND`: a node whose comparison is overtaken by the loss goes on beside the log. That
+/// it gets another lineage, to those who ask with `HA_SIM_RENAME`: clients' positions are void then.
 pub(super) const FAULTS: [Fault; 26] = [
     Fault::AckLost,
     Fault::AckLate,
@@ -110,7 +113,10 @@ impl Faults {
     /// Draws which faults there are, and how often.
     pub(super) fn draw(dice: &Executor) -> Self {
         let mut rates = BTreeMap::new();
-        let asked_for = std::env::var_os("HA_SIM_REWIND").map(|_| Fault::Rewind);
+        let asked_for = [("HA_SIM_REWIND", Fault::Rewind), ("HA_SIM_RENAME", Fault::Rename)]
+            .into_iter()
+            .filter(|(variable, _)| std::env::var_os(variable).is_some())
+            .map(|(_, fault)| fault);
         for fault in FAULTS.into_iter().chain(asked_for) {
             if dice.below(5) < 2 {
                 rates.insert(fault, [10, 50, 150, 400][dice.below(4) as usize]);

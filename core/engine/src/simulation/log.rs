@@ -19,6 +19,7 @@ const ENDLESS: u64 = 5_000;
 /// The log.
 pub(super) struct Log {
     lineage: Lineage,
+    renamed: bool,
     first: Seq,
     /// The entries and what stands after them, from sequence 0 on.
     chain: Vec<Rc<Point>>,
@@ -26,7 +27,7 @@ pub(super) struct Log {
     /// The newest last.
     snapshots: Vec<(SnapshotMeta, Bytes)>,
     /// Every point that ever was, by sequence.
-    points: HashMap<(Lineage, Seq), Vec<Rc<Point>>>,
+    points: HashMap<Seq, Vec<Rc<Point>>>,
 }
 
 /// A place in a log, and the states it stands for.
@@ -57,9 +58,10 @@ impl Log {
             states: vec![Rc::default()],
             ops: Vec::new(),
         });
-        let points = HashMap::from([((lineage, Seq::ZERO), vec![Rc::clone(&start)])]);
+        let points = HashMap::from([(Seq::ZERO, vec![Rc::clone(&start)])]);
         let mut log = Self {
             lineage,
+            renamed: false,
             first: Seq(1),
             chain: vec![start],
             attempts: HashMap::new(),
@@ -89,8 +91,8 @@ impl Log {
     }
 
     /// Whatever ever stood there.
-    pub(super) fn points(&self, lineage: Lineage, seq: Seq) -> &[Rc<Point>] {
-        self.points.get(&(lineage, seq)).map_or(&[], Vec::as_slice)
+    pub(super) fn points(&self, seq: Seq) -> &[Rc<Point>] {
+        self.points.get(&seq).map_or(&[], Vec::as_slice)
     }
 
     /// Stores a draft as JetStream with one replica does: the condition comes first.
@@ -118,7 +120,7 @@ impl Log {
         let hash = before.hash.extend(seq, &payload);
         let (states, ops) = self.fold(&before, &payload);
         let point = Rc::new(Point { seq, payload, hash, states, ops });
-        self.points.entry((self.lineage, seq)).or_default().push(Rc::clone(&point));
+        self.points.entry(seq).or_default().push(Rc::clone(&point));
         self.chain.push(point);
     }
 
@@ -166,6 +168,21 @@ impl Log {
     pub(super) fn rewind(&mut self, last: Seq) {
         self.chain.truncate(last.0 as usize + 1);
         self.attempts.retain(|_, appended| appended.last <= last);
+    }
+
+    /// Has another lineage from now on, as a server makes it that forgets when it was made.
+    pub(super) fn rename(&mut self) {
+        self.lineage.0[0] = self.lineage.0[0].wrapping_add(1);
+        self.renamed = true;
+    }
+
+    pub(super) fn is_renamed(&self) -> bool {
+        self.renamed
+    }
+
+    /// Whether everything is still stored.
+    pub(super) fn is_whole(&self) -> bool {
+        self.first == Seq(1)
     }
 
     /// The least end that the log can have without a gap to the newest snapshot.
