@@ -129,12 +129,8 @@ async fn with_position(
     let healer = |position| {
         Healer::new(Arc::clone(transport), path.clone(), lost.clone(), position, attempts)
     };
-    let mut position = record.position;
-    if bounds.lineage != position.lineage && healer(position).is_same_log(bounds).await? {
-        tracing::warn!(lineage = %bounds.lineage, "the stream is the same, its server takes it for a younger one");
-        position.lineage = bounds.lineage;
-    }
-    let record = Record { position, ..record };
+    let record = under_its_lineage(record, &healer(record.position), bounds).await?;
+    let position = record.position;
     let other_log = bounds.lineage != position.lineage;
     let path = options.path.clone();
     let partial = blocking(move || partial_since(&path)).await?;
@@ -170,6 +166,16 @@ async fn with_position(
             Ok(Start { problem: Some(Problem::Misfit(reason)), ..resume(record, bounds) })
         }
     }
+}
+
+/// The record under the log's lineage, if it is the log that was followed under another one.
+async fn under_its_lineage(record: Record, healer: &Healer, bounds: &Bounds) -> Result<Record> {
+    let mut position = record.position;
+    if bounds.lineage != position.lineage && healer.is_same_log(bounds).await? {
+        tracing::warn!(lineage = %bounds.lineage, "the stream is the same, its server takes it for a younger one");
+        position.lineage = bounds.lineage;
+    }
+    Ok(Record { position, ..record })
 }
 
 fn begun_already(bounds: &Bounds) -> Error {

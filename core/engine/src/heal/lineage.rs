@@ -23,11 +23,11 @@ impl Healer {
     /// The log is not the one this database follows. Nothing of the old one is appended to it;
     /// it is followed only if its base says that it goes on from the old one.
     pub(super) async fn another_log(&self, bounds: &Bounds) -> Result<Healing> {
-        if bounds.last == Seq::ZERO {
-            return Ok(Healing::Stop(empty(&self.position)));
-        }
         if self.is_same_log(bounds).await? {
             return Ok(Healing::Renamed(bounds.lineage));
+        }
+        if bounds.last == Seq::ZERO {
+            return Ok(Healing::Stop(empty(&self.position)));
         }
         let Some(beginning) = self.beginning(bounds).await? else {
             return Ok(Healing::Stop(
@@ -60,13 +60,12 @@ impl Healer {
     /// its start for that of a stream's creation, from the next start on, if the stream's
     /// configuration is updated in between; each start of v0.0.7 does that.
     pub(crate) async fn is_same_log(&self, bounds: &Bounds) -> Result<bool> {
-        let newest = bounds.last.min(self.position.seq);
-        if newest == Seq::ZERO {
-            return Ok(false);
-        }
         let kept = Kept::read(self.database.clone(), self.position).await?;
-        if let (Some(kept), Some(there)) = (kept.get(newest), self.at(newest).await?) {
-            return Ok(*kept == there);
+        // The end that was told may lie behind.
+        for newest in [self.position.seq, bounds.last.min(self.position.seq)] {
+            if let (Some(kept), Some(there)) = (kept.get(newest), self.at(newest).await?) {
+                return Ok(*kept == there);
+            }
         }
         let next = self.at(self.position.seq.next()).await?;
         Ok(next.is_some_and(|next| names_history(&next, &self.position)))

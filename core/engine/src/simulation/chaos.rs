@@ -20,7 +20,8 @@ const CLOCK: u64 = 2 * 24 * 3_600_000;
 
 /// Lets things go wrong until the faults are over.
 pub(super) async fn rage() {
-    let kinds: Vec<_> = FAULTS.into_iter().filter(|fault| world().faults.has(*fault)).collect();
+    let kinds = FAULTS.into_iter().chain([Fault::Rename]);
+    let kinds: Vec<_> = kinds.filter(|fault| world().faults.has(*fault)).collect();
     while !kinds.is_empty() && !world().faults.are_over() {
         sleep(millis(10 + World::draw(300))).await;
         let fault = kinds[World::draw(kinds.len() as u64) as usize];
@@ -90,6 +91,7 @@ fn happens(world: &Rc<World>, fault: Fault, index: usize) -> bool {
         Fault::Turn => run.node.ask_turn(millis(World::draw(3_000))),
         Fault::Trim => return trim(world, index),
         Fault::Rewind => return rewind(world),
+        Fault::Rename => return rename(world),
         Fault::BadSnapshot => return store_snapshot(world, index, true).is_some(),
         Fault::Stray => return stray(world),
         Fault::Garbage => push(world, Bytes::from_static(b"no entry")),
@@ -123,6 +125,9 @@ fn pause(world: &Rc<World>, owner: u64) {
 fn trim(world: &World, index: usize) -> bool {
     let Some(at) = store_snapshot(world, index, false) else { return false };
     let mut log = world.log.borrow_mut();
+    if log.is_renamed() {
+        return false;
+    }
     let before = at.0 + 1 - World::draw(3).min(at.0);
     log.trim(Seq(before));
     true
@@ -138,6 +143,18 @@ fn rewind(world: &World) -> bool {
     let left = Seq(last.0 - 1 - World::draw(most));
     world.log.borrow_mut().rewind(left);
     world.rewound(left);
+    true
+}
+
+/// Gives the log another lineage. Whoever stands under an old one has to find there what he has
+/// applied, so that nothing is forgotten before and after.
+fn rename(world: &World) -> bool {
+    let mut log = world.log.borrow_mut();
+    if !log.is_whole() {
+        return false;
+    }
+    log.rename();
+    world.slots.iter().for_each(|slot| slot.interrupt());
     true
 }
 

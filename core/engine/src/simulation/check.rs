@@ -56,7 +56,7 @@ pub(super) fn observe(owner: Owner) {
         );
     }
     let log = world.log.borrow();
-    let points = log.points(token.lineage, token.seq);
+    let points = log.points(token.seq);
     let here = |point: &&Rc<Point>| point.hash == record.position.hash;
     let point = points.iter().find(here);
     let after = log.chain().get(token.seq.0 as usize + 1..).unwrap_or_default();
@@ -121,7 +121,7 @@ pub(super) fn written(
         let place = (token.n as usize).wrapping_sub(1);
         point.ops.get(place) == Some(&op) && (keyed || spec.fits(reply, &point.states[place + 1]))
     };
-    let points = log.points(token.lineage, token.seq);
+    let points = log.points(token.seq);
     let found = points.iter().any(fits);
     assert!(found, "{op} {spec:?} is not what stands at {token}: {reply:?}; {points:?}");
 }
@@ -131,7 +131,7 @@ pub(super) fn read(level: ReadLevel, floor: Floor, reply: &Reply) {
     let world = world();
     let token = reply.position;
     let log = world.log.borrow();
-    let points = log.points(token.lineage, token.seq);
+    let points = log.points(token.seq);
     let right = points.iter().any(|point| answers(reply, point.state()));
     assert!(right, "a read at {token} has shown {reply:?}, but there is {points:?}");
     if level.strong {
@@ -144,9 +144,10 @@ pub(super) fn read(level: ReadLevel, floor: Floor, reply: &Reply) {
     }
 }
 
-/// A read may fail only because the node is not ready.
+/// A read may fail only because the node is not ready, or the log had another lineage before.
 pub(super) fn read_failed(error: &Error) {
-    let may = matches!(error, Error::NotReady(_) | Error::NotSent(_) | Error::Closed);
+    let renamed = matches!(error, Error::OtherLog { token, lineage } if token.lineage != *lineage);
+    let may = renamed || matches!(error, Error::NotReady(_) | Error::NotSent(_) | Error::Closed);
     assert!(may, "a read failed: {error:?}");
 }
 
@@ -176,7 +177,7 @@ pub(super) fn told() {
 fn is_lost(log: &Log, told: &Told) -> bool {
     let Told::Committed(token) = told else { return false };
     let now = log.chain().get(token.seq.0 as usize).map(|point| point.hash);
-    let then = log.points(token.lineage, token.seq);
+    let then = log.points(token.seq);
     then.iter().any(|point| Some(point.hash) != now)
 }
 
@@ -246,7 +247,7 @@ pub(super) fn outcome(op: i64, name: &ha_core::AttemptName, outcome: &ha_core::O
         Outcome::Committed(Token { seq, .. }) => stands && *seq == place,
         Outcome::NotCommitted => !stands,
         Outcome::Unknown => first > log.last(),
-        Outcome::Forgotten => first < log.bounds().first,
+        Outcome::Forgotten => first < log.bounds().first || name.lineage != log.bounds().lineage,
     };
     assert!(right, "the outcome of {op} at {name} is not {outcome:?}");
 }

@@ -60,6 +60,8 @@ pub(super) enum Fault {
     Trim,
     /// The log loses its end.
     Rewind,
+    /// The log gets another lineage, and is the same.
+    Rename,
     /// The newest snapshot is damaged.
     BadSnapshot,
     /// The log tells an end that it had before.
@@ -72,7 +74,8 @@ pub(super) enum Fault {
     Idle,
 }
 
-/// The kinds that schedules have.
+/// The kinds that schedules have. That a log gets another lineage is left to those who ask for it
+/// with `HA_SIM_RENAME`: clients' positions are void then.
 pub(super) const FAULTS: [Fault; 30] = [
     Fault::AckLost,
     Fault::AckLate,
@@ -120,7 +123,8 @@ impl Faults {
     /// that fewer schedules have that; all, if it `rewinds`.
     pub(super) fn draw(dice: &Executor, rewinds: bool) -> Self {
         let mut rates = BTreeMap::new();
-        for fault in FAULTS {
+        let renames = std::env::var_os("HA_SIM_RENAME").is_some();
+        for fault in FAULTS.into_iter().chain(renames.then_some(Fault::Rename)) {
             let share = if fault == Fault::Rewind { if rewinds { 5 } else { 1 } } else { 2 };
             if dice.below(5) < share {
                 rates.insert(fault, [10, 50, 150, 400][dice.below(4) as usize]);

@@ -18,6 +18,7 @@ const ENDLESS: u64 = 5_000;
 /// The log.
 pub(super) struct Log {
     lineage: Lineage,
+    renamed: bool,
     first: Seq,
     /// The entries and what stands after them, from sequence 0 on.
     chain: Vec<Rc<Point>>,
@@ -25,7 +26,7 @@ pub(super) struct Log {
     /// The newest last.
     snapshots: Vec<Kept>,
     /// Every point that ever was, by sequence.
-    points: HashMap<(Lineage, Seq), Vec<Rc<Point>>>,
+    points: HashMap<Seq, Vec<Rc<Point>>>,
 }
 
 /// A stored snapshot.
@@ -39,9 +40,10 @@ struct Kept {
 impl Log {
     pub(super) fn new(lineage: Lineage, genesis: Option<&Genesis>) -> Self {
         let start = Rc::new(Point::start());
-        let points = HashMap::from([((lineage, Seq::ZERO), vec![Rc::clone(&start)])]);
+        let points = HashMap::from([(Seq::ZERO, vec![Rc::clone(&start)])]);
         let mut log = Self {
             lineage,
+            renamed: false,
             first: Seq(1),
             chain: vec![start],
             attempts: HashMap::new(),
@@ -76,8 +78,8 @@ impl Log {
     }
 
     /// Whatever ever stood there.
-    pub(super) fn points(&self, lineage: Lineage, seq: Seq) -> &[Rc<Point>] {
-        self.points.get(&(lineage, seq)).map_or(&[], Vec::as_slice)
+    pub(super) fn points(&self, seq: Seq) -> &[Rc<Point>] {
+        self.points.get(&seq).map_or(&[], Vec::as_slice)
     }
 
     /// Stores a draft as JetStream with one replica does: the condition comes first. Of several parts
@@ -115,8 +117,8 @@ impl Log {
     pub(super) fn push(&mut self, payload: Bytes) {
         let before = Rc::clone(self.end());
         assert!(before.seq.0 < ENDLESS, "the log grows for ever");
-        let point = Rc::new(Point::after(&before, self.lineage, payload));
-        self.points.entry((self.lineage, point.seq)).or_default().push(Rc::clone(&point));
+        let point = Rc::new(Point::after(&before, payload));
+        self.points.entry(point.seq).or_default().push(Rc::clone(&point));
         self.chain.push(point);
     }
 
@@ -124,7 +126,7 @@ impl Log {
     fn ended(&self, payload: &Bytes) -> Option<Rc<Point>> {
         let last = self.last();
         let base = ha_changes::decode_part(payload).ok()?.meta()?.base;
-        let mut ended = self.points(base.lineage, last).iter().filter(|point| {
+        let mut ended = self.points(last).iter().filter(|point| {
             base.seq == last && point.hash == base.hash && point.hash != self.end().hash
         });
         ended.next_back().cloned()
@@ -132,8 +134,8 @@ impl Log {
 
     /// Notes what the part means on a history that has ended.
     fn imagine(&mut self, before: &Point, payload: &Bytes) -> Rc<Point> {
-        let point = Rc::new(Point::after(before, self.lineage, payload.clone()));
-        self.points.entry((self.lineage, point.seq)).or_default().push(Rc::clone(&point));
+        let point = Rc::new(Point::after(before, payload.clone()));
+        self.points.entry(point.seq).or_default().push(Rc::clone(&point));
         point
     }
 
@@ -158,6 +160,21 @@ impl Log {
     pub(super) fn rewind(&mut self, last: Seq) {
         self.chain.truncate(last.0 as usize + 1);
         self.attempts.retain(|_, appended| appended.last <= last);
+    }
+
+    /// Has another lineage from now on, as a server makes it that forgets when it was made.
+    pub(super) fn rename(&mut self) {
+        self.lineage.0[0] = self.lineage.0[0].wrapping_add(1);
+        self.renamed = true;
+    }
+
+    pub(super) fn is_renamed(&self) -> bool {
+        self.renamed
+    }
+
+    /// Whether everything is still stored.
+    pub(super) fn is_whole(&self) -> bool {
+        self.first == Seq(1)
     }
 
     /// The least end that the log can have without a gap to a snapshot of it.

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use ha_changes::{Assembler, Change, Entry, Keyed, Kind, Meta, Part, Progress, RowOp};
-use ha_core::{Lineage, RunningHash, Seq, Value};
+use ha_core::{RunningHash, Seq, Value};
 
 use super::check;
 use super::state::{MARKS, State};
@@ -44,7 +44,7 @@ impl Point {
     }
 
     /// What stands after `before` once a payload comes there.
-    pub(super) fn after(before: &Self, lineage: Lineage, payload: Bytes) -> Self {
+    pub(super) fn after(before: &Self, payload: Bytes) -> Self {
         let seq = before.seq.next();
         let hash = before.hash.extend(seq, &payload);
         let mut point = Self {
@@ -59,7 +59,7 @@ impl Point {
         let Some(meta) = part.meta().cloned() else { return point };
         let parts = match &before.open {
             Some(run) if part.continues(&run.meta) => [&run.parts[..], &[part]].concat(),
-            _ if meta.part.0 == 1 && before.is_base_of(lineage, &meta) => vec![part],
+            _ if meta.part.0 == 1 && before.is_base_of(&meta) => vec![part],
             _ => return point,
         };
         if meta.part.0 < meta.part.1 {
@@ -71,8 +71,8 @@ impl Point {
     }
 
     /// Whether an entry was made on this state.
-    fn is_base_of(&self, lineage: Lineage, Meta { base, .. }: &Meta) -> bool {
-        base.lineage == lineage && base.seq == self.seq && base.hash == self.hash
+    fn is_base_of(&self, Meta { base, .. }: &Meta) -> bool {
+        base.seq == self.seq && base.hash == self.hash
     }
 
     /// The state after the whole entry.

@@ -37,13 +37,24 @@ fn the_hash_goes_over_every_payload_and_sequence() {
 
 #[test]
 fn an_entry_of_ours_on_another_place_is_void() {
-    let elsewhere =
-        [Position { lineage: Lineage([8; 8]), ..at(3) }, Position { seq: Seq(2), ..at(3) }];
+    let lineage = Lineage([8; 8]);
+    let elsewhere = [
+        Position { lineage, hash: at(2).hash, ..at(3) },
+        Position { lineage, seq: Seq(2), ..at(3) },
+        Position { seq: Seq(2), ..at(3) },
+    ];
     for base in elsewhere {
         let mut machine = idle();
         let actions = deliver(&mut machine, &of_another(base));
         assert!(matches!(how(&actions), Some(How::Nothing(Some(_)))), "{base:?}: {actions:?}");
     }
+}
+
+/// The running hash says of the whole history that it is this one.
+#[test]
+fn an_entry_that_was_made_under_another_lineage_of_the_log_counts() {
+    let actions = deliver(&mut idle(), &of_another(Position { lineage: Lineage([8; 8]), ..at(3) }));
+    assert!(matches!(how(&actions), Some(How::Ours(_))), "{actions:?}");
 }
 
 #[test]
