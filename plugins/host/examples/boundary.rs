@@ -12,7 +12,7 @@
 #[path = "../tests/support/handing.rs"]
 mod handing;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
@@ -32,15 +32,7 @@ const CALLS: u32 = 4_096;
 const PAYLOAD: &[u8] = &[7; 256];
 const WRITE: &str = "INSERT INTO t VALUES(1, 'a text of a usual length')";
 
-ha_plugin::declare_plugin!(name: "boundary", transport: open_memory, frontend: open_handing);
-
-/// The plugin's.
-static RUNTIME: OnceLock<Handle> = OnceLock::new();
-
-async fn open_handing(settings: Settings) -> Result<Arc<handing::Handing>> {
-    RUNTIME.get_or_init(Handle::current);
-    handing::open(settings).await
-}
+ha_plugin::declare_plugin!(name: "boundary", transport: open_memory, frontend: handing::open);
 
 async fn open_memory(settings: Settings) -> Result<Arc<Memory>> {
     settings.finish(&[])?;
@@ -80,7 +72,8 @@ async fn engine(plugin: &Plugin) -> Result<(), Box<dyn std::error::Error>> {
     let direct = Arc::<Node>::clone(&node) as Arc<dyn Engine>;
     let (stop, stopping) = Shutdown::new();
     let (across, serving) = handing::serve(plugin, Arc::clone(&direct), stopping).await?;
-    let (own, other) = (Handle::current(), RUNTIME.get().cloned().unwrap_or_else(Handle::current));
+    let (own, other) =
+        (Handle::current(), handing::RUNTIME.get().cloned().unwrap_or_else(Handle::current));
     execute(&direct, &own, "CREATE TABLE t(a, b)", 1, 1).await?;
     for (name, sql, clients) in [
         ("read, 1 client", "SELECT 1", 1),

@@ -1,11 +1,15 @@
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use ha_core::{Engine, Frontend, Result, Settings, Shutdown};
 use ha_plugin::async_trait::async_trait;
 use ha_plugin_host::Plugin;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
+
+/// The plugin's own runtime, once it serves.
+pub(crate) static RUNTIME: OnceLock<Handle> = OnceLock::new();
 
 static RECEIVER: Mutex<Option<UnboundedSender<Arc<dyn Engine>>>> = Mutex::new(None);
 static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
@@ -50,6 +54,7 @@ impl fmt::Display for Handing {
 #[async_trait]
 impl Frontend for Handing {
     async fn serve(self: Arc<Self>, engine: Arc<dyn Engine>, stop: Shutdown) -> Result<()> {
+        RUNTIME.get_or_init(Handle::current);
         if let Some(receiver) = &*RECEIVER.lock().expect("nobody panics here") {
             // Whoever asked may have gone.
             let _ = receiver.send(engine);
