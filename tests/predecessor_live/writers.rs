@@ -11,6 +11,9 @@ use serde_json::json;
 
 use crate::support::{http, until};
 
+/// Between two writes: who writes without one leaves little room for nodes that look first.
+const PAUSE: Duration = Duration::from_millis(10);
+
 /// Longer than v0.0.7 waits for its log.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -61,10 +64,8 @@ fn insert(node: SocketAddr, first: i64, stop: &AtomicBool, written: &AtomicUsize
         if answer.is_ok_and(|answer| answer.status == 200) {
             acknowledged.insert(id);
             written.fetch_add(1, Ordering::Relaxed);
-        } else {
-            // It is away, or its log is.
-            thread::sleep(Duration::from_millis(10));
         }
+        thread::sleep(PAUSE);
     }
     acknowledged
 }
