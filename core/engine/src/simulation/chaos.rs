@@ -89,6 +89,8 @@ fn happens(world: &Rc<World>, fault: Fault, index: usize) -> bool {
         Fault::Pause => pause(world, run.owner),
         Fault::Trim => return trim(world, index),
         Fault::Rewind => return rewind(world),
+        // Nodes that keep snapshots trust those that are listed, and would forget the whole ones.
+        Fault::BadSnapshot if world.upkeep.snapshots.is_some() => return false,
         Fault::BadSnapshot => return store_snapshot(world, index, true).is_some(),
         Fault::Stray => return stray(world),
         Fault::Garbage => push(world, Bytes::from_static(b"no entry")),
