@@ -52,7 +52,10 @@ impl Chain {
     }
 }
 
-/// Entries before a place, newest first, as far back as one of them says what it was made on.
+/// How many entries are looked at, at most, for one that says what it was made on.
+const MOST: usize = 16;
+
+/// The entry at a place and those before it, as far back as one of them says what it was made on.
 #[derive(Debug)]
 pub(crate) struct Back {
     at: Position,
@@ -62,9 +65,14 @@ pub(crate) struct Back {
 }
 
 impl Back {
+    /// Begins with none.
+    pub(crate) fn before(at: Position) -> Self {
+        Self { at, entries: VecDeque::new(), named: Vec::new() }
+    }
+
     /// Begins with the entry at the place.
     pub(crate) fn new(at: Position, payload: Bytes) -> Self {
-        let mut back = Self { at, entries: VecDeque::new(), named: Vec::new() };
+        let mut back = Self::before(at);
         back.push(payload);
         back
     }
@@ -72,7 +80,8 @@ impl Back {
     /// The place before the entries, unless they prove what stands there.
     pub(crate) fn next(&self) -> Option<Seq> {
         let before = Seq(self.at.seq.0.checked_sub(self.entries.len() as u64)?);
-        (before > Seq::ZERO && !self.is_proven(before)).then_some(before)
+        let open = self.entries.len() < MOST && before > Seq::ZERO && !self.is_proven(before);
+        open.then_some(before)
     }
 
     /// Takes the entry that stands before the others.

@@ -101,3 +101,24 @@ async fn a_snapshot_that_keeps_another_entry_than_the_log_is_passed_over() {
     let kept = "SELECT seq, payload FROM _ha_entries WHERE seq > 3 ORDER BY seq";
     assert_eq!(other.rows(kept).await, node.rows(kept).await);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_of_what_the_log_has_lost_is_passed_over_whoever_went_on_with_it() {
+    let log = MemoryLog::new();
+    let old = three_entries(&log).await;
+    let (body, seq, hash) = state(&old).await;
+    old.run("INSERT INTO t VALUES(3)").await;
+    let late = old.transport.read(Seq(4)).await.unwrap().unwrap().payload;
+    old.stop().await;
+    log.rewind(Seq(2));
+    let other = start("b", &log).await;
+    until("what is left", || other.node_seq() == 2).await;
+    store(&other).await;
+    other.run("INSERT INTO t VALUES('another')").await;
+    put(&other, body, seq, hash).await;
+    // Somebody had not heard that entry 3 is lost.
+    raw(&log, std::str::from_utf8(&late).unwrap()).await;
+    other.transport.trim(Seq(3)).await.unwrap();
+    let new = start("c", &log).await;
+    equal(&new, &other).await;
+}

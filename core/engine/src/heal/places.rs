@@ -8,9 +8,6 @@ use super::{Comparison, Healer, Kept};
 use crate::chain::{Back, Chain, LOOK};
 use crate::machine::Position;
 
-/// How many entries before a place are compared at most.
-const BACK: usize = 16;
-
 /// A place where the log is to be the one that was applied here.
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
@@ -76,8 +73,7 @@ impl Healer {
     /// state it was made on proves it; other ones may stand at the same place of two histories.
     async fn before(&self, at: &Position, payload: Bytes) -> Result<Comparison> {
         let mut back = Back::new(*at, payload);
-        for _ in 0..BACK {
-            let Some(seq) = back.next() else { break };
+        while let Some(seq) = back.next() {
             let (Some(kept), _) = Kept::read_one(self.database.clone(), seq).await? else { break };
             let Some(stored) = self.at(seq).await? else { break };
             if stored != kept {

@@ -92,6 +92,8 @@ fn happens(world: &Rc<World>, fault: Fault, index: usize) -> bool {
         Fault::Trim => return trim(world, index),
         Fault::Rewind => return rewind(world),
         Fault::Rename => return rename(world),
+        // Nodes that keep snapshots trust those that are listed, and would forget the whole ones.
+        Fault::BadSnapshot if world.upkeep.snapshots.is_some() => return false,
         Fault::BadSnapshot => return store_snapshot(world, index, true).is_some(),
         Fault::Stray => return stray(world),
         Fault::Garbage => push(world, Bytes::from_static(b"no entry")),

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 
 use super::choose::{Fit, candidates, fit, of_other_lineages};
 use super::{Room, check, unpack};
+use crate::chain::Back;
 use crate::heal::Kept;
 use crate::host;
 use crate::machine::{NoSeed, Position, Target};
@@ -124,8 +125,14 @@ impl Fetching<'_> {
             Ok((check::fitted(file, &room)?, record, kept))
         })
         .await?;
-        if !is_proven && !ends_like_the_log(self.transport, meta, &kept).await? {
-            return Ok(None);
+        // An entry that was made on it may be void itself.
+        match ends_like_the_log(self.transport, &record.position, &kept).await? {
+            Some(false) => return Ok(None),
+            None if !is_proven => tracing::warn!(
+                seq = %meta.seq,
+                "no entry of the log says what the snapshot was made on; it is taken at its word"
+            ),
+            Some(true) | None => {}
         }
         keeps_the_log(self.transport, bounds, &kept).await?;
         record.position.lineage = bounds.lineage;
@@ -182,33 +189,30 @@ impl Fetching<'_> {
     }
 }
 
-/// Whether the last entry that a snapshot has applied is the log's: it may have been taken
-/// before the log lost that and others went on. Where nothing can be compared, it is taken
-/// at its word.
+/// Whether the last entries that a snapshot has applied are the log's, as far back as one of them
+/// says what it was made on: it may have been taken before the log lost them and others went on.
+/// `None` if nothing can be compared.
 async fn ends_like_the_log(
     transport: &Arc<dyn ChangeTransport>,
-    meta: &SnapshotMeta,
+    at: &Position,
     kept: &Kept,
-) -> Result<bool> {
-    let stored = match in_time(transport.read(meta.seq)).await {
-        Ok(stored) => stored.map(|stored| stored.payload),
-        Err(Error::Truncated { .. }) => None,
-        Err(error) => return Err(error),
-    };
-    match (stored, kept.get(meta.seq)) {
-        (Some(stored), Some(kept)) if stored != *kept => {
-            tracing::error!(seq = %meta.seq, "a snapshot has applied another entry than the log has");
-            Ok(false)
+) -> Result<Option<bool>> {
+    let (mut back, mut seen) = (Back::before(*at), None);
+    while let Some(seq) = back.next() {
+        let stored = match in_time(transport.read(seq)).await {
+            Ok(stored) => stored.map(|stored| stored.payload),
+            Err(Error::Truncated { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        let (Some(stored), Some(kept)) = (stored, kept.get(seq)) else { break };
+        if stored != *kept {
+            tracing::error!(%seq, "a snapshot has applied another entry than the log has");
+            return Ok(Some(false));
         }
-        (Some(_), Some(_)) => Ok(true),
-        (None, _) | (_, None) => {
-            tracing::warn!(
-                seq = %meta.seq,
-                "no entry of the log says what the snapshot was made on; it is taken at its word"
-            );
-            Ok(true)
-        }
+        seen = Some(true);
+        back.push(stored);
     }
+    Ok(seen)
 }
 
 /// The entries that a snapshot keeps are those of the log, as far as they do not prove it
