@@ -97,7 +97,13 @@ static HaBuf display(void *c) {
   HaBuf b = {(const uint8_t *)"deaf\non 1:2", 11, NULL, NULL};
   return b;
 }
-static void serve(void *c, const HaEngine *e, HaCompletion to) { (void)c; (void)e; (void)to; }
+HaEngine engine;
+HaCompletion unanswered;
+static void serve(void *c, const HaEngine *e, HaCompletion to) {
+  (void)c;
+  engine = *e;
+  unanswered = to;
+}
 static void nothing(void *c) { (void)c; }
 static HaStatus open(HaSlice settings, HaFrontend *out, HaBuf *error) {
   (void)settings; (void)error;
