@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Read;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use rand::seq::IndexedRandom;
 
 use crate::support::Node;
 use crate::support::cluster::Cluster;
-use crate::support::network::Network;
+use crate::support::network::{Network, inside};
 use crate::support::until;
 use crate::{Nemesis, Work, progress};
 
@@ -186,8 +186,7 @@ fn address(network: &Network, member: usize) -> String {
 }
 
 fn perl(network: &Network, member: usize, script: &str, args: &[&str]) -> Child {
-    let mut command = Command::new("ip");
-    command.args(["netns", "exec", &network.namespace(member)]);
-    command.args(["perl", "-MIO::Socket::INET", "-e", script]).args(args);
+    let mut command = inside(&network.namespace(member), "perl");
+    command.args(["-MIO::Socket::INET", "-e", script]).args(args);
     command.stdout(Stdio::piped()).spawn().unwrap()
 }

@@ -107,9 +107,10 @@ fn a_transport_that_panics_while_it_tells_what_is_wrong_ends_the_node() {
     let home = home();
     let transport = ["-m", "--plugin", testing(), "--transport=testing", "--nats-port", "0"];
     let flaw = ["--set=testing.log=e", "--set=testing.panic=warnings"];
-    let mut node = Node::launch(home.path(), &[&transport[..], &flaw].concat());
-    node.wait_log("the transport testing panicked, so the node ends: ");
-    assert_eq!(node.terminate().code(), Some(1));
+    let ports = ["--port", "0", "--pg-port", "any"];
+    let (code, _, log) = run_to_end(home.path(), &[&transport[..], &flaw, &ports].concat());
+    assert_eq!(code, 1, "{log}");
+    assert!(log.contains("the transport testing panicked, so the node ends: "), "{log}");
 }
 
 #[test]

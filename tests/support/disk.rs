@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::say;
+use super::{say, until};
 
 /// An ext4 file system in a file, unmounted when it is dropped.
 #[derive(Debug)]
@@ -50,10 +50,9 @@ impl Disk {
 
     /// Mounts it again, as after a loss of power.
     pub fn mount_again(&mut self) {
-        run("umount", &[path(&self.path)]).expect("nobody uses it");
-        // It finds nothing but the note that there was an error, and says so by 1.
-        run("e2fsck", &["-fy", path(&self.image)]);
-        self.mount().expect("it can be mounted again");
+        // As long as somebody else has the mount too, the file system is the one without power.
+        // Each call of `ip -n` has it, for the moment that it takes.
+        until("it is mounted again", || self.remount());
     }
 
     /// Leaves no room.
@@ -99,6 +98,15 @@ impl Disk {
         shut_down(&self.path)?;
         run("umount", &[path(&self.path)])?;
         self.mount()
+    }
+
+    fn remount(&self) -> Option<()> {
+        run("umount", &[path(&self.path)])?;
+        // It finds nothing but the note that there was an error, and says so by 1.
+        run("e2fsck", &["-fy", path(&self.image)]);
+        self.mount()?;
+        let probe = self.path.join("probe");
+        fs::write(&probe, "").and_then(|()| fs::remove_file(&probe)).ok()
     }
 
     fn mount(&self) -> Option<()> {

@@ -125,6 +125,14 @@ impl Drop for Network {
     }
 }
 
+/// A program in a namespace, which becomes the process. Unlike `ip netns exec` this leaves the mounts
+/// alone: copies of them would keep the disks of other tests in use.
+pub fn inside(namespace: &str, program: &str) -> Command {
+    let mut command = Command::new("nsenter");
+    command.args([&format!("--net=/run/netns/{namespace}"), program]);
+    command
+}
+
 /// Runs `ip`; whether it succeeded.
 fn ip(args: &str) -> Option<()> {
     let mut command = Command::new("ip");

@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use super::http::{self, Answer};
+use super::network;
 use super::until;
 
 /// A node, killed when it is dropped.
@@ -279,11 +280,7 @@ pub fn run_to_end(home: &Path, args: &[&str]) -> (i32, String, String) {
 /// settings.
 fn command(namespace: Option<&str>, home: &Path, args: &[String]) -> Command {
     let ha = env!("CARGO_BIN_EXE_ha");
-    let mut command = Command::new(if namespace.is_some() { "ip" } else { ha });
-    if let Some(namespace) = namespace {
-        // It becomes the program: the process is the same.
-        command.args(["netns", "exec", namespace, ha]);
-    }
+    let mut command = namespace.map_or_else(|| Command::new(ha), |name| network::inside(name, ha));
     for (name, _) in
         std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HA_"))
     {
