@@ -51,6 +51,8 @@ impl Turns {
 
     fn begin(&mut self, turn: Turn, now: Duration) {
         self.pass(now);
+        // Who asks again in its own turn gives that up.
+        self.end(turn.boot, now);
         self.waiting.retain(|other| other.boot != turn.boot);
         if self.waiting.len() < MOST {
             self.waiting.push_back(turn);

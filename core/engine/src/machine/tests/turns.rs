@@ -124,3 +124,18 @@ fn who_asks_first_is_first() {
     machine.on(Duration::ZERO, moved(&machine, &payload));
     assert!(!machine.can_execute(), "and now it is that one's turn");
 }
+
+#[test]
+fn who_asks_again_in_its_own_turn_is_behind_the_others_who_have_all_of_theirs() {
+    let (mut machine, _) = asked(TIME);
+    let base = machine.position();
+    fold(&mut machine, &question(3, base, 2 * TIME));
+    let again = question(2, machine.position(), TIME);
+    let seq = machine.position().seq.next().0;
+    machine.on(LATER, delivered(seq, &again));
+    machine.on(LATER, moved(&machine, &again));
+    assert_eq!(machine.wake_at(), Some(LATER + 2 * TIME), "the third has just begun");
+    machine.on(LATER + 2 * TIME, Event::Tick);
+    assert_eq!(machine.wake_at(), Some(LATER + 3 * TIME));
+    assert!(!machine.can_execute());
+}
