@@ -61,12 +61,12 @@ impl Writer {
                 self.shared.heard_of(seq);
                 self.shared.growth.note(parts.iter().map(Bytes::len).sum(), true);
                 self.touched.note(group.touches, seq);
-                let (before, last) = (self.machine.position(), parts.last().cloned());
-                self.unseen.note(
-                    before,
-                    Position { seq, hash, ..before },
-                    last.unwrap_or_default(),
-                );
+                // What is never given back is never waited for.
+                if self.probes {
+                    let (before, last) = (self.machine.position(), parts.last().cloned());
+                    let after = Position { seq, hash, ..before };
+                    self.unseen.note(before, after, last.unwrap_or_default());
+                }
                 self.auditor.note_change();
                 // Readers on this node see it before its clients are told.
                 self.publish();
