@@ -192,6 +192,22 @@ async fn a_log_of_another_lineage_with_other_entries_is_left_alone() {
     assert_eq!(rows(&a).await, "1,2,3");
 }
 
+/// What was on its way to the old stream was stored in the new one, at the same place.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_of_another_lineage_is_not_the_same_because_its_last_entry_is() {
+    let (log, other) = (MemoryLog::new(), MemoryLog::new());
+    let dir = with_rows("a", &log, 3).await.stop().await;
+    let late = entries(&log).await.pop().unwrap();
+    let b = with_rows("b", &other, 2).await;
+    raw(&other, std::str::from_utf8(&late).unwrap()).await;
+    assert_eq!(b.transport.bounds().await.unwrap().last, log.open().bounds().await.unwrap().last);
+    other.rename();
+    let a = start_in("a", &other, dir).await;
+    let reason = until_stopped(&a).await;
+    assert!(reason.contains("not the one this database follows"), "{reason}");
+    assert_eq!(rows(&a).await, "1,2,3");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_end_is_appended_again_byte_for_byte_by_a_node_that_starts() {
     for kept in [0, 1, 2, 5] {

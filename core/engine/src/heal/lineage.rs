@@ -55,17 +55,23 @@ impl Healer {
         Ok(Healing::Reseed(Reseed::newest(reason, COPY)))
     }
 
-    /// Whether the log is the one this database follows though its lineage is another: it holds the
-    /// newest entry that both have, or one that was made on it. nats-server 2.11 takes the moment of
-    /// its start for that of a stream's creation, from the next start on, if the stream's
-    /// configuration is updated in between; each start of v0.0.7 does that.
+    /// Whether the log is the one this database follows though its lineage is another: it holds
+    /// what is kept here and nothing else, or an entry that was made on the position. One entry is
+    /// not enough: what was on its way to the old log may have got the same place in a new one.
+    /// nats-server 2.11 takes the moment of its start for that of a stream's creation, from the next
+    /// start on, if the stream's configuration is updated in between; each start of v0.0.7 does that.
     pub(crate) async fn is_same_log(&self, bounds: &Bounds) -> Result<bool> {
         let kept = Kept::read(self.database.clone(), self.position).await?;
-        // The end that was told may lie behind.
-        for newest in [self.position.seq, bounds.last.min(self.position.seq)] {
-            if let (Some(kept), Some(there)) = (kept.get(newest), self.at(newest).await?) {
-                return Ok(*kept == there);
+        let mut seen = false;
+        for (seq, kept) in kept.after(Seq(bounds.first.0.saturating_sub(1))) {
+            match self.at(seq).await? {
+                Some(there) if there == *kept => seen = true,
+                Some(_) => return Ok(false),
+                None => break,
             }
+        }
+        if seen {
+            return Ok(true);
         }
         let next = self.at(self.position.seq.next()).await?;
         Ok(next.is_some_and(|next| names_history(&next, &self.position)))
