@@ -6,7 +6,7 @@ mod support;
 use ha_core::{ChangeTransport, Engine};
 use ha_engine::NodeOptions;
 use ha_memory::MemoryLog;
-use support::{Running, equal, options, raw, start, start_with};
+use support::{Running, equal, options, raw, start, start_with, until};
 use tempfile::TempDir;
 
 async fn compatible(log: &MemoryLog) -> Running {
@@ -120,4 +120,26 @@ async fn strings_in_double_quotes_are_strings_in_sql_of_v0_0_7() {
     assert_eq!(b.rows("SELECT v FROM t").await.len(), 2);
     assert_eq!(b.rows("SELECT name FROM sqlite_schema WHERE name = 'i'").await.len(), 1);
     assert!(a.try_run("INSERT INTO t VALUES('bad')").await.is_err(), "the check holds here too");
+}
+
+/// Its rows of an R*Tree's tables arrive damaged.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_r_tree_of_v0_0_7_stays_sound_however_it_is_written() {
+    let log = MemoryLog::new();
+    let a = compatible(&log).await;
+    let names = ["plain", "broken", "quoted"];
+    raw(&log, &go("CREATE VIRTUAL TABLE plain USING rtree(id, a, b)")).await;
+    raw(&log, &go("CREATE VIRTUAL TABLE broken\n\tusing\n\tRTree(id, a, b)")).await;
+    raw(&log, &go("CREATE VIRTUAL TABLE \"quoted\" USING  rtree_i32 (id, a, b)")).await;
+    for name in names {
+        let node = serde_json::json!({"database": "main", "table": format!("{name}_node"), "operation": "INSERT",
+            "columns": ["nodeno", "data"], "old_rowid": 1, "new_rowid": 1, "new_values": [1, "\u{0}\u{1}\u{fffd}"]});
+        let entry = serde_json::json!({"node": "go", "process_id": 1, "changes": [node], "timestamp_ns": 1});
+        raw(&log, &entry.to_string()).await;
+    }
+    a.run("CREATE TABLE ours(v)").await;
+    until("everything", || a.node_seq() == 7).await;
+    for name in names {
+        assert_eq!(a.value(&format!("SELECT rtreecheck('{name}')")).await, "ok".into(), "{name}");
+    }
 }

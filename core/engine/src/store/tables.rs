@@ -150,11 +150,21 @@ pub(super) fn generated(conn: &Connection, table: &str) -> rusqlite::Result<Vec<
 
 /// Whether an R*Tree has this name.
 pub(super) fn is_rtree(conn: &Connection, name: &str) -> rusqlite::Result<bool> {
-    conn.prepare_cached(
-        "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?1 COLLATE NOCASE \
-         AND sql LIKE 'CREATE VIRTUAL TABLE % USING rtree%')",
-    )?
-    .query_row([name], |row| row.get(0))
+    let mut virtual_table = conn.prepare_cached(
+        "SELECT sql FROM sqlite_schema WHERE name = ?1 COLLATE NOCASE AND sql LIKE 'CREATE VIRTUAL TABLE %'",
+    )?;
+    let sql: Option<String> = virtual_table.query_row([name], |row| row.get(0)).optional()?;
+    Ok(sql.is_some_and(|sql| is_module(&sql, "rtree")))
+}
+
+/// Whether the SQL of a virtual table, which is kept as it was written, names a module that
+/// begins like this.
+fn is_module(sql: &str, module: &str) -> bool {
+    let mut words = sql.split_ascii_whitespace();
+    let named = words.find(|word| word.eq_ignore_ascii_case("USING")).and_then(|_| words.next());
+    named
+        .and_then(|named| named.get(..module.len()))
+        .is_some_and(|named| named.eq_ignore_ascii_case(module))
 }
 
 fn stored(table: &Table, row: &Row<'_>) -> rusqlite::Result<Vec<Value>> {
