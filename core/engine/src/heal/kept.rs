@@ -90,7 +90,7 @@ impl Kept {
     }
 
     /// The oldest entries, as far as nothing proves that they are those that lead to the position:
-    /// no entry names a hash from which they go on to it.
+    /// no entry names a hash from which they go on to it. Hashes up to 64 MiB a few times.
     pub(crate) fn unproven(&self) -> impl Iterator<Item = (Seq, &Bytes)> {
         let leads = |(start, hash): &(Seq, RunningHash)| self.run_from(*start, *hash, *start);
         let proven = self.starts().take(TRIES).find(|start| leads(start).is_some());
@@ -103,7 +103,8 @@ impl Kept {
         std::iter::once((Seq::ZERO, RunningHash::default())).chain(self.named())
     }
 
-    /// The places that kept entries of the same log name as those they were made on.
+    /// The places that kept entries name as those they were made on, whatever lineage the log had
+    /// then.
     fn named(&self) -> impl Iterator<Item = (Seq, RunningHash)> {
         self.entries.iter().filter_map(|(seq, payload)| {
             let meta = ha_changes::decode(payload).ok()?.meta?;
@@ -113,8 +114,7 @@ impl Kept {
                     (meta.base.seq, meta.base.hash)
                 }
             };
-            let usable = meta.base.lineage == self.position.lineage && seed.0.next() == *seq;
-            usable.then_some(seed)
+            (seed.0.next() == *seq).then_some(seed)
         })
     }
 
@@ -151,7 +151,8 @@ fn open(path: &Path) -> Result<Connection> {
 
 #[cfg(test)]
 mod tests {
-    use ha_core::Lineage;
+    use ha_changes::{Base, Entry, Meta};
+    use ha_core::{AttemptId, Lineage};
 
     use super::*;
 
@@ -181,6 +182,27 @@ mod tests {
         assert_eq!(kept.hash_at(Seq(2)), Some(two));
         assert_eq!(Kept::new(at(one), rows()).hash_at(Seq(1)), None, "it leads elsewhere");
         assert_eq!(Kept::new(at(two), rows().into_iter().skip(1)).hash_at(Seq(1)), None);
+    }
+
+    #[test]
+    fn what_an_entry_was_made_on_counts_under_the_next_lineage_of_the_log() {
+        let (lineage, hash) = (Lineage([1; 8]), RunningHash([3; 32]));
+        let base = Base { lineage, seq: Seq(3), hash };
+        let entry = Entry {
+            node: "n".to_owned(),
+            process_id: 1,
+            timestamp_ns: 0,
+            meta: Some(Meta::new(AttemptId { boot: 1, counter: 1 }, base, Kind::Noop)),
+            changes: Vec::new(),
+        };
+        let entry = ha_changes::encode(&entry).unwrap();
+        let four = hash.extend(Seq(4), &entry);
+        let position =
+            Position { lineage: Lineage([2; 8]), seq: Seq(5), hash: four.extend(Seq(5), b"junk") };
+        let kept = Kept::new(position, [(Seq(4), entry), (Seq(5), b"junk".to_vec())]);
+        assert_eq!(kept.hash_at(Seq(3)), Some(hash));
+        assert_eq!(kept.hash_at(Seq(4)), Some(four));
+        assert_eq!(kept.unproven().count(), 0);
     }
 
     #[test]

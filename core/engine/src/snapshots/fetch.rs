@@ -119,10 +119,12 @@ impl Fetching<'_> {
             }
         }
         let (file, room, described) = (self.download(meta).await?, self.room.clone(), meta.clone());
-        let (file, mut record, kept) = blocking(move || {
+        let (file, mut record, kept, unproven) = blocking(move || {
             let record = check::check(file.path(), &described, &room)?;
             let kept = check::kept(file.path(), &record, &room)?;
-            Ok((check::fitted(file, &room)?, record, kept))
+            let unproven: Vec<_> =
+                kept.unproven().map(|(seq, payload)| (seq, payload.clone())).collect();
+            Ok((check::fitted(file, &room)?, record, kept, unproven))
         })
         .await?;
         // An entry that was made on it may be void itself.
@@ -134,7 +136,7 @@ impl Fetching<'_> {
             ),
             Some(true) | None => {}
         }
-        keeps_the_log(self.transport, bounds, &kept).await?;
+        keeps_the_log(self.transport, bounds, &unproven).await?;
         record.position.lineage = bounds.lineage;
         Ok(Some(Seed { file, record, entry: None, end: bounds.last }))
     }
@@ -215,19 +217,18 @@ async fn ends_like_the_log(
     Ok(seen)
 }
 
-/// The entries that a snapshot keeps are those of the log, as far as they do not prove it
-/// themselves. A node that kept others would take the log for rewound, and restore the same
-/// snapshot again.
+/// The entries of a snapshot that do not prove it themselves are those of the log. A node that kept
+/// others would take the log for rewound, and restore the same snapshot again.
 ///
 /// # Errors
 /// [`Error::Corrupt`] if one is not; those of the transport.
 async fn keeps_the_log(
     transport: &Arc<dyn ChangeTransport>,
     bounds: &Bounds,
-    kept: &Kept,
+    unproven: &[(Seq, Bytes)],
 ) -> Result<()> {
-    for (seq, payload) in kept.unproven().filter(|(seq, _)| *seq >= bounds.first) {
-        let differs = match in_time(transport.read(seq)).await {
+    for (seq, payload) in unproven.iter().filter(|(seq, _)| *seq >= bounds.first) {
+        let differs = match in_time(transport.read(*seq)).await {
             Ok(stored) => stored.is_some_and(|stored| stored.payload != *payload),
             Err(Error::Truncated { .. }) => false,
             Err(error) => return Err(error),
