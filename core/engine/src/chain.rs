@@ -27,9 +27,14 @@ impl Chain {
     /// not say, or was made on an earlier place.
     pub(crate) fn see(&mut self, stored: &Stored) -> Option<bool> {
         let part = ha_changes::decode_part(&stored.payload).ok();
-        let said = part.as_ref().and_then(Part::meta).and_then(|meta| self.judge(meta));
-        let last = self.hashes.back().copied().unwrap_or_default();
-        self.hashes.push_back(last.extend(stored.seq, &stored.payload));
+        let meta = part.as_ref().and_then(Part::meta);
+        let said = meta.and_then(|meta| self.judge(meta));
+        // Whatever is before a base, the state becomes the base's: the chain ends there.
+        let is_base = meta.is_some_and(|meta| matches!(meta.kind, Kind::Base(_)));
+        let goes_on = self.start.seq.0 + self.hashes.len() as u64 == stored.seq.0;
+        if let Some(last) = self.hashes.back().filter(|_| goes_on && !is_base) {
+            self.hashes.push_back(last.extend(stored.seq, &stored.payload));
+        }
         said
     }
 
@@ -104,7 +109,7 @@ impl Back {
 
 #[cfg(test)]
 mod tests {
-    use ha_changes::{Base, Entry};
+    use ha_changes::{Base, BaseSnapshot, Entry};
     use ha_core::AttemptId;
 
     use super::*;
@@ -113,13 +118,17 @@ mod tests {
         Position { lineage: Lineage([7; 8]), seq: Seq(3), hash: RunningHash([3; 32]) };
     const JUNK: Bytes = Bytes::from_static(b"no entry");
 
-    fn made_on(Position { lineage, seq, hash }: Position) -> Bytes {
+    fn made_on(at: Position) -> Bytes {
+        entry(at, Kind::Noop)
+    }
+
+    fn entry(Position { lineage, seq, hash }: Position, kind: Kind) -> Bytes {
         let id = AttemptId { boot: 1, counter: 1 };
         let entry = Entry {
             node: "n".to_owned(),
             process_id: 1,
             timestamp_ns: 0,
-            meta: Some(Meta::new(id, Base { lineage, seq, hash }, Kind::Noop)),
+            meta: Some(Meta::new(id, Base { lineage, seq, hash }, kind)),
             changes: Vec::new(),
         };
         ha_changes::encode(&entry).unwrap().into()
@@ -127,6 +136,20 @@ mod tests {
 
     fn after(at: Position, payload: &Bytes) -> Position {
         Position { seq: at.seq.next(), hash: at.hash.extend(at.seq.next(), payload), ..at }
+    }
+
+    #[test]
+    fn a_chain_ends_before_a_base() {
+        let (digest, hash) = ([8; 32], RunningHash([8; 32]));
+        let base = BaseSnapshot { source: None, digest, bytes: 1, seq: Seq(4), hash, from: None };
+        let mut chain = Chain::new(START);
+        let mut see = |seq, payload| chain.see(&Stored { seq: Seq(seq), payload });
+        assert_eq!(see(4, JUNK), None);
+        assert_eq!(see(5, entry(START, Kind::Base(base))), None);
+        let after = Position { seq: Seq(5), hash, ..START };
+        assert_eq!(see(6, made_on(after)), None, "it says nothing of what is before the base");
+        assert_eq!(see(7, made_on(START)), Some(true));
+        assert_eq!(see(8, made_on(Position { hash, ..START })), Some(false));
     }
 
     #[test]
