@@ -21,11 +21,10 @@ impl Writer {
         self.expire_strong();
         let now = Instant::now();
         let stopped = self.machine.stopped().is_some();
-        let why = self.why_waiting();
         let late = |work: &Work| stopped || work.deadline() <= now;
         for work in std::mem::take(&mut self.queue) {
             if late(&work) {
-                work.fail(why.clone());
+                work.fail(self.why_waiting());
             } else {
                 self.queue.push_back(work);
             }
