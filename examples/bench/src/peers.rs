@@ -34,12 +34,10 @@ struct Peer {
 /// What the servers do that the options name, a row for each workload of theirs.
 pub(crate) async fn measure(options: &Options, dir: &Path) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
-    let named = [(Product::Rqlite, &options.rqlite), (Product::V007, &options.v007)];
-    for (product, program) in named {
-        let Some(program) = program else { continue };
+    for (product, program, operations) in wanted(options) {
         let peer = Peer::start(product, program, dir).await?;
         peer.make_tables().await?;
-        for operation in Operation::ALL {
+        for operation in operations {
             for (index, &clients) in options.clients.iter().enumerate() {
                 rows.push(peer.run(operation, (index, clients), options.time()).await?);
             }
@@ -48,12 +46,32 @@ pub(crate) async fn measure(options: &Options, dir: &Path) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
+/// Whether the options ask for any workload of another server.
+pub(crate) fn are_wanted(options: &Options) -> bool {
+    !wanted(options).is_empty()
+}
+
+/// The servers with a workload that the options ask for, and what these do.
+fn wanted(options: &Options) -> Vec<(Product, &Path, Vec<Operation>)> {
+    let named = [(Product::Rqlite, &options.rqlite), (Product::V007, &options.v007)];
+    let wanted = named.into_iter().filter_map(|(product, program)| {
+        let is_wanted = |it: &Operation| product.workload(*it).contains(&options.only);
+        let operations: Vec<_> = Operation::ALL.into_iter().filter(is_wanted).collect();
+        Some((product, program.as_deref()?, operations))
+    });
+    wanted.filter(|(.., operations)| !operations.is_empty()).collect()
+}
+
 impl Product {
     fn name(self) -> &'static str {
         match self {
             Self::Rqlite => "rqlite",
             Self::V007 => "v0.0.7",
         }
+    }
+
+    fn workload(self, operation: Operation) -> String {
+        format!("{} {}", self.name(), operation.name())
     }
 
     fn speech(self) -> Speech {
@@ -140,7 +158,7 @@ impl Peer {
         (index, clients): (usize, u16),
         time: Duration,
     ) -> Result<Row> {
-        let name = format!("{} {}", self.product.name(), operation.name());
+        let name = self.product.workload(operation);
         progress(&format!("{name}, {clients} clients"))?;
         let before = processor_time(&self.process)?;
         let server = (self.address, self.product.speech());
@@ -152,4 +170,27 @@ impl Peer {
 
 fn free_port() -> Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[test]
+    fn only_the_workloads_that_are_asked_for_are_run() {
+        let wanted_of = |only: &str| {
+            let args = ["bench", "--rqlite", "r", "--v007", "v", "--only", only];
+            let options = Options::parse_from(args);
+            let names = |(product, _, operations): (Product, _, Vec<Operation>)| {
+                operations.into_iter().map(move |it| product.workload(it))
+            };
+            wanted(&options).into_iter().flat_map(names).collect::<Vec<_>>()
+        };
+        assert_eq!(wanted_of("").len(), 4);
+        assert_eq!(wanted_of("insert"), ["rqlite insert", "v0.0.7 insert"]);
+        assert_eq!(wanted_of("rqlite select"), ["rqlite select"]);
+        assert!(wanted_of("http insert").is_empty());
+    }
 }

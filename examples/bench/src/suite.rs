@@ -67,7 +67,8 @@ struct Workload {
 /// Starts a node, runs the workloads that the options choose, checks the rows and stops the
 /// node.
 pub(crate) async fn run(options: &Options) -> Result<Report> {
-    ensure!(!workloads(options).is_empty(), "no workload's name contains {:?}", options.only);
+    let any = !workloads(options).is_empty() || peers::are_wanted(options);
+    ensure!(any, "no workload's name contains {:?}", options.only);
     let dir = tempfile::Builder::new().prefix("ha-bench-").tempdir_in(&options.dir);
     let dir = dir.with_context(|| format!("make a directory in {}", options.dir.display()))?;
     progress("the disk")?;

@@ -19,8 +19,8 @@ pub(crate) static HOST: HaHost = HaHost {
 
 unsafe extern "C" fn log(_: *mut c_void, level: u32, target: HaSlice, message: HaSlice) {
     // SAFETY: the texts are lent for this call.
-    let text = |slice: HaSlice| unsafe { String::from_utf8_lossy(slice.as_bytes()) };
-    let (target, message) = (text(target), one_line(&text(message)));
+    let text = |slice: HaSlice| one_line(&unsafe { String::from_utf8_lossy(slice.as_bytes()) });
+    let (target, message) = (text(target), text(message));
     guarded((), || match level {
         level::ERROR => tracing::error!(target: "plugin", "{target}: {message}"),
         level::WARN => tracing::warn!(target: "plugin", "{target}: {message}"),

@@ -112,7 +112,8 @@ static HaStatus open(HaSlice settings, HaFrontend *out, HaBuf *error) {
   return HA_OK;
 }
 HaStatus ha_plugin_v1(const HaHost *host, HaPlugin *out) {
-  (void)host;
+  HaSlice target = {(const uint8_t *)"de\naf", 5}, message = {(const uint8_t *)"is\nhere", 7};
+  host->log(host->ctx, HA_LOG_WARN, target, message);
   HaPlugin p = {sizeof p, HA_MAJOR, HA_MINOR, {(const uint8_t *)"deaf", 4}, {(const uint8_t *)"1", 1},
                 NULL, open};
   *out = p;
@@ -128,6 +129,7 @@ async fn a_front_end_that_does_not_stop_is_left_behind_and_the_log_says_so() {
     let plugin = Plugin::load(&support::compiled(directory.path(), DEAF)).unwrap();
     let frontend = plugin.open_frontend(Settings::new("deaf")).await.unwrap();
     assert_eq!(frontend.to_string(), "deaf on 1:2");
+    assert!(logged("de af: is here"));
     let (stop, stopping) = Shutdown::new();
     let engine = Arc::<Node>::clone(&node) as Arc<dyn Engine>;
     let mut serving = tokio::spawn(frontend.serve(engine, stopping));

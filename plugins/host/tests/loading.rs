@@ -123,6 +123,9 @@ async fn what_an_opener_says_arrives() {
     }
     let error = open(memory("verbose")).await.unwrap_err();
     assert_eq!(error, Error::transport("testing", "nobody answers because: - reasons"));
+    let opened = open(memory("of two\n\nlines")).await.unwrap();
+    assert_eq!(opened.to_string(), "memory log of two lines");
+    assert_eq!(opened.health().await.name, "memory log of two lines");
 }
 
 fn draft() -> Draft {

@@ -1,7 +1,6 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use ha_core::{Shutdown, Value};
 
@@ -15,11 +14,6 @@ use crate::rows;
 use crate::wire::reply::{self, Done};
 use crate::wire::types::Field;
 use crate::wire::{Reader, Wire, handshake};
-
-/// The words of `ER_CLIENT_INTERACTION_TIMEOUT`
-/// (<https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html>).
-const INACTIVE: &str = "The client was disconnected by the server because of inactivity. See \
-                        wait_timeout and interactive_timeout for configuring this behavior.";
 
 /// A client that has logged in.
 pub(crate) struct Connection {
@@ -37,24 +31,14 @@ impl Connection {
         loop {
             let packet = tokio::select! {
                 biased;
-                () = stop.requested() => {
-                    return tell(&mut wire, 1053, "08S01", "Server shutdown in progress").await;
-                }
-                () = killed.notified() => {
-                    return tell(&mut wire, 3169, "08S01", "The connection was killed").await;
-                }
-                () = idle_for(self.backend.idle_timeout()) => {
-                    return tell(&mut wire, 4031, "HY000", INACTIVE).await;
-                }
-                packet = wire.command() => packet,
+                () = stop.requested() => Err(Failure::new(1053, "08S01", "Server shutdown in progress")),
+                () = killed.notified() => Err(Failure::new(3169, "08S01", "The connection was killed")),
+                packet = wire.command(self.backend.idle_timeout()) => packet,
             };
             let result = match packet {
                 Ok(packet) if packet.first() == Some(&1) => return,
                 Ok(packet) => self.step(&mut wire, &packet).await,
-                Err(failure) => {
-                    let _ = report(&mut wire, failure).await;
-                    return;
-                }
+                Err(failure) => return tell(&mut wire, failure).await,
             };
             let result = match result {
                 Err(failure) => report(&mut wire, failure).await,
@@ -168,14 +152,6 @@ impl Connection {
     }
 }
 
-/// Returns after the time, if there is one.
-async fn idle_for(time: Option<Duration>) {
-    match time {
-        Some(time) => tokio::time::sleep(time).await,
-        None => std::future::pending().await,
-    }
-}
-
 /// Does work for a client as long as the client is there to get the answer.
 pub(crate) async fn watched<T>(wire: &Wire, work: impl Future<Output = Outcome<T>>) -> Outcome<T> {
     tokio::select! {
@@ -186,15 +162,16 @@ pub(crate) async fn watched<T>(wire: &Wire, work: impl Future<Output = Outcome<T
 }
 
 /// Tells the client of an error.
-pub(crate) async fn report(wire: &mut Wire, failure: Failure) -> Outcome<()> {
+async fn report(wire: &mut Wire, failure: Failure) -> Outcome<()> {
     match failure {
         Failure::Report(report) => wire.send(&reply::failed(&report)).await,
         Failure::Gone => Err(Failure::Gone),
     }
 }
 
-async fn tell(wire: &mut Wire, code: u16, state: &'static str, message: &str) {
-    let _ = report(wire, Failure::new(code, state, message)).await;
+/// Tells the client of an error, the last that it is told.
+pub(crate) async fn tell(wire: &mut Wire, failure: Failure) {
+    let _ = report(wire, failure).await;
     let _ = wire.flush().await;
 }
 

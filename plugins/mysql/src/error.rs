@@ -50,6 +50,13 @@ impl Failure {
         Self::new(1064, "42000", format!("You have an error in your SQL syntax near '{near}'"))
     }
 
+    /// A client that was silent for too long (`ER_CLIENT_INTERACTION_TIMEOUT`).
+    pub(crate) fn inactive() -> Self {
+        let text = "The client was disconnected by the server because of inactivity. See \
+                    wait_timeout and interactive_timeout for configuring this behavior.";
+        Self::new(4031, "HY000", text)
+    }
+
     /// A message that breaks the protocol.
     pub(crate) fn protocol(what: &str) -> Self {
         Self::new(1835, "HY000", format!("Malformed communication packet: {what}"))

@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 
 use crate::Options;
 use crate::backend::Backend;
-use crate::connection::{Connection, report};
+use crate::connection::{Connection, tell};
 use crate::connections::Connections;
 use crate::dialect::Scope;
 use crate::error::{Failure, Outcome};
@@ -122,8 +122,7 @@ async fn refuse(wire: &mut Wire, failure: Failure) {
     if let Failure::Report(error) = &failure {
         tracing::info!(code = error.code, error = %error.message, "a MySQL client was not let in");
     }
-    let _ = report(wire, failure).await;
-    let _ = wire.flush().await;
+    tell(wire, failure).await;
 }
 
 fn report_mishap(mishap: Mishap) {

@@ -131,6 +131,13 @@ async fn a_value_that_is_too_long_in_parts_is_not_stored_in_part() {
 }
 
 #[tokio::test]
+async fn a_message_that_is_too_long_is_refused_with_a_reason() {
+    let server = with(Options { max_packet_bytes: 1000, ..Options::default() }).await;
+    let mut client = server.client().await;
+    assert_eq!(code(&mut client, &format!("SELECT '{}'", "x".repeat(1000))).await, 1153);
+}
+
+#[tokio::test]
 async fn a_stranger_is_let_go_after_some_time_and_some_bytes() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let login_timeout = std::time::Duration::from_millis(50);

@@ -9,6 +9,7 @@ use ha_core::{
 };
 use ha_jetstream::JetStream;
 
+use crate::failure::Failure;
 use crate::health;
 use crate::space::Space;
 use crate::starting::{Starting, blocking};
@@ -18,6 +19,7 @@ use crate::{Options, Server};
 #[derive(Debug)]
 pub struct Embedded {
     server: Arc<Server>,
+    failure: Arc<Failure>,
     stream: Arc<JetStream>,
     space: Space,
     /// Where the servers of the cluster listen.
@@ -62,14 +64,16 @@ impl Embedded {
         let peers = server.cluster.as_ref().map_or_else(Vec::new, |cluster| cluster.peers.clone());
         let token = server.token.clone().filter(|_| server.config_file.is_none());
         let stream = ha_jetstream::Options { token: token.or(stream.token.clone()), ..stream };
-        let server = blocking(move || Server::start_privately(server)).await??;
+        let failure = Arc::new(Failure::of(&stream.stream));
+        let told = Arc::clone(&failure);
+        let server = blocking(move || Server::start_privately(server, told)).await??;
         let starting = Starting::new(server);
         let prepared = prepare_in(starting.server()?, &stream, prepare).await;
         let (starting, created) = starting.if_well(prepared).await?;
         let starting = starting.listen().await?;
         let connected = connect(starting.server()?, &stream).await;
         let (server, stream) = starting.finish(connected).await?;
-        Ok(Arc::new(Self { server, stream, space, peers, created }))
+        Ok(Arc::new(Self { server, failure, stream, space, peers, created }))
     }
 
     /// The server.
@@ -84,9 +88,9 @@ impl Embedded {
         &self.stream
     }
 
-    /// What has become of the store, if it can no longer be written.
+    /// What has become of the log, if it can no longer be written.
     fn failure(&self) -> Option<String> {
-        self.server.failure().map(|reason| {
+        self.failure.reason().map(|reason| {
             format!(
                 "the NATS server could not write its store and takes nothing more ({reason}): look at its \
                  disk, then restart this node"
@@ -199,7 +203,7 @@ impl ChangeTransport for Embedded {
         blocking(move || server.remove_member(&name)).await?
     }
 
-    /// Those of the stream, and a store that could not be written.
+    /// Those of the stream, and a log that could not be written.
     fn warnings(&self) -> Vec<String> {
         self.stream.warnings().into_iter().chain(self.failure()).collect()
     }

@@ -9,6 +9,7 @@
 
 mod cluster;
 mod embedded;
+mod failure;
 mod ffi;
 mod health;
 mod options;

@@ -1,10 +1,11 @@
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use ha_core::{Error, Members, Result};
 use serde::Deserialize;
 
+use crate::failure::Failure;
 use crate::ffi;
 use crate::options::{Options, Wire};
 
@@ -15,7 +16,6 @@ use crate::options::{Options, Wire};
 pub struct Server {
     started: Started,
     stopped: AtomicBool,
-    failure: Arc<OnceLock<String>>,
 }
 
 /// What the Go side tells of a server (`started` in `server/main.go`).
@@ -58,23 +58,22 @@ impl Server {
     /// [`Error::Config`] if the settings of the cluster are wrong. A member of a cluster does
     /// not wait for the others.
     pub fn start(options: Options) -> Result<Self> {
-        Self::start_as(options, false)
+        Self::start_as(options, false, Arc::default())
     }
 
     /// As [`Self::start`], but its port is opened by [`Self::listen`] only; until then it is
     /// reached at a port that nobody else is told. A member of a cluster, and a server whose
-    /// configuration file asks for TLS, listens at once.
-    pub(crate) fn start_privately(options: Options) -> Result<Self> {
-        Self::start_as(options, true)
+    /// configuration file asks for TLS, listens at once. `failure` is told what its log says.
+    pub(crate) fn start_privately(options: Options, failure: Arc<Failure>) -> Result<Self> {
+        Self::start_as(options, true, failure)
     }
 
-    fn start_as(options: Options, private: bool) -> Result<Self> {
+    fn start_as(options: Options, private: bool, failure: Arc<Failure>) -> Result<Self> {
         let wire = serde_json::to_string(&Wire::new(options, private)?)
             .map_err(|error| Error::config("nats", error.to_string()))?;
         let started = answered(&ffi::start(&ffi::c_string(wire))).map_err(with_advice)?;
-        let failure = Arc::default();
-        forward_log(started.handle, Arc::clone(&failure))?;
-        Ok(Self { started, stopped: AtomicBool::new(false), failure })
+        forward_log(started.handle, failure)?;
+        Ok(Self { started, stopped: AtomicBool::new(false) })
     }
 
     /// Opens the port, if it is not open. Connections that were made before are closed.
@@ -118,13 +117,6 @@ impl Server {
     #[must_use]
     pub fn is_running(&self) -> bool {
         ffi::is_running(self.started.handle)
-    }
-
-    /// In nats-server's own words, why it could not write its store. It takes nothing more for
-    /// what it could not write, even when the disk is well again, until it is started anew.
-    #[must_use]
-    pub fn failure(&self) -> Option<&str> {
-        self.failure.get().map(String::as_str)
     }
 
     /// The members of the cluster, as far as this server knows them; `None` without a cluster. One
@@ -175,19 +167,12 @@ fn answered(answer: &str) -> Result<Started> {
     }
 }
 
-/// What nats-server 2.15 logs when a stream, a consumer or a Raft group can no longer be written
-/// (`setWriteErr` in server/filestore.go, raft.go and stream.go), without its first letter.
-const CANNOT_WRITE: &str = "ritical write error";
-
-/// Copies the server's log to `tracing` until the server is down, and keeps the first word of a
-/// store that cannot be written.
-fn forward_log(handle: u64, failure: Arc<OnceLock<String>>) -> Result<()> {
+/// Copies the server's log to `tracing` until the server is down.
+fn forward_log(handle: u64, failure: Arc<Failure>) -> Result<()> {
     let forward = move || {
         while let Some(line) = ffi::next_log(handle) {
             log(&line);
-            if line.starts_with('E') && line.contains(CANNOT_WRITE) {
-                let _ = failure.set(line[1..].trim().to_owned());
-            }
+            failure.look_at(&line);
         }
     };
     match thread::Builder::new().name("nats-log".to_owned()).spawn(forward) {

@@ -155,13 +155,12 @@ impl ChangeTransport for PluginTransport {
         }
         let told = call!(self.table, warnings());
         // SAFETY: the list is given away.
-        let told = unsafe { take(told) };
+        let told = lines(&unsafe { take(told) });
         if told.starts_with(b"{") {
-            return vec![self.plugin.note_panic(&panic(self.plugin.name(), &told))];
+            let panic = json::failure(self.plugin.name(), &told).to_string();
+            return vec![self.plugin.note_panic(&panic)];
         }
-        let told = json::read_or_default::<Vec<String>>(&told);
-        let told = told.unwrap_or_else(|error| vec![error.to_string()]);
-        told.iter().map(|warning| one_line(warning)).collect()
+        json::read_or_default(&told).unwrap_or_else(|error| vec![error.to_string()])
     }
 
     async fn health(&self) -> TransportHealth {
@@ -169,7 +168,7 @@ impl ChangeTransport for PluginTransport {
             return TransportHealth { warnings: self.warnings(), ..TransportHealth::default() };
         }
         let answer = answer(&self.plugin, ask(|done| call!(self.table, health(done)))).await;
-        let health = answer.and_then(|answer| json::read_or_default(&answer.body));
+        let health = answer.and_then(|answer| json::read_or_default(&lines(&answer.body)));
         health.unwrap_or_default()
     }
 
@@ -184,11 +183,6 @@ impl ChangeTransport for PluginTransport {
         self.plugin.alive()?;
         answer(&self.plugin, ask(|done| call!(self.table, close(done)))).await.map(drop)
     }
-}
-
-/// What a transport says that panicked where it cannot be answered with a status.
-fn panic(name: &str, told: &[u8]) -> String {
-    json::failure(name, &lines(told)).to_string()
 }
 
 /// The place that a transport tells, if the draft can have it: nobody may build on another.

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -19,12 +21,14 @@ pub(crate) struct Wire {
     output: Vec<u8>,
     sequence: u8,
     most: usize,
+    patience: Option<Duration>,
 }
 
 impl Wire {
     /// Messages above `most` bytes are refused.
     pub(crate) fn new(tcp: TcpStream, most: usize) -> Self {
-        Self { tcp, input: BytesMut::new(), output: Vec::new(), sequence: 0, most }
+        let (input, output) = (BytesMut::new(), Vec::new());
+        Self { tcp, input, output, sequence: 0, most, patience: None }
     }
 
     /// Takes messages of this size from now on.
@@ -37,9 +41,10 @@ impl Wire {
         self.tcp.peer_addr().map_or_else(|_| "unknown".into(), |peer| peer.ip().to_string())
     }
 
-    /// The next command: packets are counted anew from it.
-    pub(crate) async fn command(&mut self) -> Outcome<Vec<u8>> {
-        self.sequence = 0;
+    /// The next command: packets are counted anew from it. From now on the client may be silent for
+    /// so long, and no longer.
+    pub(crate) async fn command(&mut self, patience: Option<Duration>) -> Outcome<Vec<u8>> {
+        (self.sequence, self.patience) = (0, patience);
         self.read().await
     }
 
@@ -101,10 +106,44 @@ impl Wire {
     /// Cancel safe: what was read stays in `input`.
     async fn fill(&mut self, count: usize) -> Outcome<()> {
         while self.input.len() < count {
-            if self.tcp.read_buf(&mut self.input).await? == 0 {
+            let reading = self.tcp.read_buf(&mut self.input);
+            let read = match self.patience {
+                Some(time) => {
+                    tokio::time::timeout(time, reading).await.map_err(|_| Failure::inactive())?
+                }
+                None => reading.await,
+            };
+            if read? == 0 {
                 return Err(Failure::Gone);
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    #[tokio::test(start_paused = true)]
+    async fn who_sends_slowly_is_heard_and_who_is_silent_is_not_waited_for() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let mut wire = Wire::new(listener.accept().await.unwrap().0, 100);
+        let sending = tokio::spawn(async move {
+            for byte in *b"\x03\0\0\0abc" {
+                tokio::time::sleep(PATIENCE * 9 / 10).await;
+                client.write_all(&[byte]).await.unwrap();
+            }
+            client
+        });
+        assert_eq!(wire.command(Some(PATIENCE)).await.unwrap(), b"abc");
+        let _silent = sending.await.unwrap();
+        let Err(Failure::Report(report)) = wire.command(Some(PATIENCE)).await else { panic!() };
+        assert_eq!(report.code, 4031);
     }
 }
