@@ -4,6 +4,8 @@
 mod support;
 
 use std::fs;
+use std::process::Command;
+use std::time::Duration;
 
 use support::cluster::Cluster;
 use support::disk::Disk;
@@ -63,11 +65,14 @@ fn a_disk_that_stands_still_keeps_writers_waiting_and_takes_nothing() {
     let nodes = [Node::start(home.path(), &[ARGS, &[database.to_str().unwrap()]].concat())];
     let inserts = Inserts::start(&nodes[0], &[nodes[0].http], CLIENTS);
     inserts.wait_acknowledged(20);
+    inserts.forget_gap();
     disk.freeze(5);
     // Reads do not wait.
     nodes[0].run(&["SELECT count(*) FROM inserts"]);
     nodes[0].wait_ready();
     inserts.wait_acknowledged(20);
+    // What is told late was acknowledged before.
+    assert!(inserts.gap() >= Duration::from_secs(4), "{:?}", inserts.gap());
     inserts.finish(&nodes).report("a disk that stands still", "freezes=1");
 }
 
@@ -113,4 +118,18 @@ fn a_member_whose_disk_stands_still_catches_up() {
     cluster.members.iter().for_each(Node::wait_ready);
     inserts.wait_acknowledged(50);
     inserts.finish(&cluster.members).report("a member's disk stands still", "freezes=1");
+}
+
+/// As if a test failed meanwhile.
+#[test]
+fn a_disk_that_goes_while_it_stands_still_leaves_nothing() {
+    let home = home();
+    let Some(disk) = Disk::new(home.path()) else { return };
+    disk.freeze(2);
+    drop(disk);
+    let home = home.path().to_str().unwrap();
+    until("no loop device has its image", || {
+        let devices = Command::new("losetup").arg("-a").output().unwrap().stdout;
+        (!String::from_utf8(devices).unwrap().contains(home)).then_some(())
+    });
 }

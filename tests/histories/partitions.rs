@@ -158,13 +158,13 @@ fn packets_vanish_in_one_direction() {
 
 const PORT: u16 = 9;
 
-/// Prints the first datagram that a member gets, and ends.
+/// Prints the first datagram that a member gets, and ends; after a minute without one, too.
 struct Receiver(Child);
 
 impl Receiver {
     fn start(network: &Network, member: usize) -> Self {
         let script = r#"my $in = IO::Socket::INET->new(LocalAddr => $ARGV[0], Proto => "udp") or die;
-            $| = 1; print "."; $in->recv(my $text, 99); print $text"#;
+            alarm 60; $| = 1; print "."; $in->recv(my $text, 99); print $text"#;
         let mut child = perl(network, member, script, &[&address(network, member)]);
         let mut ready = [0];
         child.stdout.as_mut().unwrap().read_exact(&mut ready).unwrap();

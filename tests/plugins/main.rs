@@ -132,8 +132,9 @@ fn a_transport_that_panics_ends_the_node_and_says_so() {
     let flaw = ["--set=testing.log=b", "--set=testing.panic=append"];
     let mut node = Node::launch(home.path(), &[&transport[..], &flaw].concat());
     let _ = node.post("/v1/query", json!([{ "sql": "CREATE TABLE t(x)" }]).to_string());
-    node.wait_log("the transport testing panicked, so the node ends: ");
-    assert_eq!(node.terminate().code(), Some(1));
+    assert_eq!(node.wait_end().code(), Some(1));
+    let log = node.log();
+    assert!(log.contains("the transport testing panicked, so the node ends: "), "{log}");
 }
 
 #[test]

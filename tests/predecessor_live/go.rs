@@ -1,22 +1,21 @@
 //! A node of v0.0.7 as a process.
 
-use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::support::contents::Database;
 use crate::support::members::ports;
 use crate::support::nats::ask_at;
+use crate::support::process::Process;
 use crate::support::{http, until};
 
 /// A node of v0.0.7, killed when it is dropped.
 #[derive(Debug)]
 pub(crate) struct GoNode {
-    child: Child,
+    process: Process,
     pub(crate) name: String,
     args: Vec<String>,
     home: PathBuf,
@@ -69,28 +68,25 @@ impl GoNode {
     ) -> Option<Self> {
         let program = std::env::var_os("HA_V007").expect("HA_V007 names the binary of v0.0.7");
         let log = home.join(format!("{name}.log"));
-        let log = fs::File::options().create(true).append(true).open(log).unwrap();
         let mut command = Command::new(program);
         command.args(&args).current_dir(&home).env("TMPDIR", &home).env_remove("HA_V007");
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
-        let mut node = Self { child, name, args, home, http, nats };
+        let process = Process::start(command.stdout(Stdio::null()), log);
+        let mut node = Self { process, name, args, home, http, nats };
         until("v0.0.7 serves or ends", || {
             let serves = http::send(http, "GET", "/healthz", &[], b"").is_ok();
-            (serves || node.child.try_wait().unwrap().is_some()).then_some(serves)
+            (serves || node.process.ended().is_some()).then_some(serves)
         })
         .then_some(node)
     }
 
     /// Ends it with SIGTERM.
     pub(crate) fn stop(&mut self) {
-        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
-        until("v0.0.7 ends after SIGTERM", || self.child.try_wait().unwrap());
+        self.process.terminate();
     }
 
     /// Ends it with SIGKILL.
     pub(crate) fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        self.process.kill();
     }
 
     /// Starts a process that has ended again, on the same ports and files.
@@ -135,29 +131,10 @@ impl GoNode {
         let wanted = Some((0, poisoned));
         until("v0.0.7 has applied the log", || (self.lag() == wanted).then_some(()));
     }
-
-    /// What it has logged.
-    pub(crate) fn log(&self) -> String {
-        fs::read_to_string(self.home.join(format!("{}.log", self.name))).unwrap()
-    }
 }
 
 impl Database for GoNode {
     fn rows(&self, sql: &str) -> Vec<Vec<Value>> {
         self.query(sql).rows(0)
-    }
-}
-
-impl Drop for GoNode {
-    #[allow(clippy::print_stderr, reason = "it explains a test that failed")]
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        if std::thread::panicking() {
-            let log = self.log();
-            let lines: Vec<&str> = log.lines().collect();
-            let last = &lines[lines.len().saturating_sub(20)..];
-            eprintln!("the log of v0.0.7 {:?}:\n{}", self.args, last.join("\n"));
-        }
     }
 }

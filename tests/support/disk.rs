@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -28,7 +29,7 @@ impl Disk {
 
     /// As [`Self::at`], of so many bytes.
     pub fn of_size(home: &Path, name: &str, bytes: u64) -> Option<Self> {
-        let disk = Self { image: home.join(format!("disk-{name}")), path: home.join(name) };
+        let mut disk = Self { image: home.join(format!("disk-{name}")), path: home.join(name) };
         if disk.build(bytes).is_some() {
             return Some(disk);
         }
@@ -77,9 +78,10 @@ impl Disk {
 
     /// Nothing is written for so many seconds: who writes waits. Returns once it begins.
     pub fn freeze(&self, seconds: u32) {
-        // In a process of its own, so that it thaws whatever becomes of the test.
+        // In a process of its own that is there, so that it thaws whatever becomes of the test, and
+        // of the place where it is mounted.
         let script = format!(
-            r#"fsfreeze -f "$0" || exit 1; (sleep {seconds}; fsfreeze -u "$0") > /dev/null &"#
+            r#"cd "$0" && fsfreeze -f . || exit 1; (sleep {seconds}; fsfreeze -u .) > /dev/null &"#
         );
         run("sh", &["-c", &script, path(&self.path)]).expect("it can be frozen");
     }
@@ -88,7 +90,7 @@ impl Disk {
         self.path.join("ballast")
     }
 
-    fn build(&self, bytes: u64) -> Option<()> {
+    fn build(&mut self, bytes: u64) -> Option<()> {
         let file = fs::File::create(&self.image).ok()?;
         file.set_len(bytes).ok()?;
         fs::create_dir(&self.path).ok()?;
@@ -96,17 +98,24 @@ impl Disk {
         self.mount()?;
         // The machine may know loop devices, but not how to shut them down.
         shut_down(&self.path)?;
-        run("umount", &[path(&self.path)])?;
-        self.mount()
+        self.mount_again();
+        Some(())
     }
 
     fn remount(&self) -> Option<()> {
-        run("umount", &[path(&self.path)])?;
+        if self.is_mounted() {
+            run("umount", &[path(&self.path)])?;
+        }
         // It finds nothing but the note that there was an error, and says so by 1.
         run("e2fsck", &["-fy", path(&self.image)]);
         self.mount()?;
         let probe = self.path.join("probe");
         fs::write(&probe, "").and_then(|()| fs::remove_file(&probe)).ok()
+    }
+
+    fn is_mounted(&self) -> bool {
+        let device = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev()).ok();
+        device(&self.path) != device(&self.image)
     }
 
     fn mount(&self) -> Option<()> {

@@ -12,6 +12,7 @@ pub mod members;
 pub mod nats;
 pub mod network;
 pub mod node;
+pub mod process;
 pub mod report;
 pub mod tools;
 

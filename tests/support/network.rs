@@ -2,7 +2,6 @@
 //! for the other members, which can be cut, also between two of them and in one direction.
 
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::say;
 
@@ -12,9 +11,7 @@ const MEMBERS: usize = 3;
 /// Network namespaces, removed when it is dropped.
 #[derive(Debug)]
 pub struct Network {
-    /// Names everything; unique on this machine.
-    id: String,
-    /// The second part of all addresses.
+    /// The second part of all addresses; also names everything.
     subnet: u32,
 }
 
@@ -22,19 +19,24 @@ impl Network {
     /// `None`, with a line that says so, on a machine that does not allow it: that takes root
     /// and the command `ip`.
     pub fn new() -> Option<Self> {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = std::process::id() * 4 + NEXT.fetch_add(1, Ordering::Relaxed);
-        let network = Self { id: format!("ha{}", number % 1_000_000), subnet: 20 + number % 200 };
-        if network.build().is_some() {
+        if let Some(network) = Self::claim()
+            && network.build().is_some()
+        {
             return Some(network);
         }
         say("skipped: members are not cut off, network namespaces need root and `ip`");
         None
     }
 
+    /// A subnet that no other test on this machine has: it is whose bridge for clients it is.
+    fn claim() -> Option<Self> {
+        let bridge = |subnet: &u32| ip(&format!("link add ha{subnet}c type bridge")).is_some();
+        (20..220).find(bridge).map(|subnet| Self { subnet })
+    }
+
     /// The namespace of a member.
     pub fn namespace(&self, member: usize) -> String {
-        format!("{}n{member}", self.id)
+        format!("ha{}n{member}", self.subnet)
     }
 
     /// Where clients reach a member.
@@ -76,20 +78,18 @@ impl Network {
 
     /// The outer end of a link.
     fn link(&self, of: char, member: usize) -> String {
-        format!("{}{of}{member}", self.id)
+        format!("ha{}{of}{member}", self.subnet)
     }
 
     fn bridge(&self, of: char) -> String {
-        format!("{}{of}", self.id)
+        format!("ha{}{of}", self.subnet)
     }
 
     fn build(&self) -> Option<()> {
-        for of in ['c', 'p'] {
-            let bridge = self.bridge(of);
-            ip(&format!("link add {bridge} type bridge"))?;
-            ip(&format!("link set {bridge} up"))?;
-        }
         let (bridge, subnet) = (self.bridge('c'), self.subnet);
+        ip(&format!("link add {} type bridge", self.bridge('p')))?;
+        ip(&format!("link set {} up", self.bridge('p')))?;
+        ip(&format!("link set {bridge} up"))?;
         ip(&format!("addr add 10.{subnet}.1.254/24 dev {bridge}"))?;
         for member in 0..MEMBERS {
             let namespace = self.namespace(member);
@@ -117,10 +117,13 @@ impl Drop for Network {
             for member in 0..MEMBERS {
                 ip(&format!("link del {}", self.link(of, member)));
             }
-            ip(&format!("link del {}", self.bridge(of)));
         }
         for member in 0..MEMBERS {
             ip(&format!("netns del {}", self.namespace(member)));
+        }
+        // The claim on the names goes last.
+        for of in ['p', 'c'] {
+            ip(&format!("link del {}", self.bridge(of)));
         }
     }
 }

@@ -4,24 +4,24 @@ use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::http::{self, Answer};
 use super::network;
+use super::process::Process;
 use super::until;
 
 /// A node, killed when it is dropped.
 #[derive(Debug)]
 pub struct Node {
-    child: Child,
+    process: Process,
     args: Vec<String>,
     home: PathBuf,
     /// The network namespace it runs in, if it is not the one of the test.
     namespace: Option<String>,
-    log: PathBuf,
     pub http: SocketAddr,
     pub pg: SocketAddr,
     /// The URL of its NATS server, if it has one.
@@ -76,10 +76,12 @@ impl Node {
         args: Vec<String>,
         awaited: &str,
     ) -> Result<Self, String> {
-        let (mut child, log) = spawn(namespace.as_deref(), &home, &args).unwrap();
+        let mut process = spawn(namespace.as_deref(), &home, &args).unwrap();
         let lines = until("ha starts", || {
-            let text = fs::read_to_string(&log).unwrap();
-            if let Some(ended) = child.try_wait().unwrap() {
+            // Asked first: what it says before its end is in the log then.
+            let ended = process.ended();
+            let text = process.log();
+            if let Some(ended) = ended {
                 return Some(Err(format!("ha {args:?} ended with {ended:?}:\n{text}")));
             }
             text.contains(awaited).then_some(Ok(text))
@@ -89,11 +91,10 @@ impl Node {
             http: address("HTTP on ").unwrap(),
             pg: address("PostgreSQL on ").unwrap(),
             nats: after(&lines, "embedded NATS at ").map(Into::into),
-            child,
+            process,
             args,
             home,
             namespace,
-            log,
         })
     }
 
@@ -159,36 +160,39 @@ impl Node {
 
     /// What this process has logged.
     pub fn log(&self) -> String {
-        fs::read_to_string(&self.log).unwrap()
+        self.process.log()
     }
 
     /// Whether the process has ended by itself.
     pub fn has_ended(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_some()
+        self.process.ended().is_some()
+    }
+
+    /// Waits until the process ends by itself.
+    pub fn wait_end(&mut self) -> ExitStatus {
+        self.process.wait_end()
     }
 
     /// Ends the process with SIGKILL.
     pub fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        self.process.kill();
     }
 
     /// Asks the process to end with SIGTERM and waits for that.
     pub fn terminate(&mut self) -> ExitStatus {
-        self.signal(Signal::TERM);
-        until("the node ends after SIGTERM", || self.child.try_wait().unwrap())
+        self.process.terminate()
     }
 
     /// SIGSTOP: from now on the process does nothing, and its connections stay open. What it has
     /// asked of the system is done when this returns.
     pub fn pause(&self) {
-        self.signal(Signal::STOP);
+        self.process.signal(Signal::STOP);
         until("all threads are stopped", || self.is_stopped().then_some(()));
     }
 
     /// Whether all threads are in the state `T` of proc(5).
     fn is_stopped(&self) -> bool {
-        let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        let threads = fs::read_dir(format!("/proc/{}/task", self.process.id())).unwrap();
         threads.flatten().all(|thread| {
             // One that has just ended has no state.
             let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
@@ -198,18 +202,14 @@ impl Node {
 
     /// SIGCONT.
     pub fn resume(&self) {
-        self.signal(Signal::CONT);
+        self.process.signal(Signal::CONT);
     }
 
     /// The most memory that the process has had resident, in bytes (`VmHWM` of proc(5)).
     pub fn peak_memory(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// Posts a body; an error means that nobody knows what became of it.
@@ -251,29 +251,15 @@ impl Node {
     }
 }
 
-impl Drop for Node {
-    #[allow(clippy::print_stderr, reason = "it explains a test that failed")]
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        if std::thread::panicking() {
-            let log = self.log();
-            let lines: Vec<&str> = log.lines().collect();
-            let last = &lines[lines.len().saturating_sub(40)..];
-            eprintln!("the log of ha {:?}:\n{}", self.args, last.join("\n"));
-        }
-    }
-}
-
 /// Runs `ha` until it ends by itself; its exit code, standard output and standard error.
 pub fn run_to_end(home: &Path, args: &[&str]) -> (i32, String, String) {
     let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
-    let mut child =
-        command(None, home, &args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    until("ha ends by itself", || child.try_wait().unwrap());
-    let output = child.wait_with_output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    let printed = super::home();
+    let [out, err] = ["out", "err"].map(|name| printed.path().join(name));
+    let mut command = command(None, home, &args);
+    let mut process = Process::start(command.stdout(fs::File::create(&out).unwrap()), err);
+    let code = process.wait_end().code().unwrap();
+    (code, fs::read_to_string(out).unwrap(), process.log())
 }
 
 /// `ha`, in a directory that is its temporary directory as well, without the environment's
@@ -286,14 +272,13 @@ fn command(namespace: Option<&str>, home: &Path, args: &[String]) -> Command {
     {
         command.env_remove(name);
     }
-    command.args(args).current_dir(home).env("TMPDIR", home).stdin(Stdio::null());
+    command.args(args).current_dir(home).env("TMPDIR", home);
     command
 }
 
-fn spawn(namespace: Option<&str>, home: &Path, args: &[String]) -> io::Result<(Child, PathBuf)> {
-    let (log, path) = tempfile::Builder::new().prefix("log-").tempfile_in(home)?.keep()?;
-    let child = command(namespace, home, args).stdout(Stdio::null()).stderr(log).spawn()?;
-    Ok((child, path))
+fn spawn(namespace: Option<&str>, home: &Path, args: &[String]) -> io::Result<Process> {
+    let (_, log) = tempfile::Builder::new().prefix("log-").tempfile_in(home)?.keep()?;
+    Ok(Process::start(command(namespace, home, args).stdout(Stdio::null()), log))
 }
 
 fn after<'a>(lines: &'a str, what: &str) -> Option<&'a str> {
