@@ -3,6 +3,7 @@
 mod support;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::future::join_all;
 use ha_core::{AppendError, AttemptId, ChangeTransport, Draft, Seq};
@@ -28,25 +29,26 @@ async fn a_subscription_goes_on_after_the_server_died() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_acknowledged_is_lost_when_the_server_is_killed_among_writes() {
-    const EACH: u64 = 60;
     let mut server = TestServer::start().await;
     let nodes = [server.open().await, server.open().await];
     assert!(nodes.iter().all(|node| node.capabilities().synced));
     let mut subscription = nodes[0].subscribe(Seq(1)).await.unwrap();
-    let tasks = nodes.iter().map(|node| tokio::spawn(write(Arc::clone(node), EACH)));
+    let enough = Arc::new(AtomicBool::new(false));
+    let tasks = nodes.iter().map(|node| tokio::spawn(write(Arc::clone(node), Arc::clone(&enough))));
     let tasks: Vec<_> = tasks.collect();
     for _ in 0..3 {
-        let last = nodes[0].bounds().await.unwrap().last;
-        until("progress", async || nodes[0].bounds().await.unwrap().last.0 > last.0 + 4).await;
+        progress(&nodes[0]).await;
         assert!(server.restart().await);
     }
+    progress(&nodes[0]).await;
+    enough.store(true, Ordering::Relaxed);
     let mut told = Vec::new();
     for task in join_all(tasks).await {
         told.extend(task.unwrap());
     }
     told.sort();
     let mut stored = Vec::new();
-    for seq in 1..=2 * EACH {
+    for seq in 1..=told.len() as u64 {
         let entry = next_entry(&mut subscription).await;
         assert_eq!(entry.seq, Seq(seq));
         stored.push((seq, String::from_utf8(entry.payload.to_vec()).unwrap()));
@@ -54,11 +56,25 @@ async fn nothing_acknowledged_is_lost_when_the_server_is_killed_among_writes() {
     assert_eq!(stored, told, "each entry is stored once, where its writer was told");
 }
 
-/// Appends, one after the other; an attempt that was not answered is sent again as it was.
-async fn write(node: Arc<Redis>, count: u64) -> Vec<(u64, String)> {
+/// Returns once some more has been stored.
+async fn progress(node: &Redis) {
+    let mut start = None;
+    until("progress", async || {
+        let Ok(bounds) = node.bounds().await else { return false };
+        bounds.last.0 > start.get_or_insert(bounds.last).0 + 4
+    })
+    .await;
+}
+
+/// Appends until it is enough, one after the other; an attempt that was not answered is sent again
+/// as it was.
+async fn write(node: Arc<Redis>, enough: Arc<AtomicBool>) -> Vec<(u64, String)> {
     let boot = rand::random();
     let mut told = Vec::new();
-    for counter in 0..count {
+    for counter in 0.. {
+        if enough.load(Ordering::Relaxed) {
+            break;
+        }
         let payload = format!("{boot} {counter}");
         let attempt = AttemptId { boot, counter };
         let draft = Draft { expect: None, attempt, parts: vec![payload.clone().into()] };
