@@ -268,9 +268,10 @@ fn prepare(
     }
     let place = |record: Record| (record.position.seq, record.position.hash);
     let is_same_log = record.position.seq > Seq::ZERO && known.map(place) == Some(place(record));
-    // What it kept of another log decides nothing in this one.
+    let from = known.map_or(Seq::ZERO, |known| known.position.seq);
+    let change_log = || store::change_log(&conn, from, record.position.seq);
     conn.execute_batch("BEGIN IMMEDIATE")
-        .and_then(|()| if is_same_log { Ok(()) } else { store::forget(&conn) })
+        .and_then(|()| if is_same_log { Ok(()) } else { change_log() })
         .and_then(|()| store::write_record(&conn, &record, entry))
         .and_then(|()| partial.map_or(Ok(()), |first| store::mark_partial(&conn, first)))
         .and_then(|()| conn.execute_batch("COMMIT"))

@@ -491,6 +491,11 @@ async fn a_log_made_again_is_adopted_by_who_has_the_same_and_followed_by_others(
     behind.reach(&a).await;
     let behind = behind.stop().await;
     insert(&a, [6]).await;
+    let keyed = Batch {
+        key: Some(IdempotencyKey::new("seven").unwrap()),
+        ..batch("INSERT INTO t VALUES(7)")
+    };
+    let first = a.session().await.run(keyed.clone()).await.unwrap();
     let (same, running, ahead) =
         (start("same", &log).await, start("running", &log).await, start("ahead", &log).await);
     for node in [&same, &running, &ahead] {
@@ -498,7 +503,7 @@ async fn a_log_made_again_is_adopted_by_who_has_the_same_and_followed_by_others(
     }
     log.disconnect(&running.transport);
     let (a, same) = (a.stop().await, same.stop().await);
-    insert(&ahead, [7, 8]).await;
+    insert(&ahead, [8, 9]).await;
     let ahead = ahead.stop().await;
 
     log.recreate();
@@ -509,7 +514,7 @@ async fn a_log_made_again_is_adopted_by_who_has_the_same_and_followed_by_others(
     assert!(lost(&behind.dir).is_empty(), "it had nothing of its own");
     let ahead = start_in("ahead", &log, ahead).await;
     follows(&ahead, &a).await;
-    assert_eq!(lost(&ahead.dir), [(lost_name(lineage, 8, 9), 2)]);
+    assert_eq!(lost(&ahead.dir), [(lost_name(lineage, 9, 10), 2)]);
 
     // Who has the same needs no transfer.
     let stored = a.transport.snapshots().await.unwrap();
@@ -523,9 +528,13 @@ async fn a_log_made_again_is_adopted_by_who_has_the_same_and_followed_by_others(
         assert!(lost(&node.dir).is_empty());
     }
     running.eventually("INSERT INTO t VALUES(80)").await;
-    for node in [&behind, &ahead, &same, &running] {
+    let keys = "SELECT * FROM _ha_keys";
+    for node in [&behind, &ahead, &same, &running, &a] {
         equal(node, &a).await;
-        assert_eq!(rows(node).await, "1,2,3,4,5,6,70,80");
+        // What was answered in the old log is not done again in the new one.
+        assert_eq!(node.session().await.run(keyed.clone()).await.unwrap().results, first.results);
+        assert_eq!(rows(node).await, "1,2,3,4,5,6,7,70,80");
+        assert_eq!(node.rows(keys).await, a.rows(keys).await);
     }
 }
 

@@ -16,7 +16,7 @@ use super::{Start, blocking};
 use crate::machine::{Identity, Position};
 use crate::options::NodeOptions;
 use crate::snapshot;
-use crate::store::Record;
+use crate::store::{self, Record};
 
 /// How often the base is offered while nobody knows whether it is stored.
 const TRIES: u64 = 10;
@@ -68,9 +68,12 @@ pub(super) async fn offer(
     bounds: &Bounds,
     source: Source,
 ) -> Result<Made> {
-    let path = path.to_owned();
-    let (file, digest, bytes) = blocking(move || image(&path)).await?;
-    let seq = bounds.last;
+    let (path, seq) = (path.to_owned(), bounds.last);
+    let keys = match source {
+        Source::File(_) => None,
+        Source::Log(position) => Some((position.seq, seq.next())),
+    };
+    let (file, digest, bytes) = blocking(move || image(&path, keys)).await?;
     let hash = RunningHash::default().extend(seq, &digest);
     let meta = SnapshotMeta { digest, bytes, lineage: bounds.lineage, seq, hash };
     transport.put_snapshot(meta.clone(), snapshot::body(file)?).await?;
@@ -90,18 +93,19 @@ pub(super) async fn offer(
 /// Whether the base is the state of the file at `path`, which may have other bytes than it was
 /// given with: the first start, if it did not get to the end, has opened it.
 pub(super) fn is_made_of(base: &BaseSnapshot, path: &Path) -> Result<bool> {
-    image(path).map(|(_, digest, _)| digest == base.digest)
+    image(path, None).map(|(_, digest, _)| digest == base.digest)
 }
 
-/// The file's state without anything of ours, its digest and its size.
-fn image(path: &Path) -> Result<(NamedTempFile, [u8; 32], u64)> {
+/// The file's state, its digest and its size. Of what is ours only the idempotency keys are in it, if
+/// they are to go from a place in one log to a place in another.
+fn image(path: &Path, keys: Option<(Seq, Seq)>) -> Result<(NamedTempFile, [u8; 32], u64)> {
     let failed = |failure| snapshot::failed("make the log's base", failure);
     let (copied, file) = (snapshot::temporary()?, snapshot::temporary()?);
     let source = Connection::open(path).map_err(failed)?;
     refuse_encoding(&source)?;
     snapshot::copy(&source, copied.path()).map_err(failed)?;
     let copy = Connection::open(copied.path()).map_err(failed)?;
-    strip(&copy, file.path()).map_err(failed)?;
+    strip(&copy, keys, file.path()).map_err(failed)?;
     let digest = digest(file.path())?;
     let bytes = std::fs::metadata(file.path())
         .map_err(|error| Error::io("read a temporary file", &error))?
@@ -109,14 +113,17 @@ fn image(path: &Path) -> Result<(NamedTempFile, [u8; 32], u64)> {
     Ok((file, digest, bytes))
 }
 
-/// Removes what is ours, and writes the rest to `target` with the page size that the databases
-/// of all nodes have: a base of another cannot be restored into an open one. VACUUM INTO keeps
-/// the rowids, as VACUUM does not.
-fn strip(copy: &Connection, target: &Path) -> rusqlite::Result<()> {
+/// Removes what is ours but for the keys, and writes the rest to `target` with the page size that the
+/// databases of all nodes have: a base of another cannot be restored into an open one. VACUUM INTO
+/// keeps the rowids, as VACUUM does not.
+fn strip(copy: &Connection, keys: Option<(Seq, Seq)>, target: &Path) -> rusqlite::Result<()> {
+    match keys {
+        Some((from, to)) => store::carry_keys(copy, from, to)?,
+        None => copy.execute_batch("DROP TABLE IF EXISTS _ha_keys")?,
+    }
     copy.execute_batch(
         "DROP TABLE IF EXISTS _ha_position; DROP TABLE IF EXISTS _ha_entries;
-         DROP TABLE IF EXISTS _ha_keys; DROP TABLE IF EXISTS _ha_skipped;
-         DROP TABLE IF EXISTS _ha_partial;
+         DROP TABLE IF EXISTS _ha_skipped; DROP TABLE IF EXISTS _ha_partial;
          PRAGMA page_size = 4096;",
     )?;
     copy.execute("VACUUM INTO ?1", [target.to_string_lossy()]).map(drop)

@@ -117,7 +117,8 @@ impl Store {
     /// Moves to `record` in another log, which goes on from this very state.
     pub(crate) fn adopt(&mut self, record: Record, payload: &[u8]) -> Result<()> {
         self.in_apply(|store| {
-            record::forget(&store.apply).map_err(error)?;
+            let (from, to) = (store.record.position.seq, record.position.seq);
+            record::change_log(&store.apply, from, to).map_err(error)?;
             store.move_to(record, Some(payload))?;
             Ok((Verdict::Applied, false))
         })

@@ -112,6 +112,15 @@ pub(super) fn prune(conn: &Connection, seq: Seq) -> rusqlite::Result<()> {
         .map(drop)
 }
 
+/// Takes the keys that are remembered at `from` into another log, where they are as old as its
+/// entry `to`.
+pub(crate) fn carry(conn: &Connection, from: Seq, to: Seq) -> rusqlite::Result<()> {
+    prune(conn, from)?;
+    conn.prepare_cached("UPDATE _ha_keys SET seq = ?1, transaction_no = 0")?
+        .execute([sql(to)])
+        .map(drop)
+}
+
 /// 16 bytes for each result: the rows changed and the last rowid, big-endian.
 fn pack(counts: &[(u64, i64)]) -> Vec<u8> {
     counts
@@ -225,5 +234,18 @@ mod tests {
         let left: String =
             conn.query_row("SELECT group_concat(key) FROM _ha_keys", [], |row| row.get(0)).unwrap();
         assert_eq!(left, "2");
+    }
+
+    #[test]
+    fn keys_that_are_too_old_are_not_taken_into_another_log() {
+        let conn = Connection::open_in_memory().unwrap();
+        super::super::record::create(&conn).unwrap();
+        for seq in [1, 2] {
+            conn.execute("INSERT INTO _ha_keys VALUES(?1, x'00', ?1, 7, x'')", [seq]).unwrap();
+        }
+        carry(&conn, Seq(100_001), Seq(9)).unwrap();
+        let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        let all = "SELECT key, seq, transaction_no FROM _ha_keys";
+        assert_eq!(conn.query_row(all, [], row).unwrap(), ("2".to_owned(), 9, 0));
     }
 }

@@ -29,10 +29,10 @@ pub(crate) use tables::{Tables, select as select_rows};
 
 pub(crate) use applier::{Verdict, transactions};
 pub(crate) use execution::{Execution, Shipped, Transaction};
-pub(crate) use keys::{Answered, Request, remembered};
+pub(crate) use keys::{Answered, Request, carry as carry_keys, remembered};
 pub(crate) use plan::{check, describe, no_transaction_control};
 pub(crate) use record::{
-    Record, create, entries, entry, forget, is_empty, is_skipped, mark_partial, partial_since,
+    Record, change_log, create, entries, entry, is_empty, is_skipped, mark_partial, partial_since,
     read as read_record, write as write_record,
 };
 pub(crate) use rows::{Binder, Budget, collect};

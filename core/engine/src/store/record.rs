@@ -180,10 +180,11 @@ pub(crate) fn entries(conn: &Connection) -> rusqlite::Result<Vec<(Seq, Vec<u8>)>
         .collect()
 }
 
-/// Forgets everything but the position, in the open transaction: what was kept of one log
-/// decides nothing in another.
-pub(crate) fn forget(conn: &Connection) -> rusqlite::Result<()> {
-    conn.execute_batch("DELETE FROM _ha_entries; DELETE FROM _ha_keys; DELETE FROM _ha_skipped")
+/// Forgets, in the open transaction, what decides nothing in another log: all but the position and
+/// the idempotency keys. Those go on from the place `from` in this log to `to` in the other.
+pub(crate) fn change_log(conn: &Connection, from: Seq, to: Seq) -> rusqlite::Result<()> {
+    conn.execute_batch("DELETE FROM _ha_entries; DELETE FROM _ha_skipped")?;
+    keys::carry(conn, from, to)
 }
 
 /// Notes that the database has the log from `first` on only.

@@ -153,7 +153,10 @@ impl Running {
         for name in names {
             let Value::Text(name) = &name[0] else { continue };
             let quoted = name.replace('"', "\"\"");
-            for row in self.rows(&format!("SELECT * FROM \"{quoted}\"")).await {
+            // ANALYZE goes through the tables in the order of a hash that depends on when each
+            // was made known to its connection.
+            let order = if name == "sqlite_stat1" { " ORDER BY tbl, idx" } else { "" };
+            for row in self.rows(&format!("SELECT * FROM \"{quoted}\"{order}")).await {
                 dump.push(format!("{name} {row:?}"));
             }
         }
