@@ -8,6 +8,7 @@ mod fault;
 mod local;
 mod log;
 mod memory;
+mod state;
 mod subscription;
 
 pub use fault::{Fault, Spoil};

@@ -13,7 +13,8 @@ use ha_core::{
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::Fault;
-use crate::log::{Node, Shared, State};
+use crate::log::Shared;
+use crate::state::{Node, State};
 use crate::subscription;
 
 /// One node's transport over a [`crate::MemoryLog`].

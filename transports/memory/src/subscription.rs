@@ -65,7 +65,7 @@ impl Cursor {
     }
 
     /// After an interruption: whether the next entry is still to come.
-    fn reachable(next: Seq, state: &crate::log::State) -> Result<Delivery, Error> {
+    fn reachable(next: Seq, state: &crate::state::State) -> Result<Delivery, Error> {
         state.get(next).map(|_| Delivery::Reconnected(state.bounds()))
     }
 

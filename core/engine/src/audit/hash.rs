@@ -5,10 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ha_changes::{AuditReport, Table};
 use ha_core::Seq;
-use rusqlite::types::ValueRef;
-use rusqlite::{Connection, Row};
-use sha2::{Digest, Sha256};
+use rusqlite::Connection;
 
+use super::feed::Feed;
 use crate::store::{Tables, remembered, select_rows};
 
 /// How the hashes are made. It is another number whenever the same state has other hashes.
@@ -17,9 +16,6 @@ const METHOD: u32 = 1;
 /// What ANALYZE finds, of our own tables too, and in an order that is another on each connection
 /// (<https://www.sqlite.org/fileformat2.html#stat1tab>).
 const STATISTICS: &str = "sqlite_stat1";
-
-/// What is collected before it is hashed; more than most rows have.
-const BUFFER: usize = 64 << 10;
 
 /// How often it is looked whether the hash is still wanted, in rows.
 const LOOK: u64 = 1_024;
@@ -146,72 +142,6 @@ fn rows(conn: &Connection, select: &str, unwanted: &AtomicBool) -> rusqlite::Res
         }
     }
     Ok(feed)
-}
-
-/// Values on their way into a hash, each with its type and length.
-#[derive(Default)]
-struct Feed {
-    hash: Sha256,
-    buffer: Vec<u8>,
-    bytes: u64,
-    rows: u64,
-}
-
-impl Feed {
-    fn row(&mut self, row: &Row<'_>, width: usize) -> rusqlite::Result<()> {
-        for index in 0..width {
-            match row.get_ref(index)? {
-                ValueRef::Null => self.put(b'n', &[]),
-                ValueRef::Integer(value) => self.integer(value),
-                ValueRef::Real(value) => self.put(b'r', &value.to_bits().to_be_bytes()),
-                ValueRef::Text(bytes) => self.sized(b't', bytes),
-                ValueRef::Blob(bytes) => self.sized(b'b', bytes),
-            }
-        }
-        Ok(())
-    }
-
-    fn integer(&mut self, value: i64) {
-        self.put(b'i', &value.to_be_bytes());
-    }
-
-    fn text(&mut self, text: &str) {
-        self.sized(b't', text.as_bytes());
-    }
-
-    fn bytes(&mut self, bytes: &[u8]) {
-        self.sized(b'b', bytes);
-    }
-
-    fn sized(&mut self, kind: u8, bytes: &[u8]) {
-        self.put(kind, &(bytes.len() as u64).to_be_bytes());
-        if bytes.len() > BUFFER {
-            self.flush();
-            self.hash.update(bytes);
-        } else {
-            self.buffer.extend_from_slice(bytes);
-        }
-        self.bytes += bytes.len() as u64;
-    }
-
-    fn put(&mut self, kind: u8, bytes: &[u8]) {
-        if self.buffer.len() > BUFFER {
-            self.flush();
-        }
-        self.buffer.push(kind);
-        self.buffer.extend_from_slice(bytes);
-        self.bytes += bytes.len() as u64;
-    }
-
-    fn flush(&mut self) {
-        self.hash.update(&self.buffer);
-        self.buffer.clear();
-    }
-
-    fn finish(mut self) -> [u8; 32] {
-        self.flush();
-        self.hash.finalize().into()
-    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! background and on a snapshot of its own, and appends a *report*. Each compares the reports
 //! with its own, and so learns whether its database still is the fold of the log.
 
+mod feed;
 mod hash;
 mod ledger;
 

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::Writer;
-use super::audit::Hashed;
+use super::auditor::Hashed;
 use super::job::{Command, Job, Lease, LeaseId};
 use super::link::News;
 use super::waiting::Work;

@@ -1,6 +1,7 @@
 //! The writer thread: it owns all writing to SQLite, and drives the machine.
 
 mod audit;
+mod auditor;
 mod encoding;
 mod group;
 mod job;
@@ -37,7 +38,7 @@ use crate::shared::Shared;
 use crate::snapshots::Room;
 use crate::store::{Record, Store};
 
-use audit::Auditor;
+use auditor::Auditor;
 use encoding::EntryLimits;
 use group::Group;
 pub(crate) use job::{Command, Job, Lease, LeaseId, Ran, ReadOf, Step};

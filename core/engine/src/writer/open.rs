@@ -10,7 +10,7 @@ use ha_core::{Result, Seq};
 use ha_sqlite::OpenOptions;
 use tokio::time::Instant;
 
-use super::audit::Auditor;
+use super::auditor::Auditor;
 use super::encoding::EntryLimits;
 use super::stages::Stages;
 use super::touched::Touched;
