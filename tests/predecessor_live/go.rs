@@ -20,6 +20,8 @@ pub(crate) struct GoNode {
     args: Vec<String>,
     home: PathBuf,
     pub(crate) http: SocketAddr,
+    /// Its port for PostgreSQL's clients.
+    pub(crate) pg: u16,
     /// The URL of the NATS server that keeps its log.
     pub(crate) nats: String,
 }
@@ -54,7 +56,7 @@ impl GoNode {
             args.push(place.into());
             let http = SocketAddr::from(([127, 0, 0, 1], http));
             let nats = url.map_or(own, Into::into);
-            Self::spawn(home.to_owned(), name.to_owned(), args, http, nats)
+            Self::spawn(home.to_owned(), name.to_owned(), args, (http, pg), nats)
         })
     }
 
@@ -63,7 +65,7 @@ impl GoNode {
         home: PathBuf,
         name: String,
         args: Vec<String>,
-        http: SocketAddr,
+        (http, pg): (SocketAddr, u16),
         nats: String,
     ) -> Option<Self> {
         let program = std::env::var_os("HA_V007").expect("HA_V007 names the binary of v0.0.7");
@@ -71,7 +73,7 @@ impl GoNode {
         let mut command = Command::new(program);
         command.args(&args).current_dir(&home).env("TMPDIR", &home).env_remove("HA_V007");
         let process = Process::start(command.stdout(Stdio::null()), log);
-        let mut node = Self { process, name, args, home, http, nats };
+        let mut node = Self { process, name, args, home, http, pg, nats };
         until("v0.0.7 serves or ends", || {
             let serves = http::send(http, "GET", "/healthz", &[], b"").is_ok();
             (serves || node.process.ended().is_some()).then_some(serves)
@@ -93,7 +95,7 @@ impl GoNode {
     pub(crate) fn again(&mut self) {
         let again = || {
             let (home, name, args) = (self.home.clone(), self.name.clone(), self.args.clone());
-            Self::spawn(home, name, args, self.http, self.nats.clone())
+            Self::spawn(home, name, args, (self.http, self.pg), self.nats.clone())
         };
         *self = until("v0.0.7 starts again", again);
     }

@@ -10,6 +10,7 @@ mod compare;
 mod conflicts;
 mod go;
 mod poison;
+mod postgres;
 mod restarts;
 mod takeover;
 mod without_compat;

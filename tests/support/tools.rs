@@ -31,10 +31,15 @@ pub fn curl(home: &Path, args: &[&str]) -> Printed {
     command.output().expect("curl is installed").into()
 }
 
-/// Runs psql against a node as the user and with the password that nodes have by default; it
-/// must be installed.
+/// Runs psql against a node, see [`psql_at`].
 pub fn psql(node: &Node, args: &[&str]) -> Printed {
-    let port = node.pg.port().to_string();
+    psql_at(node.pg.port(), args)
+}
+
+/// Runs psql against a port of this machine as the user and with the password that nodes have by
+/// default; it must be installed.
+pub fn psql_at(port: u16, args: &[&str]) -> Printed {
+    let port = port.to_string();
     let mut command = Command::new("psql");
     command.args(["-X", "-h", "localhost", "-U", "ha", "-p", &port]).args(args);
     command.env("PGPASSWORD", "ha").env("PGCONNECT_TIMEOUT", "30");
