@@ -1,11 +1,15 @@
-//! What a library costs end to end: inserts over HTTP into a node whose log is kept by the
-//! in-memory transport, linked in and loaded from a library. Each of 64 clients sends its next
-//! insert, over its own connection, when the last one is answered. A second node that has the
-//! transport linked in shows how far the machine's noise goes.
+//! What a library costs end to end: inserts over HTTP into a node whose transport is linked in and
+//! loaded from a library. Each of 64 clients sends its next insert, over its own connection, when
+//! the last one is answered. A second node that has the transport linked in shows how far the
+//! machine's noise goes.
+//!
+//! The log is in memory, which is the worst case, or in a Redis server that nothing else uses: three
+//! streams are left there.
 //!
 //! ```sh
-//! cargo build --release -p ha-testing-plugin
+//! cargo build --release -p ha-testing-plugin -p ha-redis
 //! cargo run --release -p ha-plugin-host --example inserts
+//! cargo run --release -p ha-plugin-host --example inserts redis://127.0.0.1:6379
 //! ```
 
 #![allow(clippy::print_stdout, reason = "it prints what it measures")]
@@ -36,11 +40,13 @@ const INSERT: &str =
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let plugin = Plugin::load(&library()?)?;
-    let across = plugin.open_transport(Settings::new(plugin.name()).with("log", "inserts")).await?;
-    let mut linked = Served::start(MemoryLog::new().open()).await?;
-    let mut loaded = Served::start(across).await?;
-    let mut again = Served::start(MemoryLog::new().open()).await?;
+    let [linked, loaded, again] = match std::env::args().nth(1) {
+        None => in_memory().await?,
+        Some(url) => in_redis(&url).await?,
+    };
+    let mut linked = Served::start(linked).await?;
+    let mut loaded = Served::start(loaded).await?;
+    let mut again = Served::start(again).await?;
     let (mut rates, mut of_loaded, mut of_again) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..=ROUNDS {
         let rate = linked.round().await?;
@@ -61,12 +67,35 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// The testing plugin, built beside this program's folder.
-fn library() -> Result<PathBuf> {
+/// Linked in, loaded, linked in again.
+type Transports = [Arc<dyn ChangeTransport>; 3];
+
+async fn in_memory() -> Result<Transports> {
+    let plugin = Plugin::load(&library("testing_plugin")?)?;
+    let loaded = plugin.open_transport(Settings::new(plugin.name()).with("log", "inserts")).await?;
+    Ok([MemoryLog::new().open(), loaded, MemoryLog::new().open()])
+}
+
+async fn in_redis(url: &str) -> Result<Transports> {
+    let plugin = Plugin::load(&library("redis")?)?;
+    let run = std::process::id();
+    let settings = |which: &str| {
+        let stream = format!("inserts-{run}-{which}");
+        Settings::new(plugin.name()).with("url", url).with("stream", stream)
+    };
+    let loaded = plugin.open_transport(settings("loaded")).await?;
+    Ok([
+        ha_redis::open(settings("linked")).await?,
+        loaded,
+        ha_redis::open(settings("again")).await?,
+    ])
+}
+
+/// A plugin of this repository, built beside this program's folder.
+fn library(name: &str) -> Result<PathBuf> {
     let program = std::env::current_exe()?;
     let built_in = program.ancestors().nth(2).ok_or("cargo builds examples in a folder")?;
-    let name = format!("libha_testing_plugin{}", std::env::consts::DLL_SUFFIX);
-    Ok(built_in.join(name))
+    Ok(built_in.join(format!("libha_{name}{}", std::env::consts::DLL_SUFFIX)))
 }
 
 /// A node, its front-end and its clients.
