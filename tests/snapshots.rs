@@ -119,7 +119,10 @@ fn a_node_that_is_killed_while_it_takes_or_restores_a_snapshot_goes_on_after_its
     let args = joined("c", a.url());
     let mut c = Node::launch(home.path(), &texts(&args));
     let mut killed = 0;
-    while killed < 2 {
+    for _ in 0..20 {
+        if killed == 2 {
+            break;
+        }
         wait_log_or_ready(&c, RESTORING);
         c.kill();
         let log = c.log();
@@ -131,6 +134,7 @@ fn a_node_that_is_killed_while_it_takes_or_restores_a_snapshot_goes_on_after_its
         }
         c.restart();
     }
+    assert_eq!(killed, 2, "it is too fast to be killed meanwhile");
     wait_log_or_ready(&c, RESTORED);
     c.kill();
     c.restart();
