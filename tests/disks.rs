@@ -90,7 +90,7 @@ fn a_member_whose_disk_is_full_goes_on_when_there_is_room() {
     disk.make_room();
     // Its server may have met the end of the disk: it keeps no copy any more until it is restarted.
     let failed =
-        until("the member goes on, or says that it has to be restarted", || {
+        inserts.rest_until("the member goes on, or says that it has to be restarted", || {
             match reason(&cluster.members[2]) {
                 Some(reason) => reason.contains("restart").then_some(true),
                 None => Some(false),
@@ -98,9 +98,9 @@ fn a_member_whose_disk_is_full_goes_on_when_there_is_room() {
         });
     if failed {
         assert!(cluster.members[2].terminate().success());
-        cluster.members[2].again();
+        cluster.members[2].restart();
     }
-    cluster.members[2].wait_ready();
+    inserts.rest_until_ready(&cluster.members[2]);
     inserts.wait_acknowledged(50);
     inserts.finish(&cluster.members).report("a member's disk is full", "fills=1");
 }
@@ -115,7 +115,7 @@ fn a_member_whose_disk_stands_still_catches_up() {
     disk.freeze(5);
     inserts.wait_acknowledged(100);
     until("it has thawed", || fs::write(disk.path().join("thawed"), "").ok());
-    cluster.members.iter().for_each(Node::wait_ready);
+    cluster.members.iter().for_each(|member| inserts.rest_until_ready(member));
     inserts.wait_acknowledged(50);
     inserts.finish(&cluster.members).report("a member's disk stands still", "freezes=1");
 }

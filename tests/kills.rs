@@ -68,6 +68,9 @@ fn kill_members(kills: usize) {
         cluster.members.iter().for_each(Node::wait_ready);
     }
     inserts.wait_acknowledged(20);
+    while inserts.acknowledged() < 20 * kills {
+        inserts.wait_acknowledged(20);
+    }
     let verdict = inserts.finish(&cluster.members);
     let faults = format!("kills={} of all={}", kills - kills / 4, kills / 4);
     verdict.report("three members", &faults);

@@ -213,10 +213,9 @@ fn the_nats_server_asks_for_the_token() {
     let home = home();
     let first = Node::start(home.path(), &["-m", "--nats-token", "right"]);
     first.run(&["CREATE TABLE t(a)"]);
-    let join = ["-m", "--port", "0", "--pg-port", "any", "--replication-timeout", "1s"];
-    let join = [&join[..], &["--replication-url", first.url()]].concat();
+    let join = ["-m", "--port", "0", "--pg-port", "any", "--replication-url", first.url()];
     for wrong in [&[][..], &["--replication-token", "wrong"]] {
-        let (code, _, err) = run_to_end(home.path(), &[&join, wrong].concat());
+        let (code, _, err) = run_to_end(home.path(), &[&join[..], wrong].concat());
         assert_eq!(code, 1, "{wrong:?}: {err}");
         let last = err.lines().last().unwrap();
         assert!(last.to_lowercase().contains("authorization"), "{wrong:?}: {err}");

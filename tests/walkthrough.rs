@@ -6,7 +6,7 @@ use std::fs;
 
 use serde_json::json;
 use support::tools::{curl, psql};
-use support::{Node, home};
+use support::{Node, home, members};
 
 const CREATE: &str =
     r#"[{"sql": "CREATE TABLE users(ID INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT)"}]"#;
@@ -69,16 +69,16 @@ fn a_backup_is_a_database_that_a_node_loads() {
 #[test]
 fn a_node_in_memory_gets_its_data_back_from_its_stream() {
     let home = home();
-    let port = free_port();
-    let start = ["-m", "--nats-port", port.as_str()];
-    let mut node = Node::start(home.path(), &start);
+    // A node in memory keeps its log under the number of its NATS port.
+    let [port] = members::ports().map(|port| port.to_string());
+    let mut node = Node::start(home.path(), &["-m", "--nats-port", &port]);
     node.run(&["CREATE TABLE users(name)", "INSERT INTO users VALUES('kept')"]);
     assert_eq!(node.terminate().code(), Some(0));
-    let mut node = Node::start(home.path(), &start);
+    node.again();
     assert_eq!(node.select("SELECT name FROM users"), r#"[["kept"]]"#);
     node.run(&["INSERT INTO users VALUES('more')"]);
     node.kill();
-    let node = Node::start(home.path(), &start);
+    node.again();
     assert_eq!(node.select("SELECT name FROM users"), r#"[["kept"],["more"]]"#);
 }
 
@@ -104,10 +104,4 @@ fn a_plain_configuration_file_is_read() {
     assert_eq!(node.readiness().unwrap().json()["node"], "configured");
     assert_eq!(node.query("SELECT 1").status, 401);
     assert!(!home.path().join("ha.db").exists());
-}
-
-/// A node in memory keeps its log under the number of its NATS port.
-fn free_port() -> String {
-    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    socket.local_addr().unwrap().port().to_string()
 }

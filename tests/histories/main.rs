@@ -163,6 +163,8 @@ fn run(name: &str, mut cluster: Cluster, mut nemesis: impl Nemesis, extent: Exte
             break;
         }
     }
+    let transfers = extent.operations / 20;
+    until("the bank has done enough", || (work.bank.ok() > transfers).then_some(()));
     work.stop.store(true, Ordering::Relaxed);
     clients.into_iter().for_each(|client| client.join().unwrap());
     let seconds = begin.elapsed().as_secs();
@@ -177,7 +179,7 @@ fn run(name: &str, mut cluster: Cluster, mut nemesis: impl Nemesis, extent: Exte
     say(&format!("bank: {} anomalies={}", work.bank, in_bank.len()));
     assert!(anomalies.is_empty(), "{path:?}: {:#?}", &anomalies[..anomalies.len().min(20)]);
     assert!(in_bank.is_empty(), "{in_bank:#?}");
-    assert!(work.bank.ok() > extent.operations / 20);
+    assert!(work.bank.ok() > transfers);
     inserts.finish(&cluster.members).report("inserts", &format!("with {name}"));
     cluster.assert_same("all faults");
 }

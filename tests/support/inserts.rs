@@ -22,6 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(8);
 struct Shared {
     next: AtomicU64,
     stop: AtomicBool,
+    rest: AtomicBool,
     told: Mutex<Told>,
 }
 
@@ -76,6 +77,20 @@ impl Inserts {
         until(&format!("{count} inserts more are acknowledged"), || {
             (self.acknowledged() >= goal).then_some(())
         });
+    }
+
+    /// Waits until a member is ready, and the clients with it: they may write faster than its disk,
+    /// and it would never catch up.
+    pub fn rest_until_ready(&self, node: &Node) {
+        self.rest_until("the member is ready", || (node.readiness()?.status == 200).then_some(()));
+    }
+
+    /// As [`until`], and begins no insert meanwhile.
+    pub fn rest_until<T>(&self, what: &str, condition: impl FnMut() -> Option<T>) -> T {
+        self.shared.rest.store(true, Ordering::Relaxed);
+        let value = until(what, condition);
+        self.shared.rest.store(false, Ordering::Relaxed);
+        value
     }
 
     /// Begins to look for the longest time without an acknowledgement.
@@ -180,6 +195,10 @@ impl Told {
 impl Shared {
     fn work(&self, address: SocketAddr) {
         while !self.stop.load(Ordering::Relaxed) {
+            if self.rest.load(Ordering::Relaxed) {
+                thread::sleep(Duration::from_millis(10));
+                continue;
+            }
             let id = self.next.fetch_add(1, Ordering::Relaxed);
             let (fate, name) = insert(address, id);
             let mut told = self.told.lock().unwrap();

@@ -106,15 +106,25 @@ impl Node {
 
     /// As [`Self::again`], but waits for the ports only.
     pub fn restart(&mut self) {
-        let args = self.same_ports();
-        *self = Self::spawn(self.namespace.clone(), self.home.clone(), args, "replication by");
+        self.respawn("replication by").unwrap_or_else(|reason| panic!("{reason}"));
     }
 
     /// As [`Self::restart`], but waits until it takes connections only, whether or not its log is
     /// there. An error with the log of a process that ends instead.
     pub fn try_restart(&mut self) -> Result<(), String> {
-        let args = self.same_ports();
-        *self = Self::try_spawn(self.namespace.clone(), self.home.clone(), args, "PostgreSQL on ")?;
+        self.respawn("PostgreSQL on ")
+    }
+
+    /// Another test's process may have been given a port of this one while it was down, and is
+    /// waited for.
+    fn respawn(&mut self, awaited: &str) -> Result<(), String> {
+        *self = until("its ports are free", || {
+            let (namespace, home) = (self.namespace.clone(), self.home.clone());
+            match Self::try_spawn(namespace, home, self.same_ports(), awaited) {
+                Err(log) if log.to_lowercase().contains("address already in use") => None,
+                outcome => Some(outcome),
+            }
+        })?;
         Ok(())
     }
 

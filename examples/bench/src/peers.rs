@@ -14,7 +14,7 @@ use crate::load::Outcome;
 use crate::node::{PATIENCE, processor_time};
 use crate::options::Options;
 use crate::report::{Row, Spent};
-use crate::suite::{Operation, SEEDED, drive_http, progress};
+use crate::suite::{Operation, drive_http, progress, schema};
 
 /// Which server it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,15 +126,8 @@ impl Peer {
     }
 
     async fn make_tables(&self) -> Result<()> {
-        let seed = format!(
-            "WITH RECURSIVE ids(id) AS (VALUES (1) UNION ALL SELECT id + 1 FROM ids WHERE id < {SEEDED}) \
-             INSERT INTO seeded SELECT id, 'name of ' || id FROM ids"
-        );
-        let written = "CREATE TABLE written \
-                       (id INTEGER PRIMARY KEY, key INTEGER NOT NULL, name TEXT NOT NULL)";
-        let seeded = "CREATE TABLE seeded (id INTEGER PRIMARY KEY, name TEXT NOT NULL)";
-        for statement in [written, seeded, &seed] {
-            self.execute(statement).await?;
+        for statement in schema() {
+            self.execute(&statement).await?;
         }
         Ok(())
     }

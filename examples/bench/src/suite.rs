@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
 
 use crate::disk::syncs_per_second;
 use crate::http::{Connection, HttpClient, Speech};
@@ -23,10 +24,17 @@ const BASELINE: Duration = Duration::from_secs(2);
 /// Rows to select, with ids from 1.
 pub(crate) const SEEDED: i64 = 1000;
 
-const SCHEMA: &str = r#"[
-{"sql":"CREATE TABLE written (id INTEGER PRIMARY KEY, key INTEGER NOT NULL, name TEXT NOT NULL)"},
-{"sql":"CREATE TABLE seeded (id INTEGER PRIMARY KEY, name TEXT NOT NULL)"},
-{"sql":"WITH RECURSIVE ids(id) AS (VALUES (1) UNION ALL SELECT id + 1 FROM ids WHERE id < SEEDED) INSERT INTO seeded SELECT id, 'name of ' || id FROM ids"}]"#;
+/// Makes the tables of all workloads, and the rows to select.
+pub(crate) fn schema() -> [String; 3] {
+    let written = "CREATE TABLE written \
+                   (id INTEGER PRIMARY KEY, key INTEGER NOT NULL, name TEXT NOT NULL)";
+    let seeded = "CREATE TABLE seeded (id INTEGER PRIMARY KEY, name TEXT NOT NULL)";
+    let seed = format!(
+        "WITH RECURSIVE ids(id) AS (VALUES (1) UNION ALL SELECT id + 1 FROM ids WHERE id < {SEEDED}) \
+         INSERT INTO seeded SELECT id, 'name of ' || id FROM ids"
+    );
+    [written.to_owned(), seeded.to_owned(), seed]
+}
 
 /// What a workload does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +97,8 @@ pub(crate) fn name_of(key: i64) -> String {
 async fn measure(options: &Options, node: &Node, dir: &Path) -> Result<Report> {
     let addresses = &node.addresses;
     let mut control = Connection::open(addresses.http).await?;
-    control.post(&SCHEMA.replace("SEEDED", &SEEDED.to_string())).await.context("make tables")?;
+    let tables = Value::from_iter(schema().map(|sql| json!({ "sql": sql })));
+    control.post(&tables.to_string()).await.context("make tables")?;
     progress("synced publishes")?;
     let publishes = publishes_per_second(&addresses.nats, BASELINE).await?;
     let (mut rows, mut acknowledged, mut failed) = (Vec::new(), Vec::new(), 0);

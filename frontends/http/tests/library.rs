@@ -8,39 +8,25 @@ use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
-use connection::Connection;
-use ha_conformance::frontend::{Client, FrontendFixture, Protocol, Served};
-use ha_core::{Error, Frontend, Params, Result, Settings, Value};
+use connection::{Bind, Fixture};
+use ha_conformance::frontend::{FrontendFixture as _, Served};
+use ha_core::{Error, Frontend, Params, Result, Settings};
 use ha_http::{Http, Options};
 use ha_plugin_host::Plugin;
 
 /// Made before the time of a check begins, as building it takes long.
-struct Library(Plugin);
-
-fn http() -> Library {
+fn http() -> Fixture<Plugin> {
     static BUILT: LazyLock<PathBuf> = LazyLock::new(|| ha_conformance::library("ha-http-library"));
-    Library(Plugin::load(&BUILT).unwrap())
+    Fixture(Plugin::load(&BUILT).unwrap())
 }
 
 #[async_trait]
-impl FrontendFixture for Library {
+impl Bind for Plugin {
     async fn bind(&self, port: u16) -> Result<(Arc<dyn Frontend>, SocketAddr)> {
-        let settings = Settings::new(self.0.name()).with("port", port.to_string());
-        let http = self.0.open_frontend(settings).await?;
+        let settings = Settings::new(self.name()).with("port", port.to_string());
+        let http = self.open_frontend(settings).await?;
         let address = http.to_string().replace("http on ", "").parse().unwrap();
         Ok((http, address))
-    }
-
-    async fn connect(&self, address: SocketAddr) -> Box<dyn Client> {
-        Box::new(Connection::new(address))
-    }
-
-    fn protocol(&self) -> Protocol {
-        connection::protocol()
-    }
-
-    fn shown(&self, stored: &Value) -> Value {
-        connection::shown(stored)
     }
 }
 

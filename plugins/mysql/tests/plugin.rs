@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -23,12 +24,10 @@ async fn a_node_loads_it_and_clients_get_in() {
     assert!(error.starts_with("mysql.prot: there is no such setting"), "{error}");
 
     let mut server = support::server().await;
-    // A port that is free: the one of a listener that is gone.
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    server.port = free.local_addr().unwrap().port();
-    drop(free);
-    let settings = Settings::new("mysql").with("port", server.port.to_string());
+    let settings = Settings::new("mysql").with("port", "0");
     let front = plugin.open_frontend(settings).await.unwrap();
+    let address = front.to_string().replace("MySQL on ", "");
+    server.port = address.parse::<SocketAddr>().unwrap().port();
     let (stop, stopped) = Shutdown::new();
     let serving = tokio::spawn(front.serve(Arc::clone(&server.node) as _, stopped));
     let mut client = server.client().await;

@@ -28,15 +28,23 @@ async fn only_the_user_with_the_password_gets_in_and_only_while_there_are_seats(
     client.disconnect().await.unwrap();
 }
 
-/// Returns once the only seat is free again.
-async fn seat(server: &support::Server) -> mysql_async::Conn {
-    loop {
-        match mysql_async::Conn::new(server.opts("ha", "ha")).await {
-            Ok(client) => return client,
-            Err(mysql_async::Error::Server(error)) => assert_eq!(error.code, 1040),
-            Err(error) => panic!("{error}"),
+/// Waits until the only seat is free, and has the client on it do that. One that is slow is
+/// disconnected, and another comes.
+async fn seat(server: &support::Server, sql: &str) -> Conn {
+    let seated = async {
+        loop {
+            match Conn::new(server.opts("ha", "ha")).await {
+                Ok(mut client) => {
+                    if client.query_drop(sql).await.is_ok() {
+                        return client;
+                    }
+                }
+                Err(mysql_async::Error::Server(error)) => assert_eq!(error.code, 1040),
+                Err(_) => {}
+            }
         }
-    }
+    };
+    tokio::time::timeout(Duration::from_secs(60), seated).await.expect("the seat is free again")
 }
 
 #[tokio::test]
@@ -44,23 +52,22 @@ async fn a_client_that_sends_nothing_for_too_long_is_disconnected() {
     let options = Options { max_connections: 1, ..Options::default() };
     let idle_timeout = Some(Duration::from_millis(100));
     let server = with(Options { idle_timeout, ..options.clone() }).await;
-    let mut idle = server.client().await;
-    let mut other = seat(&server).await;
+    let mut idle = seat(&server, "SELECT 1").await;
+    let mut other = seat(&server, "SET wait_timeout = 1000").await;
     assert!(idle.query_drop("SELECT 1").await.is_err());
-    other.query_drop("SET wait_timeout = 1000").await.unwrap();
     assert_eq!(rows(&mut other, "SELECT @@wait_timeout, @@interactive_timeout").await, ["1000|1"]);
 
     let server = with(options).await;
     let mut idle = server.client().await;
     assert_eq!(rows(&mut idle, "SELECT @@wait_timeout").await, ["28800"]);
     idle.query_drop("CREATE TABLE t (a INT)").await.unwrap();
-    idle.query_drop("SET SESSION wait_timeout = 1").await.unwrap();
     idle.query_drop("BEGIN").await.unwrap();
     idle.query_drop("INSERT INTO t VALUES (1)").await.unwrap();
-    let mut other = seat(&server).await;
+    idle.query_drop("SET SESSION wait_timeout = 1").await.unwrap();
+    let mut other = seat(&server, "SELECT 1").await;
     assert!(rows(&mut other, "SELECT a FROM t").await.is_empty());
     assert!(idle.query_drop("COMMIT").await.is_err());
-    other.query_drop("SET wait_timeout = 1").await.unwrap();
+    other.query_drop("SET wait_timeout = 1000").await.unwrap();
     other.reset().await.unwrap();
     assert_eq!(rows(&mut other, "SELECT @@wait_timeout").await, ["28800"]);
 }

@@ -5,26 +5,9 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ha_core::{AppendError, Appended, ChangeTransport, Seq};
-use ha_jetstream::{JetStream, Options};
-use support::proxy::Proxy;
-use support::{TestServer, draft, next_entry, options};
-
-/// A server, a node that reaches it through a proxy, and one that reaches it directly.
-async fn nodes(timeout: Duration) -> (TestServer, Proxy, Arc<JetStream>, Arc<JetStream>) {
-    let server = TestServer::start();
-    let proxy = Proxy::start(server.server.port()).await;
-    let direct = JetStream::connect(server.options()).await.unwrap();
-    let proxied = Options { timeout, ..options(&proxy.url()) };
-    let proxied = JetStream::connect(proxied).await.unwrap();
-    (server, proxy, proxied, direct)
-}
-
-fn is_unknown(outcome: &Result<Appended, AppendError>) -> bool {
-    matches!(outcome, Err(AppendError::Unknown { .. }))
-}
-
-const LONG: Duration = Duration::from_secs(60);
+use ha_core::{AppendError, ChangeTransport, Seq};
+use ha_jetstream::JetStream;
+use support::{LONG, TestServer, draft, is_unknown, next_entry, nodes};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_is_lost_before_the_ack_leaves_the_outcome_unknown() {

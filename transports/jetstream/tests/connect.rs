@@ -66,13 +66,16 @@ async fn the_token_may_stand_in_the_url_or_beside_it() {
     }
 }
 
+/// An address at which nothing else of this machine listens.
+const HOST: &str = "127.0.47.12";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unreachable_server_is_an_error_that_names_it() {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let listener = std::net::TcpListener::bind((HOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     // A listener that never answers, then none at all.
     let timeout = Duration::from_millis(300);
-    let silent = Options { timeout, ..options(&format!("127.0.0.1:{port}")) };
+    let silent = Options { timeout, ..options(&format!("{HOST}:{port}")) };
     let error = JetStream::connect(silent.clone()).await.unwrap_err();
     assert!(error.to_string().contains(&port.to_string()), "{error}");
     drop(listener);

@@ -29,8 +29,7 @@ async fn put(node: &JetStream, seq: u64) -> SnapshotMeta {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_snapshot_that_lost_a_part_is_an_error() {
     let server = TestServer::start();
-    let options = Options { timeout: Duration::from_secs(1), ..server.options() };
-    let node = JetStream::connect(options).await.unwrap();
+    let node = JetStream::connect(server.options()).await.unwrap();
     let meta = put(&node, 1).await;
     let bucket = server.admin().await.get_stream("OBJ_ha_replication_snapshots").await.unwrap();
     bucket.delete_message(2).await.unwrap();
@@ -43,8 +42,7 @@ async fn a_snapshot_that_lost_a_part_is_an_error() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_store_loses_meanwhile_is_never_listed() {
     let server = TestServer::start();
-    let options = Options { timeout: Duration::from_secs(1), ..server.options() };
-    let node = JetStream::connect(options).await.unwrap();
+    let node = JetStream::connect(server.options()).await.unwrap();
     let body = Bytes::from("state ".repeat(300_000));
     let meta = SnapshotMeta {
         digest: Sha256::digest(&body).into(),

@@ -34,7 +34,7 @@ fn draft(expect: u64) -> Draft {
 /// A server whose log is empty, with another stream.
 async fn open(store: &Path) -> (Arc<Embedded>, jetstream::Context) {
     let options = Options { store_dir: store.to_owned(), ..Options::default() };
-    let (stream, timeout) = (LOG.to_owned(), Duration::from_secs(2));
+    let (stream, timeout) = (LOG.to_owned(), Duration::from_secs(10));
     let stream = ha_jetstream::Options { stream, timeout, ..Default::default() };
     let log = Embedded::open(options, stream).await.unwrap();
     let client = async_nats::connect(log.server().client_url()).await.unwrap();

@@ -1,6 +1,7 @@
 //! Where a node's database is.
 
 use std::fs::{self, DirBuilder, File};
+use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -85,19 +86,32 @@ fn in_file(path: &Path, create: bool) -> Result<Place> {
 fn in_memory(load: Option<&Path>) -> Result<Place> {
     let parent = memory_dir();
     sweep(&parent);
-    let dir = parent.join(format!("{PREFIX}{}-{:08x}", std::process::id(), rand::random::<u32>()));
-    DirBuilder::new()
-        .mode(0o700)
-        .create(&dir)
-        .with_context(|| format!("create {}", dir.display()))?;
-    let lock = File::create(dir.join(LOCK)).with_context(|| format!("lock {}", dir.display()))?;
-    lock.lock().with_context(|| format!("lock {}", dir.display()))?;
-    let path = dir.join("ha.db");
-    let place = Place { path, scratch: Some(Scratch { dir, _lock: lock }) };
+    let scratch = scratch_in(&parent)?;
+    let place = Place { path: scratch.dir.join("ha.db"), scratch: Some(scratch) };
     if let Some(source) = load {
         copy(source, &place.path)?;
     }
     Ok(place)
+}
+
+/// A new directory, locked.
+fn scratch_in(parent: &Path) -> Result<Scratch> {
+    loop {
+        let name = format!("{PREFIX}{}-{:08x}", std::process::id(), rand::random::<u32>());
+        let dir = parent.join(name);
+        let lock = lock_new(&dir).with_context(|| format!("make {}", dir.display()))?;
+        // Before it was locked, another start may have taken it for left behind and removed it.
+        if dir.join(LOCK).exists() {
+            return Ok(Scratch { dir, _lock: lock });
+        }
+    }
+}
+
+fn lock_new(dir: &Path) -> io::Result<File> {
+    DirBuilder::new().mode(0o700).create(dir)?;
+    let lock = File::create(dir.join(LOCK))?;
+    lock.lock()?;
+    Ok(lock)
 }
 
 fn copy(source: &Path, target: &Path) -> Result<()> {
@@ -135,8 +149,8 @@ fn sweep(parent: &Path) {
             lock.try_lock().ok()?;
             Some(lock)
         };
-        if is_ours && unused().is_some() {
-            // Somebody else's start may remove it at the same time.
+        // Locked until it is gone: whoever has just made it waits, and sees that it is gone.
+        if is_ours && let Some(_lock) = unused() {
             let _ = fs::remove_dir_all(&dir);
         }
     }
@@ -167,6 +181,22 @@ mod tests {
         sweep(parent.path());
         assert!(!left.exists());
         assert!(parent.path().join("other").exists());
+    }
+
+    #[test]
+    fn starts_at_the_same_time_leave_each_other_their_directories() {
+        let parent = tempfile::tempdir().unwrap();
+        let start = || {
+            for _ in 0..200 {
+                sweep(parent.path());
+                let scratch = scratch_in(parent.path()).unwrap();
+                fs::write(scratch.dir.join("ha.db"), "").unwrap();
+                sweep(parent.path());
+                assert!(scratch.dir.join("ha.db").exists());
+            }
+        };
+        std::thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(start))));
+        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
     }
 
     #[test]

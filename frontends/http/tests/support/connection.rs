@@ -1,42 +1,64 @@
-//! A client of the HTTP front-end as the conformance suite uses one.
+//! The HTTP front-end and a client of it as the conformance suite uses them.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use axum::body::Body;
 use axum::http::Request;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ha_conformance::frontend::{Client, Failure, Protocol, Rows};
-use ha_core::{Params, Value};
+use ha_conformance::frontend::{Client, Failure, FrontendFixture, Protocol, Rows};
+use ha_core::{Frontend, Params, Result, Value};
 use http_body_util::BodyExt as _;
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value as Json, json};
 
-/// What clients can do: all but transactions on a connection.
-pub(crate) fn protocol() -> Protocol {
-    Protocol { sessions: false, ..Protocol::default() }
+/// Binds the front-end, built in or not.
+#[async_trait]
+pub(crate) trait Bind: Send + Sync {
+    /// See [`FrontendFixture::bind`].
+    async fn bind(&self, port: u16) -> Result<(Arc<dyn Frontend>, SocketAddr)>;
 }
 
-/// What a client is shown of a stored value: a blob is base64.
-pub(crate) fn shown(stored: &Value) -> Value {
-    match stored {
-        Value::Blob(bytes) => Value::Text(STANDARD.encode(bytes)),
-        exact => exact.clone(),
+/// The front-end, whose clients are the same wherever it comes from.
+pub(crate) struct Fixture<B>(pub(crate) B);
+
+#[async_trait]
+impl<B: Bind> FrontendFixture for Fixture<B> {
+    async fn bind(&self, port: u16) -> Result<(Arc<dyn Frontend>, SocketAddr)> {
+        self.0.bind(port).await
+    }
+
+    async fn connect(&self, address: SocketAddr) -> Box<dyn Client> {
+        Box::new(Connection::new(address))
+    }
+
+    /// All but transactions on a connection.
+    fn protocol(&self) -> Protocol {
+        Protocol { sessions: false, ..Protocol::default() }
+    }
+
+    /// A blob is base64.
+    fn shown(&self, stored: &Value) -> Value {
+        match stored {
+            Value::Blob(bytes) => Value::Text(STANDARD.encode(bytes)),
+            exact => exact.clone(),
+        }
     }
 }
 
 /// A client with connections of its own.
-pub(crate) struct Connection {
+struct Connection {
     client: legacy::Client<HttpConnector, Body>,
     url: String,
 }
 
 impl Connection {
     /// A client of the server at `address`.
-    pub(crate) fn new(address: SocketAddr) -> Self {
+    fn new(address: SocketAddr) -> Self {
         let client = legacy::Client::builder(TokioExecutor::new()).build_http();
         Self { client, url: format!("http://{address}/v1/query") }
     }

@@ -44,7 +44,7 @@ impl TestServer {
                 options: options.iter().map(|&option| option.to_owned()).collect(),
                 child: None,
             };
-            if server.restart().await {
+            if server.begins().await {
                 return server;
             }
         }
@@ -58,16 +58,21 @@ impl TestServer {
         }
     }
 
-    /// Starts it again on its directory and port. `false` if it ended at once.
-    pub(crate) async fn restart(&mut self) -> bool {
+    /// Starts it again on its directory and port, once nobody else has that.
+    pub(crate) async fn restart(&mut self) {
         self.kill();
+        until("redis-server to get its port back", async || self.begins().await).await;
+    }
+
+    /// Starts it on its directory and port. `false` if it ended at once.
+    async fn begins(&mut self) -> bool {
         let mut command = Command::new("redis-server");
         command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
         command.arg("--dir").arg(self.dir.path()).args(&self.options).stdout(Stdio::null());
         let child = self.child.insert(command.spawn().expect("redis-server is installed"));
         let answering = async {
             while child.try_wait().unwrap().is_none() {
-                if answers(self.port).await {
+                if who_answers(self.port).await == Some(child.id()) {
                     return true;
                 }
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -120,10 +125,13 @@ pub(crate) fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
-async fn answers(port: u16) -> bool {
+/// The process that listens on a port. It may be another test's server.
+async fn who_answers(port: u16) -> Option<u32> {
     let client = redis::Client::open(format!("redis://127.0.0.1:{port}")).unwrap();
-    let Ok(mut connection) = client.get_multiplexed_async_connection().await else { return false };
-    redis::cmd("PING").exec_async(&mut connection).await.is_ok()
+    let mut connection = client.get_multiplexed_async_connection().await.ok()?;
+    let mut asked = redis::cmd("INFO");
+    let told: String = asked.arg("server").query_async(&mut connection).await.ok()?;
+    told.lines().find_map(|line| line.strip_prefix("process_id:"))?.parse().ok()
 }
 
 /// The `counter`th try of these tests.

@@ -30,7 +30,7 @@ impl Proxy {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// Ends all connections; new ones may be made at once.
+    /// Ends all connections, and nothing more passes on them; new ones may be made at once.
     pub(crate) fn cut(&self) {
         self.state.send_modify(|state| state.cuts += 1);
     }
@@ -64,10 +64,12 @@ async fn connect(client: TcpStream, mut state: watch::Receiver<State>) {
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     let (asked, answered) = (state.clone(), state.clone());
+    let stands = |state: &State| state.cuts == cuts;
+    let may_answer = |state: &State| stands(state) && !state.holds_answers;
     tokio::select! {
-        () = copy(from_client, to_server, asked, |_| true) => {}
-        () = copy(from_server, to_client, answered, |state| !state.holds_answers) => {}
-        _ = state.wait_for(|state| state.cuts != cuts) => {}
+        () = copy(from_client, to_server, asked, stands) => {}
+        () = copy(from_server, to_client, answered, may_answer) => {}
+        _ = state.wait_for(|state| !stands(state)) => {}
     }
 }
 

@@ -3,15 +3,21 @@
 
 pub(crate) mod proxy;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use ha_core::{AttemptId, Delivery, Draft, Result, Seq, Stored};
-use ha_jetstream::Options;
+use ha_core::{AppendError, Appended, AttemptId, Delivery, Draft, Error, Result, Seq, Stored};
+use ha_jetstream::{JetStream, Options};
 use ha_nats_embedded::{Server, Sync};
 use tempfile::TempDir;
+
+use proxy::Proxy;
+
+/// Longer than anything takes on a slow machine.
+pub(crate) const LONG: Duration = Duration::from_secs(60);
 
 /// A server with a store of its own.
 pub(crate) struct TestServer {
@@ -41,6 +47,35 @@ impl TestServer {
         let client = async_nats::connect(self.server.client_url()).await.unwrap();
         async_nats::jetstream::new(client)
     }
+}
+
+/// A server, a node that reaches it through a proxy and waits so long for an answer, and one that
+/// reaches it directly.
+pub(crate) async fn nodes(
+    timeout: Duration,
+) -> (TestServer, Proxy, Arc<JetStream>, Arc<JetStream>) {
+    let server = TestServer::start();
+    let proxy = Proxy::start(server.server.port()).await;
+    let direct = JetStream::connect(server.options()).await.unwrap();
+    let proxied = connected(Options { timeout, ..options(&proxy.url()) }).await;
+    (server, proxy, proxied, direct)
+}
+
+/// A node whose time is short, too short now and then for connecting on a machine that is busy.
+async fn connected(options: Options) -> Arc<JetStream> {
+    let connecting = async {
+        loop {
+            match JetStream::connect(options.clone()).await {
+                Err(Error::Transport { .. }) => {}
+                outcome => break outcome.unwrap(),
+            }
+        }
+    };
+    tokio::time::timeout(LONG, connecting).await.expect("the server is reached")
+}
+
+pub(crate) fn is_unknown(outcome: &Result<Appended, AppendError>) -> bool {
+    matches!(outcome, Err(AppendError::Unknown { .. }))
 }
 
 /// The usual options: fast rather than synced, on any port.

@@ -31,7 +31,7 @@ impl Proxy {
         format!("nats://127.0.0.1:{}", self.port)
     }
 
-    /// Ends all connections; new ones may be made at once.
+    /// Ends all connections, and nothing more passes on them; new ones may be made at once.
     pub(crate) fn cut(&self) {
         self.state.send_modify(|state| state.cuts += 1);
     }
@@ -54,26 +54,29 @@ impl Proxy {
 
 async fn serve(listener: TcpListener, port: u16, state: watch::Receiver<State>) {
     while let Ok((client, _)) = listener.accept().await {
-        if !state.borrow().refuses {
-            tokio::spawn(connect(client, port, state.clone()));
+        let State { refuses, cuts, .. } = *state.borrow();
+        if !refuses {
+            tokio::spawn(connect(client, port, cuts, state.clone()));
         }
     }
 }
 
-async fn connect(client: TcpStream, port: u16, mut state: watch::Receiver<State>) {
-    let born = state.borrow().cuts;
+/// Serves a connection that was taken after so many cuts.
+async fn connect(client: TcpStream, port: u16, cuts: u64, mut state: watch::Receiver<State>) {
     let Ok(server) = TcpStream::connect(("127.0.0.1", port)).await else { return };
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     let (asked, answered) = (state.clone(), state.clone());
+    let stands = |state: &State| state.cuts == cuts;
+    let may_answer = |state: &State, answer: &[u8]| stands(state) && is_let_through(state, answer);
     tokio::select! {
-        () = copy(from_client, to_server, asked, |_, _| true) => {}
-        () = copy(from_server, to_client, answered, may_pass) => {}
-        _ = state.wait_for(|state| state.cuts != born) => {}
+        () = copy(from_client, to_server, asked, |state, _| stands(state)) => {}
+        () = copy(from_server, to_client, answered, may_answer) => {}
+        _ = state.wait_for(|state| !stands(state)) => {}
     }
 }
 
-fn may_pass(state: &State, answer: &[u8]) -> bool {
+fn is_let_through(state: &State, answer: &[u8]) -> bool {
     let holds = |text: &str| answer.windows(text.len()).any(|part| part == text.as_bytes());
     !state.holds_answers && !state.holds_text.is_some_and(holds)
 }

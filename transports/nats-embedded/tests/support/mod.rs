@@ -4,8 +4,9 @@
 pub(crate) mod processes;
 pub(crate) mod writer;
 
-use std::net::TcpListener;
+use std::net::{IpAddr, TcpListener};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use ha_nats_embedded::{Cluster, Options, Sync};
 use tempfile::TempDir;
@@ -41,8 +42,9 @@ impl Plan {
             peers: self.routes.clone(),
             secret: "secret".to_owned(),
         };
-        let (_, port) = self.clients[index].split_once(':').unwrap();
+        let (host, port) = self.clients[index].split_once(':').unwrap();
         Options {
+            host: host.to_owned(),
             port: port.parse().unwrap(),
             store_dir: self.root.join(index.to_string()),
             server_name: format!("n{index}"),
@@ -102,9 +104,12 @@ pub(crate) async fn leader(url: &str) -> (usize, usize) {
     }
 }
 
-/// Addresses that nobody else has; they are known before the servers that take them start.
+/// Addresses that are known before the servers that take them start. Nothing else of this machine
+/// listens or connects from there, so that they stay free while the servers are down.
 fn free_addresses(count: usize) -> Vec<String> {
-    let listeners: Vec<_> =
-        (0..count).map(|_| TcpListener::bind(("127.0.0.1", 0)).unwrap()).collect();
+    static PLANS: AtomicU8 = AtomicU8::new(1);
+    let host = [127, 0, 48, PLANS.fetch_add(1, Ordering::Relaxed)];
+    let free = || TcpListener::bind((IpAddr::from(host), 0)).unwrap();
+    let listeners: Vec<_> = (0..count).map(|_| free()).collect();
     listeners.iter().map(|listener| listener.local_addr().unwrap().to_string()).collect()
 }
