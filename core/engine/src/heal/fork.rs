@@ -1,14 +1,19 @@
 //! Where the log and this database part.
 
+use std::pin::pin;
 use std::sync::Arc;
 
-use ha_core::{Bounds, Result, Seq};
+use futures::{StreamExt, TryStreamExt, stream};
+use ha_core::{Bounds, Error, Result, Seq};
 
 use super::compare::was_made_on;
 use super::kept::Kept;
 use super::{COPY, Healer, Healing, lost};
 use crate::host;
 use crate::machine::{Position, Reseed};
+
+/// So many entries of the log are read at once: over a long way, each takes its time.
+const AT_ONCE: usize = 16;
 
 impl Healer {
     /// The log holds other entries than were applied here: saves those, so that the database
@@ -63,13 +68,16 @@ impl Healer {
     /// The last place up to which the log is the one applied here.
     async fn fork(&self, bounds: &Bounds, kept: &Kept) -> Result<Option<Seq>> {
         let Some(oldest) = kept.first() else { return Ok(None) };
-        let lowest = oldest.max(bounds.first);
+        let (lowest, end) = (oldest.max(bounds.first), bounds.last.min(self.position.seq));
+        let read = |seq| async move { Ok::<_, Error>((seq, self.at(seq).await?)) };
+        let there = stream::iter((lowest.0..=end.0).map(Seq)).map(read).buffered(AT_ONCE);
+        let mut there = pin!(there);
         let mut seq = lowest;
-        while seq <= bounds.last.min(self.position.seq) {
-            if self.at(seq).await?.as_ref() != kept.get(seq) {
+        while let Some((at, stored)) = there.try_next().await? {
+            if stored.as_ref() != kept.get(at) {
                 break;
             }
-            seq = seq.next();
+            seq = at.next();
         }
         if seq > lowest { Ok(Some(Seq(seq.0 - 1))) } else { self.fork_before(lowest, kept).await }
     }

@@ -16,6 +16,7 @@
 mod again;
 mod compare;
 mod fork;
+mod inside;
 mod kept;
 mod lineage;
 mod lost;
@@ -25,7 +26,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ha_core::{ChangeTransport, Error, Lineage, Result, Seq};
+use ha_core::{ChangeTransport, Error, Lineage, Result, RunningHash, Seq, Stored};
 
 use crate::chain::Chain;
 use crate::machine::{Position, Reseed};
@@ -74,6 +75,9 @@ pub(crate) enum Healing {
     },
     /// It is the same log, and this node stands where it stood. Only its lineage is another.
     Renamed(Lineage),
+    /// The log has a whole entry where this node has passed the first parts of one: the state is that
+    /// before them, which is this place.
+    Inside(Position),
     /// The state has to become another one of the log; what it had beyond is saved.
     Reseed(Reseed),
     /// Somebody has to act; the text says how. Asked again later, the answer may be another.
@@ -91,25 +95,24 @@ impl Healer {
         Self { log, database, lost, position, attempts }
     }
 
-    /// Does what can be done about whatever is wrong, if anything is.
+    /// Does what can be done about whatever is wrong, if anything is. Compares everything that is kept
+    /// with the log: that the last entry is the same proves nothing of those before it, if the log
+    /// has lost some and got others. Whoever appended that entry may not have known, and a node that
+    /// was killed does not know any more what of its own it has never seen there.
     ///
     /// # Errors
     /// Those of the transport, and of reading the file: nothing is known then, and it may be
     /// tried again.
     pub(crate) async fn heal(&self) -> Result<Healing> {
-        self.heal_as(false).await
+        match self.compared().await? {
+            Healing::Sound => {
+                Ok(self.before_passed_parts().await?.map_or(Healing::Sound, Healing::Inside))
+            }
+            other => Ok(other),
+        }
     }
 
-    /// As [`Self::heal`], and compares everything that is kept with the log: that the last entry is
-    /// the same proves nothing of those before it, if the log has lost some and got others.
-    ///
-    /// # Errors
-    /// Those of [`Self::heal`].
-    pub(crate) async fn heal_thoroughly(&self) -> Result<Healing> {
-        self.heal_as(true).await
-    }
-
-    async fn heal_as(&self, mut thorough: bool) -> Result<Healing> {
+    async fn compared(&self) -> Result<Healing> {
         loop {
             let bounds = self.log.bounds().await?;
             if bounds.lineage != self.position.lineage {
@@ -119,14 +122,14 @@ impl Healer {
                 return Ok(Healing::Reseed(reseed));
             }
             match self.compare().await? {
-                Comparison::Same if thorough => return self.compare_all(&bounds).await,
-                Comparison::Same | Comparison::Silent => return Ok(Healing::Sound),
+                Comparison::Same => return self.compare_all(&bounds).await,
+                Comparison::Silent => return Ok(Healing::Sound),
                 Comparison::Other => return self.forked(&bounds).await,
-                Comparison::Ends => match self.ends_early().await? {
-                    Some(healing) => return Ok(healing),
-                    // It has lost something, and may have got something else.
-                    None => thorough = true,
-                },
+                Comparison::Ends => {
+                    if let Some(healing) = self.ends_early().await? {
+                        return Ok(healing);
+                    }
+                }
             }
         }
     }
@@ -140,7 +143,7 @@ impl Healer {
             return Ok(None);
         }
         let kept = Kept::read(self.database.clone(), self.position).await?;
-        if !self.is_ours(&kept, end).await? {
+        if !self.is_ours(&kept, end, kept.hash_at(end)).await? {
             return match kept.first() {
                 Some(first) if first <= end => self.forked(&bounds).await.map(Some),
                 _ => Ok(Some(Healing::Stop(too_much(end, &self.position, &kept)))),
@@ -157,13 +160,17 @@ impl Healer {
         self.compare_all(&bounds).await.map(Some)
     }
 
-    /// Whether what the log has at its end, or had, is what was applied here.
-    async fn is_ours(&self, kept: &Kept, end: Seq) -> Result<bool> {
+    /// Whether what the log has at its end, or had, is what was applied here, where that made `hash`.
+    async fn is_ours(&self, kept: &Kept, end: Seq, hash: Option<RunningHash>) -> Result<bool> {
         if end == Seq::ZERO {
             return Ok(true);
         }
         match (self.log.read(end).await, kept.get(end)) {
-            (Ok(Some(stored)), Some(kept)) => Ok(stored.payload == *kept),
+            (Ok(Some(Stored { payload, .. })), Some(kept)) if payload == *kept => {
+                // Without the hash nothing is proven, and more is compared.
+                let at = Position { seq: end, hash: hash.unwrap_or_default(), ..self.position };
+                Ok(self.before(&at, payload).await? == Comparison::Same)
+            }
             (Ok(_), _) => Ok(false),
             (Err(Error::Truncated { .. }), _) => self.was_ours(kept, end).await,
             (Err(error), _) => Err(error),

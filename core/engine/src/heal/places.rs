@@ -71,7 +71,7 @@ impl Healer {
 
     /// Whether what stands before an entry that is the same is the same too. An entry that names the
     /// state it was made on proves it; other ones may stand at the same place of two histories.
-    async fn before(&self, at: &Position, payload: Bytes) -> Result<Comparison> {
+    pub(super) async fn before(&self, at: &Position, payload: Bytes) -> Result<Comparison> {
         let mut back = Back::new(*at, payload);
         while let Some(seq) = back.next() {
             let (Some(kept), _) = Kept::read_one(self.database.clone(), seq).await? else { break };

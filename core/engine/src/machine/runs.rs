@@ -62,11 +62,21 @@ impl Machine {
 
     /// Whether this part begins an entry on the position.
     pub(super) fn begins_run(&self, meta: &Meta, seq: Seq) -> bool {
-        let torn = self.torn.is_some_and(|(id, end)| id == meta.id && seq <= end);
         meta.part.0 == 1
             && matches!(meta.kind, Kind::Transactions(_))
             && self.follows(meta)
-            && !torn
+            && !self.is_torn(meta, seq)
+    }
+
+    /// Whether this part ends an entry at the place where it belongs, so that those before it may
+    /// have been passed because of something that the log has lost since.
+    pub(super) fn completes_what_was_passed(&self, meta: &Meta, seq: Seq) -> bool {
+        let (number, of) = meta.part;
+        number == of && end_of(meta) == seq && !self.is_torn(meta, seq)
+    }
+
+    fn is_torn(&self, meta: &Meta, seq: Seq) -> bool {
+        self.torn.is_some_and(|(id, end)| id == meta.id && seq <= end)
     }
 
     /// Notes the part that is applied next.
@@ -98,16 +108,22 @@ impl Machine {
                 vec![Action::Apply { seq, hash, payload, how: How::Part(Box::new(part)) }]
             }
             // What it is is judged when it comes again, after the parts.
-            Ok(_) | Err(_) => self.tear(),
+            Ok(_) | Err(_) => self.tear(run.end),
         }
     }
 
-    /// The parts that have come are no entry: they are taken back, and passed when they come
-    /// again.
-    pub(super) fn tear(&mut self) -> Vec<Action> {
+    /// The parts that have come contradict each other, whatever comes after them.
+    pub(super) fn parts_differ(&mut self) -> Vec<Action> {
+        let Phase::Receiving(run) = &self.phase else { return Vec::new() };
+        self.tear(end_of(&run.meta))
+    }
+
+    /// The parts that have come, and those up to `end`, are no entry: they are taken back, and
+    /// passed when they come again.
+    fn tear(&mut self, end: Seq) -> Vec<Action> {
         let Phase::Receiving(run) = &self.phase else { return Vec::new() };
         tracing::warn!(parts = run.meta.part.0, end = %run.end, "an entry of several parts is torn");
-        self.torn = Some((run.meta.id, run.end));
+        self.torn = Some((run.meta.id, end));
         self.receive_again()
     }
 
@@ -208,6 +224,11 @@ impl Machine {
             _ => Vec::new(),
         }
     }
+}
+
+/// The place of the last part.
+fn end_of(Meta { base, part, .. }: &Meta) -> Seq {
+    Seq(base.seq.0.saturating_add(u64::from(part.1)))
 }
 
 /// Why a part is passed: the same words on each node, however much of its entry it has seen.

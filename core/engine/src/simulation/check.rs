@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use ha_core::{Error, ReadLevel, Reply, Seq, Token, Value};
+use ha_core::{Error, ReadLevel, Reply, Seq, Stored, Token, Value};
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
 use super::executor::Owner;
 use super::log::Log;
-use super::nodes::{Run, Slot};
+use super::nodes::{Notice, Run, Slot};
 use super::op::{Spec, Told, answers};
 use super::point::Point;
 use super::state::{MARKS, Rows, State};
@@ -17,6 +17,7 @@ use super::world;
 use super::world::Floor;
 use crate::audit::Verdict;
 use crate::shared::LastAudit;
+use crate::store;
 
 /// An entry of the log is exactly what its transactions do on the state before them, and each
 /// is there once.
@@ -55,9 +56,17 @@ pub(super) fn observe(owner: Owner) {
             slot.path().display()
         );
     }
+    let here = |point: &&Rc<Point>| point.hash == record.position.hash;
+    let is_known = world.log.borrow().points(token.seq).iter().find(here).is_some();
+    if !is_known && slot.mixes.get() {
+        let kept = kept(slot, token.seq);
+        world.log.borrow_mut().compose(&kept, record.position.hash);
+    }
+    if slot.notice.get() == Notice::Aware {
+        slot.mixes.set(false);
+    }
     let log = world.log.borrow();
     let points = log.points(token.seq);
-    let here = |point: &&Rc<Point>| point.hash == record.position.hash;
     let point = points.iter().find(here);
     let after = log.chain().get(token.seq.0 as usize + 1..).unwrap_or_default();
     let inside = point.is_some_and(|point| log.has(point) && point.is_inside(after));
@@ -74,6 +83,14 @@ pub(super) fn observe(owner: Owner) {
     world.note("at", token.seq.0, owner);
     drop(log);
     audited(slot, &run);
+}
+
+/// The entries that a node keeps, up to `last`.
+fn kept(slot: &Slot, last: Seq) -> Vec<Stored> {
+    let conn = Connection::open(slot.path()).expect("it can be opened");
+    let kept = store::entries(&conn).expect("it is readable");
+    let stored = kept.into_iter().map(|(seq, payload)| Stored { seq, payload: payload.into() });
+    stored.filter(|one| one.seq <= last).collect()
 }
 
 /// Nodes that compare their states find them the same, as long as the log is one.

@@ -59,9 +59,11 @@ impl Writer {
     pub(super) fn verify(&mut self) {
         self.verifying = true;
         let healer = self.healer();
+        let here = Place { at: self.store.record().position, payload: None };
         // What is folded is in no file yet.
-        let here = Place { at: self.machine.position(), payload: self.machine.last_folded() };
-        let places = std::iter::once(here).chain(self.unseen.places()).collect();
+        let folded = self.machine.folded();
+        let folded = folded.map(|(at, payload)| Place { at, payload: Some(payload) });
+        let places = std::iter::once(here).chain(folded).chain(self.unseen.places()).collect();
         self.link.compare(healer, places);
     }
 
