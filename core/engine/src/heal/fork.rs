@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures::{StreamExt, TryStreamExt, stream};
 use ha_core::{Bounds, Error, Result, Seq};
 
-use super::compare::was_made_on;
+use super::compare::{Here, was_made_on};
 use super::kept::Kept;
 use super::{COPY, Healer, Healing, lost};
 use crate::host;
@@ -68,14 +68,19 @@ impl Healer {
     /// The last place up to which the log is the one applied here.
     async fn fork(&self, bounds: &Bounds, kept: &Kept) -> Result<Option<Seq>> {
         let Some(oldest) = kept.first() else { return Ok(None) };
-        let (lowest, end) = (oldest.max(bounds.first), bounds.last.min(self.position.seq));
-        let read = |seq| async move { Ok::<_, Error>((seq, self.at(seq).await?)) };
+        let (mut lowest, end) = (oldest.max(bounds.first), bounds.last.min(self.position.seq));
+        let read = |seq| async move { Ok::<_, Error>((seq, self.here(seq).await?)) };
         let there = stream::iter((lowest.0..=end.0).map(Seq)).map(read).buffered(AT_ONCE);
         let mut there = pin!(there);
         let mut seq = lowest;
-        while let Some((at, stored)) = there.try_next().await? {
-            if stored.as_ref() != kept.get(at) {
-                break;
+        while let Some((at, here)) = there.try_next().await? {
+            match here {
+                Here::Entry(payload) if kept.get(at) == Some(&payload) => {}
+                // Somebody forgets what is old meanwhile.
+                Here::Trimmed if at == end => return Ok(Some(end)),
+                Here::Trimmed if at == lowest => lowest = at.next(),
+                Here::Trimmed => {}
+                Here::Entry(_) | Here::Ends => break,
             }
             seq = at.next();
         }

@@ -31,6 +31,7 @@ use ha_core::{ChangeTransport, Error, Lineage, Result, RunningHash, Seq, Stored}
 use crate::chain::Chain;
 use crate::machine::{Position, Reseed};
 pub(crate) use compare::Comparison;
+use compare::Here;
 pub use lost::lost_entries;
 
 pub(crate) use kept::Kept;
@@ -193,9 +194,18 @@ impl Healer {
 
     /// The payload at `seq`, if the log has it now.
     async fn at(&self, seq: Seq) -> Result<Option<Bytes>> {
+        match self.here(seq).await? {
+            Here::Entry(payload) => Ok(Some(payload)),
+            Here::Trimmed | Here::Ends => Ok(None),
+        }
+    }
+
+    /// What the log has at `seq` now.
+    async fn here(&self, seq: Seq) -> Result<Here> {
         match self.log.read(seq).await {
-            Ok(stored) => Ok(stored.map(|stored| stored.payload)),
-            Err(Error::Truncated { .. }) => Ok(None),
+            Ok(Some(stored)) => Ok(Here::Entry(stored.payload)),
+            Ok(None) => Ok(Here::Ends),
+            Err(Error::Truncated { .. }) => Ok(Here::Trimmed),
             Err(error) => Err(error),
         }
     }

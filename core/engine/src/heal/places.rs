@@ -1,7 +1,7 @@
 //! Comparing the log with what was applied here, place by place.
 
 use bytes::Bytes;
-use ha_core::{Error, Result, Seq, Stored};
+use ha_core::{Result, Seq, Stored};
 
 use super::compare::{Here, compare};
 use super::{Comparison, Healer, Kept};
@@ -42,12 +42,7 @@ impl Healer {
     async fn compare_at(&self, Place { at, payload }: &Place) -> Result<Comparison> {
         let (kept, has_hash) = Kept::read_one(self.database.clone(), at.seq).await?;
         let kept = payload.clone().or(kept.map(Bytes::from));
-        let here = match self.log.read(at.seq).await {
-            Ok(Some(stored)) => Here::Entry(stored.payload),
-            Ok(None) => Here::Ends,
-            Err(Error::Truncated { .. }) => Here::Trimmed,
-            Err(error) => return Err(error),
-        };
+        let here = self.here(at.seq).await?;
         let wants_next =
             has_hash && here != Here::Ends && (here == Here::Trimmed || kept.is_none());
         let next = if wants_next { self.at(at.seq.next()).await? } else { None };

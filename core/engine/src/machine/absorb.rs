@@ -61,7 +61,7 @@ impl Machine {
         if let How::Part(part) = &how
             && let Some(meta) = part.meta()
         {
-            self.receive(meta, seq, hash);
+            self.receive(meta, Stored { seq, payload: payload.clone() }, hash);
         }
         let audit = match &how {
             // Before the next entry: the database has the state that the mark asks for.

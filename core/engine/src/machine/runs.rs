@@ -6,11 +6,12 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use ha_changes::{Kind, Meta};
 use ha_core::{AppendError, Appended, AttemptId, Draft, RunningHash, Seq, Stored};
 
 use super::phase::{Attempt, Phase, Settling, WaitReason, Waiting};
-use super::{Action, How, Machine};
+use super::{Action, How, Machine, Position};
 
 /// So long may the next part take, before a no-op is tried in its place. As long as there is
 /// a next part, that is refused.
@@ -23,6 +24,8 @@ pub(super) struct Receiving {
     meta: Meta,
     /// Where it stands.
     pub(super) end: Seq,
+    /// Its bytes.
+    payload: Bytes,
     /// The hash after it.
     hash: RunningHash,
     /// What the node was waiting for before.
@@ -80,7 +83,7 @@ impl Machine {
     }
 
     /// Notes the part that is applied next.
-    pub(super) fn receive(&mut self, meta: &Meta, end: Seq, hash: RunningHash) {
+    pub(super) fn receive(&mut self, meta: &Meta, stored: Stored, hash: RunningHash) {
         let waiting = match std::mem::replace(&mut self.phase, Phase::Idle) {
             Phase::Receiving(run) => run.waiting,
             Phase::Waiting(waiting) => Some(waiting),
@@ -89,7 +92,8 @@ impl Machine {
         let plug_at = self.now + PATIENCE;
         self.phase = Phase::Receiving(Box::new(Receiving {
             meta: meta.clone(),
-            end,
+            end: stored.seq,
+            payload: stored.payload,
             hash,
             waiting,
             plug_at,
@@ -100,10 +104,10 @@ impl Machine {
     pub(super) fn received(&mut self, run: &Receiving, stored: Stored) -> Vec<Action> {
         match ha_changes::decode_part(&stored.payload) {
             Ok(part) if part.continues(&run.meta) => {
-                let Stored { seq, payload } = stored;
+                let Stored { seq, payload } = stored.clone();
                 let hash = run.hash.extend(seq, &payload);
                 if let Some(meta) = part.meta() {
-                    self.receive(meta, seq, hash);
+                    self.receive(meta, stored, hash);
                 }
                 vec![Action::Apply { seq, hash, payload, how: How::Part(Box::new(part)) }]
             }
@@ -153,6 +157,35 @@ impl Machine {
                 Vec::new()
             }
         }
+    }
+
+    /// The newest part that the log had of an entry that is not complete, and where it stood. Nothing
+    /// comes to stand there but behind those before it.
+    #[must_use]
+    pub fn newest_part(&self) -> Option<(Position, Bytes)> {
+        match &self.phase {
+            Phase::Receiving(run) => {
+                let at = Position { seq: run.end, hash: run.hash, ..self.position };
+                Some((at, run.payload.clone()))
+            }
+            Phase::Appending(attempt) | Phase::Settling(Settling { attempt, .. }) => {
+                let payload = attempt.parts[..attempt.seen].last()?.clone();
+                let (seq, hash) = (self.place(attempt.seen), self.hash_over(attempt, attempt.seen));
+                Some((Position { seq, hash, ..self.position }, payload))
+            }
+            Phase::Idle
+            | Phase::Blocked(_)
+            | Phase::Waiting(_)
+            | Phase::Mending(_)
+            | Phase::Reseeding(_)
+            | Phase::Stopped(_) => None,
+        }
+    }
+
+    /// The hash after the first parts of an attempt.
+    pub(super) fn hash_over(&self, attempt: &Attempt, count: usize) -> RunningHash {
+        let parts = (1..).zip(&attempt.parts[..count]);
+        parts.fold(self.position.hash, |hash, (number, part)| hash.extend(self.place(number), part))
     }
 
     /// The parts of the attempt that were found.

@@ -60,10 +60,10 @@ impl Writer {
         self.verifying = true;
         let healer = self.healer();
         let here = Place { at: self.store.record().position, payload: None };
-        // What is folded is in no file yet.
-        let folded = self.machine.folded();
-        let folded = folded.map(|(at, payload)| Place { at, payload: Some(payload) });
-        let places = std::iter::once(here).chain(folded).chain(self.unseen.places()).collect();
+        // What is folded is in no file yet, and what is staged in none that others can read.
+        let ahead = self.machine.folded().chain(self.machine.newest_part());
+        let ahead = ahead.map(|(at, payload)| Place { at, payload: Some(payload) });
+        let places = std::iter::once(here).chain(ahead).chain(self.unseen.places()).collect();
         self.link.compare(healer, places);
     }
 
