@@ -3,6 +3,7 @@
 mod support;
 
 use ha_core::{ChangeTransport, Engine, Readiness, RunningHash, Seq, Value};
+use ha_engine::lost_entries;
 use ha_memory::{MemoryLog, MemoryOptions};
 use rusqlite::Connection;
 use support::stored::{put, state, store};
@@ -137,6 +138,37 @@ async fn what_is_lost_is_not_appended_after_what_says_nothing_of_where_it_stands
     assert_eq!(other.transport.bounds().await.unwrap().last, Seq(4));
 }
 
+/// A log of small messages, a node that has written a row and then a hundred in one transaction, and
+/// the places of the first and the last part of that.
+async fn one_of_many_parts() -> (MemoryLog, Running, [Seq; 2]) {
+    let log = MemoryLog::with(MemoryOptions { max_part_bytes: 2_000, ..MemoryOptions::default() });
+    let node = start("a", &log).await;
+    node.run("CREATE TABLE t(v)").await;
+    let before = node.run("INSERT INTO t VALUES(1)").await.position.seq;
+    let large = "INSERT INTO t WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n LIMIT 100) \
+                 SELECT i FROM n";
+    let last = node.run(large).await.position.seq;
+    assert!(last > before.next().next());
+    (log, node, [before.next(), last])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_that_is_lost_in_part_is_saved_as_a_whole() {
+    let (log, a, [first, last]) = one_of_many_parts().await;
+    let a = a.stop().await;
+    log.rewind(first);
+    let b = start("b", &log).await;
+    until("the part is passed", || b.node_seq() > first.0).await;
+    let a = start_with(&log, a, |dir| options("a", dir)).await.unwrap();
+    until("it follows", || a.node.status().readiness == Readiness::Ready).await;
+    equal(&a, &b).await;
+    let [saved] = &lost_entries(&a.dir.path().join("ha.db"))[..] else {
+        panic!("nothing is saved")
+    };
+    let lines = std::fs::read_to_string(saved).unwrap().lines().count();
+    assert_eq!(lines as u64, last.0 - first.0 + 1);
+}
+
 /// Has the database of a node that was stopped stand at an earlier place, as if it had been killed
 /// there.
 fn killed_at(dir: &TempDir, seq: Seq, hash: RunningHash) {
@@ -148,19 +180,13 @@ fn killed_at(dir: &TempDir, seq: Seq, hash: RunningHash) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn parts_that_were_passed_are_applied_if_the_log_has_the_whole_entry_after_all() {
-    let log = MemoryLog::with(MemoryOptions { max_part_bytes: 2_000, ..MemoryOptions::default() });
-    let a = start("a", &log).await;
-    a.run("CREATE TABLE t(v)").await;
-    let before = a.run("INSERT INTO t VALUES(1)").await.position.seq;
-    let large = "INSERT INTO t WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n LIMIT 100) \
-                 SELECT i FROM n";
-    let whole = a.run(large).await.position;
-    let first = a.transport.read(before.next()).await.unwrap().unwrap();
+    let (log, a, [first, last]) = one_of_many_parts().await;
+    let whole = a.node.status().position;
+    let first = a.transport.read(first).await.unwrap().unwrap();
     let mut rest = Vec::new();
-    for seq in (before.0 + 2..=whole.seq.0).map(Seq) {
+    for seq in (first.seq.0 + 1..=last.0).map(Seq) {
         rest.push(a.transport.read(seq).await.unwrap().unwrap().payload);
     }
-    assert!(rest.len() > 1);
     let hash = ha_changes::decode(&first.payload).unwrap().meta.unwrap().base.hash;
     let a = a.stop().await;
 
@@ -176,7 +202,7 @@ async fn parts_that_were_passed_are_applied_if_the_log_has_the_whole_entry_after
     }
     let a = start_with(&log, a, |dir| options("a", dir)).await.unwrap();
     let b = start_with(&log, b, |dir| options("b", dir)).await.unwrap();
-    until("b is there", || b.node_seq() >= whole.seq.0).await;
+    until("b is there", || b.node_seq() >= last.0).await;
     assert_eq!(b.value("SELECT count(*) FROM t").await, Value::Integer(101));
     assert_eq!(b.node.status().position, whole);
     for node in [&a, &b] {

@@ -53,10 +53,11 @@ impl Healer {
         Ok(Healing::Reseed(Reseed::newest(reason, COPY)))
     }
 
-    /// Saves what is kept after `fork`; where that is.
+    /// Saves what is kept after `fork`, and all parts of an entry that is lost in part; where that is.
     pub(super) async fn save(&self, kept: Arc<Kept>, fork: Seq) -> Result<String> {
         let (prefix, position) = (self.lost.clone(), self.position);
-        let save = move || lost::save(&prefix, &position, kept.after(fork));
+        let whole = kept.before_entry(fork);
+        let save = move || lost::save(&prefix, &position, kept.after(whole));
         let path = host::blocking(save).await??;
         tracing::error!(
             file = %path.display(), first = %fork.next(), last = %self.position.seq,

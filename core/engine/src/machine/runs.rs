@@ -14,7 +14,7 @@ use super::phase::{Attempt, Phase, Settling, WaitReason, Waiting};
 use super::{Action, How, Machine, Position};
 
 /// So long may the next part take, before a no-op is tried in its place. As long as there is
-/// a next part, that is refused.
+/// a next part, that is refused. One that the log has lost may be given back.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The first parts of an entry have come, and not all.
@@ -205,9 +205,10 @@ impl Machine {
         if run.plug_at > self.now {
             return Vec::new();
         }
-        let end = run.end;
-        self.phase = Phase::Receiving(Box::new(Receiving { plug_at: self.now + PATIENCE, ..run }));
-        self.plug(end)
+        let (end, waits_until) = (run.end, self.lost_end.filter(|until| *until > self.now));
+        let plug_at = waits_until.unwrap_or(self.now + PATIENCE);
+        self.phase = Phase::Receiving(Box::new(Receiving { plug_at, ..run }));
+        if waits_until.is_some() { Vec::new() } else { self.plug(end) }
     }
 
     /// The log ends inside the attempt, as far as a read tells.

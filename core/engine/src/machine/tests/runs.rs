@@ -350,6 +350,21 @@ fn a_log_that_ends_inside_an_entry_gets_a_noop_there_and_only_there() {
 }
 
 #[test]
+fn an_end_that_the_log_has_lost_inside_an_entry_may_be_given_back_first() {
+    let mut machine = idle();
+    let parts = of_another_in_three(at(3));
+    stage(&mut machine, 4, &parts[0]);
+    machine.on(Duration::ZERO, bounds(1, 6));
+    machine.on(Duration::ZERO, bounds(1, 4));
+    let due = machine.wake_at().unwrap();
+    assert!(machine.on(due, Event::Tick).is_empty(), "somebody may have the other parts");
+    let later = machine.wake_at().unwrap();
+    assert!(later > due);
+    let noop = drafts(&machine.on(later, Event::Tick))[0].clone();
+    assert_eq!(noop.expect, Some(Seq(4)));
+}
+
+#[test]
 fn parts_that_the_log_has_lost_are_read_again() {
     let mut machine = idle();
     let parts = of_another_in_three(at(3));
