@@ -8,12 +8,9 @@ use ha_core::{Bounds, Error, Result, Seq};
 
 use super::compare::{Here, was_made_on};
 use super::kept::Kept;
-use super::{COPY, Healer, Healing, lost};
+use super::{AT_ONCE, COPY, Healer, Healing, lost};
 use crate::host;
 use crate::machine::{Position, Reseed};
-
-/// So many entries of the log are read at once: over a long way, each takes its time.
-const AT_ONCE: usize = 16;
 
 impl Healer {
     /// The log holds other entries than were applied here: saves those, so that the database

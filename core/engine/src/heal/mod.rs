@@ -40,6 +40,12 @@ pub(crate) use places::Place;
 /// What to do if there is nothing to become.
 const COPY: &str = "Start from a copy of the database (GET / of a node that is ready)";
 
+/// So many entries of the log are read at once: over a long way, each takes its time.
+const AT_ONCE: usize = 16;
+
+/// How often an entry is read before it is given up.
+const TRIES: usize = 3;
+
 /// A node's end of the comparison. Clones are the same.
 #[derive(Debug, Clone)]
 pub(crate) struct Healer {
@@ -144,7 +150,9 @@ impl Healer {
             return Ok(None);
         }
         let kept = Kept::read(self.database.clone(), self.position).await?;
-        if !self.is_ours(&kept, end, kept.hash_at(end)).await? {
+        let is_ours =
+            self.is_ours(&kept, end, kept.hash_at(end)).await? && self.is_same_before(end).await?;
+        if !is_ours {
             return match kept.first() {
                 Some(first) if first <= end => self.forked(&bounds).await.map(Some),
                 _ => Ok(Some(Healing::Stop(too_much(end, &self.position, &kept)))),
@@ -202,7 +210,13 @@ impl Healer {
 
     /// What the log has at `seq` now.
     async fn here(&self, seq: Seq) -> Result<Here> {
-        match self.log.read(seq).await {
+        let mut read = self.log.read(seq).await;
+        for _ in 1..TRIES {
+            if matches!(read, Err(Error::Transport { .. })) {
+                read = self.log.read(seq).await;
+            }
+        }
+        match read {
             Ok(Some(stored)) => Ok(Here::Entry(stored.payload)),
             Ok(None) => Ok(Here::Ends),
             Err(Error::Truncated { .. }) => Ok(Here::Trimmed),
