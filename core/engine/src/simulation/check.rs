@@ -16,6 +16,7 @@ use super::state::{MARKS, Rows, State};
 use super::world;
 use super::world::Floor;
 use crate::audit::Verdict;
+use crate::machine::Position;
 use crate::shared::LastAudit;
 use crate::store;
 
@@ -56,17 +57,10 @@ pub(super) fn observe(owner: Owner) {
             slot.path().display()
         );
     }
-    let here = |point: &&Rc<Point>| point.hash == record.position.hash;
-    let is_known = world.log.borrow().points(token.seq).iter().find(here).is_some();
-    if !is_known && slot.mixes.get() {
-        let kept = kept(slot, token.seq);
-        world.log.borrow_mut().compose(&kept, record.position.hash);
-    }
-    if slot.notice.get() == Notice::Aware {
-        slot.mixes.set(false);
-    }
+    excuse(slot, &record.position);
     let log = world.log.borrow();
     let points = log.points(token.seq);
+    let here = |point: &&Rc<Point>| point.hash == record.position.hash;
     let point = points.iter().find(here);
     let after = log.chain().get(token.seq.0 as usize + 1..).unwrap_or_default();
     let inside = point.is_some_and(|point| log.has(point) && point.is_inside(after));
@@ -83,6 +77,19 @@ pub(super) fn observe(owner: Owner) {
     world.note("at", token.seq.0, owner);
     drop(log);
     audited(slot, &run);
+}
+
+/// Until a node has heard that the log has lost its end, it may go on with a history that has ended.
+fn excuse(slot: &Slot, at: &Position) {
+    let world = world();
+    let is_known = world.log.borrow().points(at.seq).iter().any(|point| point.hash == at.hash);
+    if !is_known && slot.mixes.get() {
+        let kept = kept(slot, at.seq);
+        world.log.borrow_mut().compose(&kept, at.hash);
+    }
+    if slot.notice.get() == Notice::Aware {
+        slot.mixes.set(false);
+    }
 }
 
 /// The entries that a node keeps, up to `last`.

@@ -139,21 +139,19 @@ impl Log {
         point
     }
 
-    /// Notes the history of somebody who took entries of the log after it had lost what they were after,
-    /// because he had them already or was not told: from a place of the log on, each entry that he
-    /// has stood where he has it. Whether there is one that leads to `hash`.
-    pub(super) fn compose(&mut self, kept: &[Stored], hash: RunningHash) -> bool {
+    /// Notes the history of somebody who has gone on with one that has ended, because he had not heard
+    /// of it: from a place of the log on, each entry that he keeps stood where he has it.
+    pub(super) fn compose(&mut self, kept: &[Stored], hash: RunningHash) {
         for (skipped, Stored { seq, .. }) in kept.iter().enumerate().rev() {
             for before in self.points(Seq(seq.0 - 1)).to_vec() {
                 if self.leads_to(&before, &kept[skipped..], hash) {
                     let note =
                         |before: Rc<Point>, one: &Stored| self.imagine(&before, &one.payload);
                     kept[skipped..].iter().fold(before, note);
-                    return true;
+                    return;
                 }
             }
         }
-        false
     }
 
     fn leads_to(&self, before: &Point, entries: &[Stored], hash: RunningHash) -> bool {

@@ -30,7 +30,7 @@ pub(super) struct Slot {
     pub(super) cut: Cell<bool>,
     pub(super) interruptions: Cell<u64>,
     pub(super) notice: Cell<Notice>,
-    /// What it does next may be done on entries of several histories of the log.
+    /// It may have gone on with a history that has ended, since it was last seen.
     pub(super) mixes: Cell<bool>,
     /// The longest that a message takes, in milliseconds.
     pub(super) latency: Cell<u64>,
