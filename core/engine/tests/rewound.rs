@@ -2,8 +2,9 @@
 
 mod support;
 
-use ha_core::{ChangeTransport, Engine, Readiness, Seq, Value};
-use ha_memory::MemoryLog;
+use ha_core::{ChangeTransport, Engine, Readiness, RunningHash, Seq, Value};
+use ha_engine::lost_entries;
+use ha_memory::{MemoryLog, MemoryOptions};
 use rusqlite::Connection;
 use support::stored::{put, state, store};
 use support::{Running, equal, options, raw, start, start_with, until};
@@ -121,4 +122,93 @@ async fn a_snapshot_of_what_the_log_has_lost_is_passed_over_whoever_went_on_with
     other.transport.trim(Seq(3)).await.unwrap();
     let new = start("c", &log).await;
     equal(&new, &other).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_lost_is_not_appended_after_what_says_nothing_of_where_it_stands() {
+    let log = MemoryLog::new();
+    let old = three_entries(&log).await;
+    raw(&log, "junk").await;
+    until("the junk", || old.node_seq() == 4).await;
+    old.run("INSERT INTO t VALUES(3)").await;
+    let old = old.stop().await;
+    let other = another_third(&log).await;
+    raw(&log, "junk").await;
+    becomes(&log, old, &other).await;
+    assert_eq!(other.transport.bounds().await.unwrap().last, Seq(4));
+}
+
+/// A log of small messages, a node that has written a row and then a hundred in one transaction, and
+/// the places of the first and the last part of that.
+async fn one_of_many_parts() -> (MemoryLog, Running, [Seq; 2]) {
+    let log = MemoryLog::with(MemoryOptions { max_part_bytes: 2_000, ..MemoryOptions::default() });
+    let node = start("a", &log).await;
+    node.run("CREATE TABLE t(v)").await;
+    let before = node.run("INSERT INTO t VALUES(1)").await.position.seq;
+    let large = "INSERT INTO t WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n LIMIT 100) \
+                 SELECT i FROM n";
+    let last = node.run(large).await.position.seq;
+    assert!(last > before.next().next());
+    (log, node, [before.next(), last])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_that_is_lost_in_part_is_saved_as_a_whole() {
+    let (log, a, [first, last]) = one_of_many_parts().await;
+    let a = a.stop().await;
+    log.rewind(first);
+    let b = start("b", &log).await;
+    until("the part is passed", || b.node_seq() > first.0).await;
+    let a = start_with(&log, a, |dir| options("a", dir)).await.unwrap();
+    until("it follows", || a.node.status().readiness == Readiness::Ready).await;
+    equal(&a, &b).await;
+    let [saved] = &lost_entries(&a.dir.path().join("ha.db"))[..] else {
+        panic!("nothing is saved")
+    };
+    let lines = std::fs::read_to_string(saved).unwrap().lines().count();
+    assert_eq!(lines as u64, last.0 - first.0 + 1);
+}
+
+/// Has the database of a node that was stopped stand at an earlier place, as if it had been killed
+/// there.
+fn killed_at(dir: &TempDir, seq: Seq, hash: RunningHash) {
+    let conn = Connection::open(dir.path().join("ha.db")).unwrap();
+    conn.execute("DELETE FROM _ha_entries WHERE seq > ?1", [seq.0.cast_signed()]).unwrap();
+    let place = "UPDATE _ha_position SET seq = ?1, hash = ?2, transactions = 0";
+    conn.execute(place, rusqlite::params![seq.0.cast_signed(), hash.0]).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_that_were_passed_are_applied_if_the_log_has_the_whole_entry_after_all() {
+    let (log, a, [first, last]) = one_of_many_parts().await;
+    let whole = a.node.status().position;
+    let first = a.transport.read(first).await.unwrap().unwrap();
+    let mut rest = Vec::new();
+    for seq in (first.seq.0 + 1..=last.0).map(Seq) {
+        rest.push(a.transport.read(seq).await.unwrap().unwrap().payload);
+    }
+    let hash = ha_changes::decode(&first.payload).unwrap().meta.unwrap().base.hash;
+    let a = a.stop().await;
+
+    // The first part is all that is left; another entry cuts it, and is lost as well.
+    log.rewind(first.seq);
+    let b = start("b", &log).await;
+    until("the part is passed", || b.node_seq() > first.seq.0).await;
+    let b = b.stop().await;
+    killed_at(&b, first.seq, hash.extend(first.seq, &first.payload));
+    log.rewind(first.seq);
+    for part in rest {
+        raw(&log, std::str::from_utf8(&part).unwrap()).await;
+    }
+    let a = start_with(&log, a, |dir| options("a", dir)).await.unwrap();
+    let b = start_with(&log, b, |dir| options("b", dir)).await.unwrap();
+    until("b is there", || b.node_seq() >= last.0).await;
+    assert_eq!(b.value("SELECT count(*) FROM t").await, Value::Integer(101));
+    assert_eq!(b.node.status().position, whole);
+    for node in [&a, &b] {
+        assert_eq!(node.value("SELECT count(*) FROM _ha_skipped").await, Value::Integer(0));
+    }
+    equal(&a, &b).await;
+    let kept = "SELECT seq, payload FROM _ha_entries ORDER BY seq";
+    assert_eq!(a.rows(kept).await, b.rows(kept).await);
 }

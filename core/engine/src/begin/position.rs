@@ -53,7 +53,8 @@ pub(super) async fn with_position(
             Ok(Start { entry: Some(payload), end, ..resume(record, bounds) })
         }
         _ if options.new_lineage => Err(begun_already(bounds)),
-        Healing::Sound => {
+        // What the next part means is found out when it comes.
+        Healing::Sound | Healing::Inside(_) => {
             Ok(Start { end: transport.bounds().await?.last, partial, ..resume(record, bounds) })
         }
         Healing::Renamed(_) => Err(Error::transport("the stream", "it was made again just now")),

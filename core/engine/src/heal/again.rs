@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use ha_core::{AppendError, AttemptId, Draft, Error, Result, Seq};
+use ha_core::{AppendError, AttemptId, Draft, Error, Result, RunningHash, Seq};
 
 use super::kept::Kept;
 use super::{Attempts, Healer};
@@ -20,6 +20,13 @@ struct Run {
     parts: Vec<Bytes>,
 }
 
+impl Run {
+    fn hash_after(&self, before: RunningHash) -> RunningHash {
+        let places = (self.after.0 + 1..).map(Seq);
+        places.zip(&self.parts).fold(before, |hash, (seq, part)| hash.extend(seq, part))
+    }
+}
+
 impl Healer {
     /// Appends what was applied here after `end`, in its order and to its places, each entry
     /// on the condition that the log ends there. Whether all of it is in the log now; if not,
@@ -32,10 +39,12 @@ impl Healer {
             first = %end.next(), last = %self.position.seq,
             "the log has lost entries that this node has applied; they are appended again"
         );
+        let mut hash = kept.hash_at(end);
         for run in &runs {
-            if !self.append_run(run, kept).await? {
+            if !self.append_run(run, kept, hash).await? {
                 return Ok(false);
             }
+            hash = hash.map(|before| run.hash_after(before));
         }
         tracing::info!(last = %self.position.seq, "the log has its lost entries again");
         Ok(true)
@@ -44,10 +53,15 @@ impl Healer {
     /// Whether the run is at its place. Sent again under the same name until that is known, as long
     /// as what stands before it is what was applied here: the log may lose more meanwhile, and get
     /// something else.
-    async fn append_run(&self, run: &Run, kept: &Kept) -> Result<bool> {
+    async fn append_run(
+        &self,
+        run: &Run,
+        kept: &Kept,
+        before: Option<RunningHash>,
+    ) -> Result<bool> {
         let attempt = self.attempts.name(run.after);
         for _ in 0..TRIES {
-            if !self.is_ours(kept, run.after).await? {
+            if !self.is_ours(kept, run.after, before).await? {
                 return Ok(false);
             }
             let draft = Draft { expect: Some(run.after), attempt, parts: run.parts.clone() };

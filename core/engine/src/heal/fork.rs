@@ -1,12 +1,14 @@
 //! Where the log and this database part.
 
+use std::pin::pin;
 use std::sync::Arc;
 
-use ha_core::{Bounds, Result, Seq};
+use futures::{StreamExt, TryStreamExt, stream};
+use ha_core::{Bounds, Error, Result, Seq};
 
-use super::compare::was_made_on;
+use super::compare::{Here, was_made_on};
 use super::kept::Kept;
-use super::{COPY, Healer, Healing, lost};
+use super::{AT_ONCE, COPY, Healer, Healing, lost};
 use crate::host;
 use crate::machine::{Position, Reseed};
 
@@ -48,10 +50,11 @@ impl Healer {
         Ok(Healing::Reseed(Reseed::newest(reason, COPY)))
     }
 
-    /// Saves what is kept after `fork`; where that is.
+    /// Saves what is kept after `fork`, and all parts of an entry that is lost in part; where that is.
     pub(super) async fn save(&self, kept: Arc<Kept>, fork: Seq) -> Result<String> {
         let (prefix, position) = (self.lost.clone(), self.position);
-        let save = move || lost::save(&prefix, &position, kept.after(fork));
+        let whole = kept.before_entry(fork);
+        let save = move || lost::save(&prefix, &position, kept.after(whole));
         let path = host::blocking(save).await??;
         tracing::error!(
             file = %path.display(), first = %fork.next(), last = %self.position.seq,
@@ -63,13 +66,21 @@ impl Healer {
     /// The last place up to which the log is the one applied here.
     async fn fork(&self, bounds: &Bounds, kept: &Kept) -> Result<Option<Seq>> {
         let Some(oldest) = kept.first() else { return Ok(None) };
-        let lowest = oldest.max(bounds.first);
+        let (mut lowest, end) = (oldest.max(bounds.first), bounds.last.min(self.position.seq));
+        let read = |seq| async move { Ok::<_, Error>((seq, self.here(seq).await?)) };
+        let there = stream::iter((lowest.0..=end.0).map(Seq)).map(read).buffered(AT_ONCE);
+        let mut there = pin!(there);
         let mut seq = lowest;
-        while seq <= bounds.last.min(self.position.seq) {
-            if self.at(seq).await?.as_ref() != kept.get(seq) {
-                break;
+        while let Some((at, here)) = there.try_next().await? {
+            match here {
+                Here::Entry(payload) if kept.get(at) == Some(&payload) => {}
+                // Somebody forgets what is old meanwhile.
+                Here::Trimmed if at == end => return Ok(Some(end)),
+                Here::Trimmed if at == lowest => lowest = at.next(),
+                Here::Trimmed => {}
+                Here::Entry(_) | Here::Ends => break,
             }
-            seq = seq.next();
+            seq = at.next();
         }
         if seq > lowest { Ok(Some(Seq(seq.0 - 1))) } else { self.fork_before(lowest, kept).await }
     }

@@ -78,6 +78,13 @@ impl Kept {
         self.entries.range(seq.next()..).map(|(seq, payload)| (*seq, payload))
     }
 
+    /// The place before the entry that goes on after `seq`; `seq`, if one begins there.
+    pub(super) fn before_entry(&self, seq: Seq) -> Seq {
+        let next = self.get(seq.next()).and_then(|payload| ha_changes::decode_part(payload).ok());
+        let parts_before = next.map_or(0, |part| part.place().0.saturating_sub(1));
+        Seq(seq.0.saturating_sub(u64::from(parts_before)))
+    }
+
     /// The running hash that this database had at `seq`. A kept entry that was made on a place
     /// at or before it names the hash there; that it is this database's is proven by going on
     /// from it to the position.

@@ -16,6 +16,7 @@
 mod again;
 mod compare;
 mod fork;
+mod inside;
 mod kept;
 mod lineage;
 mod lost;
@@ -25,11 +26,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ha_core::{ChangeTransport, Error, Lineage, Result, Seq};
+use ha_core::{ChangeTransport, Error, Lineage, Result, RunningHash, Seq, Stored};
 
 use crate::chain::Chain;
 use crate::machine::{Position, Reseed};
 pub(crate) use compare::Comparison;
+use compare::Here;
 pub use lost::lost_entries;
 
 pub(crate) use kept::Kept;
@@ -37,6 +39,12 @@ pub(crate) use places::Place;
 
 /// What to do if there is nothing to become.
 const COPY: &str = "Start from a copy of the database (GET / of a node that is ready)";
+
+/// So many entries of the log are read at once: over a long way, each takes its time.
+const AT_ONCE: usize = 16;
+
+/// How often an entry is read before it is given up.
+const TRIES: usize = 3;
 
 /// A node's end of the comparison. Clones are the same.
 #[derive(Debug, Clone)]
@@ -74,6 +82,9 @@ pub(crate) enum Healing {
     },
     /// It is the same log, and this node stands where it stood. Only its lineage is another.
     Renamed(Lineage),
+    /// The log has a whole entry where this node has passed the first parts of one: the state is that
+    /// before them, which is this place.
+    Inside(Position),
     /// The state has to become another one of the log; what it had beyond is saved.
     Reseed(Reseed),
     /// Somebody has to act; the text says how. Asked again later, the answer may be another.
@@ -91,25 +102,24 @@ impl Healer {
         Self { log, database, lost, position, attempts }
     }
 
-    /// Does what can be done about whatever is wrong, if anything is.
+    /// Does what can be done about whatever is wrong, if anything is. Compares everything that is kept
+    /// with the log: that the last entry is the same proves nothing of those before it, if the log
+    /// has lost some and got others. Whoever appended that entry may not have known, and a node that
+    /// was killed does not know any more what of its own it has never seen there.
     ///
     /// # Errors
     /// Those of the transport, and of reading the file: nothing is known then, and it may be
     /// tried again.
     pub(crate) async fn heal(&self) -> Result<Healing> {
-        self.heal_as(false).await
+        match self.compared().await? {
+            Healing::Sound => {
+                Ok(self.before_passed_parts().await?.map_or(Healing::Sound, Healing::Inside))
+            }
+            other => Ok(other),
+        }
     }
 
-    /// As [`Self::heal`], and compares everything that is kept with the log: that the last entry is
-    /// the same proves nothing of those before it, if the log has lost some and got others.
-    ///
-    /// # Errors
-    /// Those of [`Self::heal`].
-    pub(crate) async fn heal_thoroughly(&self) -> Result<Healing> {
-        self.heal_as(true).await
-    }
-
-    async fn heal_as(&self, mut thorough: bool) -> Result<Healing> {
+    async fn compared(&self) -> Result<Healing> {
         loop {
             let bounds = self.log.bounds().await?;
             if bounds.lineage != self.position.lineage {
@@ -119,14 +129,14 @@ impl Healer {
                 return Ok(Healing::Reseed(reseed));
             }
             match self.compare().await? {
-                Comparison::Same if thorough => return self.compare_all(&bounds).await,
-                Comparison::Same | Comparison::Silent => return Ok(Healing::Sound),
+                Comparison::Same => return self.compare_all(&bounds).await,
+                Comparison::Silent => return Ok(Healing::Sound),
                 Comparison::Other => return self.forked(&bounds).await,
-                Comparison::Ends => match self.ends_early().await? {
-                    Some(healing) => return Ok(healing),
-                    // It has lost something, and may have got something else.
-                    None => thorough = true,
-                },
+                Comparison::Ends => {
+                    if let Some(healing) = self.ends_early().await? {
+                        return Ok(healing);
+                    }
+                }
             }
         }
     }
@@ -140,7 +150,9 @@ impl Healer {
             return Ok(None);
         }
         let kept = Kept::read(self.database.clone(), self.position).await?;
-        if !self.is_ours(&kept, end).await? {
+        let is_ours =
+            self.is_ours(&kept, end, kept.hash_at(end)).await? && self.is_same_before(end).await?;
+        if !is_ours {
             return match kept.first() {
                 Some(first) if first <= end => self.forked(&bounds).await.map(Some),
                 _ => Ok(Some(Healing::Stop(too_much(end, &self.position, &kept)))),
@@ -157,13 +169,17 @@ impl Healer {
         self.compare_all(&bounds).await.map(Some)
     }
 
-    /// Whether what the log has at its end, or had, is what was applied here.
-    async fn is_ours(&self, kept: &Kept, end: Seq) -> Result<bool> {
+    /// Whether what the log has at its end, or had, is what was applied here, where that made `hash`.
+    async fn is_ours(&self, kept: &Kept, end: Seq, hash: Option<RunningHash>) -> Result<bool> {
         if end == Seq::ZERO {
             return Ok(true);
         }
         match (self.log.read(end).await, kept.get(end)) {
-            (Ok(Some(stored)), Some(kept)) => Ok(stored.payload == *kept),
+            (Ok(Some(Stored { payload, .. })), Some(kept)) if payload == *kept => {
+                // Without the hash nothing is proven, and more is compared.
+                let at = Position { seq: end, hash: hash.unwrap_or_default(), ..self.position };
+                Ok(self.before(&at, payload).await? == Comparison::Same)
+            }
             (Ok(_), _) => Ok(false),
             (Err(Error::Truncated { .. }), _) => self.was_ours(kept, end).await,
             (Err(error), _) => Err(error),
@@ -186,9 +202,24 @@ impl Healer {
 
     /// The payload at `seq`, if the log has it now.
     async fn at(&self, seq: Seq) -> Result<Option<Bytes>> {
-        match self.log.read(seq).await {
-            Ok(stored) => Ok(stored.map(|stored| stored.payload)),
-            Err(Error::Truncated { .. }) => Ok(None),
+        match self.here(seq).await? {
+            Here::Entry(payload) => Ok(Some(payload)),
+            Here::Trimmed | Here::Ends => Ok(None),
+        }
+    }
+
+    /// What the log has at `seq` now.
+    async fn here(&self, seq: Seq) -> Result<Here> {
+        let mut read = self.log.read(seq).await;
+        for _ in 1..TRIES {
+            if matches!(read, Err(Error::Transport { .. })) {
+                read = self.log.read(seq).await;
+            }
+        }
+        match read {
+            Ok(Some(stored)) => Ok(Here::Entry(stored.payload)),
+            Ok(None) => Ok(Here::Ends),
+            Err(Error::Truncated { .. }) => Ok(Here::Trimmed),
             Err(error) => Err(error),
         }
     }

@@ -1,12 +1,18 @@
 //! Comparing the log with what was applied here, place by place.
 
+use std::future::ready;
+
 use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream};
 use ha_core::{Error, Result, Seq, Stored};
 
 use super::compare::{Here, compare};
-use super::{Comparison, Healer, Kept};
+use super::{AT_ONCE, Comparison, Healer, Kept};
 use crate::chain::{Back, Chain, LOOK};
 use crate::machine::Position;
+
+/// A node takes fewer entries before it hears that the log has lost what they were made on.
+const UNHEARD: u64 = 16;
 
 /// A place where the log is to be the one that was applied here.
 #[derive(Debug, Clone)]
@@ -36,18 +42,33 @@ impl Healer {
                 differs @ (Comparison::Other | Comparison::Ends) => return Ok(differs),
             }
         }
-        Ok(seen)
+        match places.first() {
+            Some(first) if !self.is_same_before(first.at.seq).await? => Ok(Comparison::Other),
+            Some(_) | None => Ok(seen),
+        }
+    }
+
+    /// Whether the newest entries before `seq` are those that are kept here. That one of them was made
+    /// on the state before it proves nothing: who made it, this node itself even, may not have heard
+    /// yet that the log had lost that.
+    pub(super) async fn is_same_before(&self, seq: Seq) -> Result<bool> {
+        let places = (seq.0.saturating_sub(UNHEARD).max(1)..seq.0).rev().map(Seq);
+        let compare = |seq| async move {
+            let (kept, _) = Kept::read_one(self.database.clone(), seq).await?;
+            Ok::<_, Error>(match (kept, self.here(seq).await?) {
+                (Some(kept), Here::Entry(there)) => there == kept,
+                (Some(_), Here::Ends) => false,
+                (None, _) | (_, Here::Trimmed) => true,
+            })
+        };
+        let compared = stream::iter(places).map(compare).buffered(AT_ONCE);
+        compared.try_all(|is_same| ready(is_same)).await
     }
 
     async fn compare_at(&self, Place { at, payload }: &Place) -> Result<Comparison> {
         let (kept, has_hash) = Kept::read_one(self.database.clone(), at.seq).await?;
         let kept = payload.clone().or(kept.map(Bytes::from));
-        let here = match self.log.read(at.seq).await {
-            Ok(Some(stored)) => Here::Entry(stored.payload),
-            Ok(None) => Here::Ends,
-            Err(Error::Truncated { .. }) => Here::Trimmed,
-            Err(error) => return Err(error),
-        };
+        let here = self.here(at.seq).await?;
         let wants_next =
             has_hash && here != Here::Ends && (here == Here::Trimmed || kept.is_none());
         let next = if wants_next { self.at(at.seq.next()).await? } else { None };
@@ -71,7 +92,7 @@ impl Healer {
 
     /// Whether what stands before an entry that is the same is the same too. An entry that names the
     /// state it was made on proves it; other ones may stand at the same place of two histories.
-    async fn before(&self, at: &Position, payload: Bytes) -> Result<Comparison> {
+    pub(super) async fn before(&self, at: &Position, payload: Bytes) -> Result<Comparison> {
         let mut back = Back::new(*at, payload);
         while let Some(seq) = back.next() {
             let (Some(kept), _) = Kept::read_one(self.database.clone(), seq).await? else { break };

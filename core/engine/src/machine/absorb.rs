@@ -61,7 +61,7 @@ impl Machine {
         if let How::Part(part) = &how
             && let Some(meta) = part.meta()
         {
-            self.receive(meta, seq, hash);
+            self.receive(meta, Stored { seq, payload: payload.clone() }, hash);
         }
         let audit = match &how {
             // Before the next entry: the database has the state that the mark asks for.
@@ -111,15 +111,20 @@ impl Machine {
         Ok(How::Ours(Box::new(part.into_entry())))
     }
 
-    /// Whether somebody stood at this very place with another history. One of the two is not what
-    /// the log holds: it may have lost entries, and got others in their places, while a write was
-    /// on its way. Asked once for a position: who is right then is.
+    /// Whether somebody stood at this very place with another history, or this is the last part of an
+    /// entry and this node has not taken those before it for parts of a whole one. One of the two is
+    /// not what the log holds: it may have lost entries, and got others in their places, while a
+    /// write was on its way. Asked once for a position: who is right then is.
     pub(super) fn is_contradicted_by(&self, stored: &Stored) -> bool {
         if self.partial || self.vouched == self.position.seq {
             return false;
         }
         let Ok(part) = ha_changes::decode_part(&stored.payload) else { return false };
-        let Some(Meta { base, kind, .. }) = part.meta() else { return false };
+        let Some(meta) = part.meta() else { return false };
+        if meta.part.0 > 1 {
+            return self.completes_what_was_passed(meta, stored.seq);
+        }
+        let Meta { base, kind, .. } = meta;
         let is_here = base.seq == self.position.seq && base.lineage == self.position.lineage;
         let chained = !matches!(kind, Kind::Base(_));
         chained && is_here && base.hash != self.position.hash

@@ -109,8 +109,7 @@ impl Machine {
     }
 
     fn hash_after(&self, attempt: &Attempt) -> RunningHash {
-        let parts = (1..).zip(&attempt.parts);
-        parts.fold(self.position.hash, |hash, (number, part)| hash.extend(self.place(number), part))
+        self.hash_over(attempt, attempt.parts.len())
     }
 
     /// Where the log has the attempt if it has taken it.

@@ -156,10 +156,14 @@ impl Machine {
         self.position
     }
 
-    /// The entry at the position, if it is folded and the database has it not.
-    #[must_use]
-    pub fn last_folded(&self) -> Option<Bytes> {
-        self.folded.last().map(|folded| folded.stored.payload.clone())
+    /// The entries up to the position that are folded and that the database has not, and where each
+    /// stands.
+    pub fn folded(&self) -> impl Iterator<Item = (Position, Bytes)> {
+        self.folded.iter().scan(self.ground, |at, Folded { stored, .. }| {
+            let hash = at.hash.extend(stored.seq, &stored.payload);
+            *at = Position { seq: stored.seq, hash, ..*at };
+            Some((*at, stored.payload.clone()))
+        })
     }
 
     /// Whether a group may be executed now.
@@ -204,7 +208,7 @@ impl Machine {
             Event::Delivered(stored) => self.delivered(stored),
             Event::Moved { seq, hash } => self.moved(seq, hash),
             Event::Staged => self.proceed(),
-            Event::Torn => self.tear(),
+            Event::Torn => self.parts_differ(),
             Event::Reseed(reseed) => self.reseed(reseed),
             Event::Fetching { done, total } => {
                 self.fetching(done, total);

@@ -176,7 +176,7 @@ impl Machine {
             let times = if same { reseeding.tries.saturating_add(1) } else { 1 };
             self.restored = Some(Restored { at: position, times });
         }
-        (self.heard, self.lost_end) = (position.seq, None);
+        (self.heard, self.lost_end, self.torn) = (position.seq, None, None);
         self.stand_at(position);
         self.go_on();
         let mut actions = self.serve();

@@ -6,14 +6,15 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use ha_changes::{Kind, Meta};
 use ha_core::{AppendError, Appended, AttemptId, Draft, RunningHash, Seq, Stored};
 
 use super::phase::{Attempt, Phase, Settling, WaitReason, Waiting};
-use super::{Action, How, Machine};
+use super::{Action, How, Machine, Position};
 
 /// So long may the next part take, before a no-op is tried in its place. As long as there is
-/// a next part, that is refused.
+/// a next part, that is refused. One that the log has lost may be given back.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The first parts of an entry have come, and not all.
@@ -23,6 +24,8 @@ pub(super) struct Receiving {
     meta: Meta,
     /// Where it stands.
     pub(super) end: Seq,
+    /// Its bytes.
+    payload: Bytes,
     /// The hash after it.
     hash: RunningHash,
     /// What the node was waiting for before.
@@ -62,15 +65,25 @@ impl Machine {
 
     /// Whether this part begins an entry on the position.
     pub(super) fn begins_run(&self, meta: &Meta, seq: Seq) -> bool {
-        let torn = self.torn.is_some_and(|(id, end)| id == meta.id && seq <= end);
         meta.part.0 == 1
             && matches!(meta.kind, Kind::Transactions(_))
             && self.follows(meta)
-            && !torn
+            && !self.is_torn(meta, seq)
+    }
+
+    /// Whether this part ends an entry at the place where it belongs, so that those before it may
+    /// have been passed because of something that the log has lost since.
+    pub(super) fn completes_what_was_passed(&self, meta: &Meta, seq: Seq) -> bool {
+        let (number, of) = meta.part;
+        number == of && end_of(meta) == seq && !self.is_torn(meta, seq)
+    }
+
+    fn is_torn(&self, meta: &Meta, seq: Seq) -> bool {
+        self.torn.is_some_and(|(id, end)| id == meta.id && seq <= end)
     }
 
     /// Notes the part that is applied next.
-    pub(super) fn receive(&mut self, meta: &Meta, end: Seq, hash: RunningHash) {
+    pub(super) fn receive(&mut self, meta: &Meta, stored: Stored, hash: RunningHash) {
         let waiting = match std::mem::replace(&mut self.phase, Phase::Idle) {
             Phase::Receiving(run) => run.waiting,
             Phase::Waiting(waiting) => Some(waiting),
@@ -79,7 +92,8 @@ impl Machine {
         let plug_at = self.now + PATIENCE;
         self.phase = Phase::Receiving(Box::new(Receiving {
             meta: meta.clone(),
-            end,
+            end: stored.seq,
+            payload: stored.payload,
             hash,
             waiting,
             plug_at,
@@ -90,24 +104,30 @@ impl Machine {
     pub(super) fn received(&mut self, run: &Receiving, stored: Stored) -> Vec<Action> {
         match ha_changes::decode_part(&stored.payload) {
             Ok(part) if part.continues(&run.meta) => {
-                let Stored { seq, payload } = stored;
+                let Stored { seq, payload } = stored.clone();
                 let hash = run.hash.extend(seq, &payload);
                 if let Some(meta) = part.meta() {
-                    self.receive(meta, seq, hash);
+                    self.receive(meta, stored, hash);
                 }
                 vec![Action::Apply { seq, hash, payload, how: How::Part(Box::new(part)) }]
             }
             // What it is is judged when it comes again, after the parts.
-            Ok(_) | Err(_) => self.tear(),
+            Ok(_) | Err(_) => self.tear(run.end),
         }
     }
 
-    /// The parts that have come are no entry: they are taken back, and passed when they come
-    /// again.
-    pub(super) fn tear(&mut self) -> Vec<Action> {
+    /// The parts that have come contradict each other, whatever comes after them.
+    pub(super) fn parts_differ(&mut self) -> Vec<Action> {
+        let Phase::Receiving(run) = &self.phase else { return Vec::new() };
+        self.tear(end_of(&run.meta))
+    }
+
+    /// The parts that have come, and those up to `end`, are no entry: they are taken back, and
+    /// passed when they come again.
+    fn tear(&mut self, end: Seq) -> Vec<Action> {
         let Phase::Receiving(run) = &self.phase else { return Vec::new() };
         tracing::warn!(parts = run.meta.part.0, end = %run.end, "an entry of several parts is torn");
-        self.torn = Some((run.meta.id, run.end));
+        self.torn = Some((run.meta.id, end));
         self.receive_again()
     }
 
@@ -139,6 +159,35 @@ impl Machine {
         }
     }
 
+    /// The newest part that the log had of an entry that is not complete, and where it stood. Nothing
+    /// comes to stand there but behind those before it.
+    #[must_use]
+    pub fn newest_part(&self) -> Option<(Position, Bytes)> {
+        match &self.phase {
+            Phase::Receiving(run) => {
+                let at = Position { seq: run.end, hash: run.hash, ..self.position };
+                Some((at, run.payload.clone()))
+            }
+            Phase::Appending(attempt) | Phase::Settling(Settling { attempt, .. }) => {
+                let payload = attempt.parts[..attempt.seen].last()?.clone();
+                let (seq, hash) = (self.place(attempt.seen), self.hash_over(attempt, attempt.seen));
+                Some((Position { seq, hash, ..self.position }, payload))
+            }
+            Phase::Idle
+            | Phase::Blocked(_)
+            | Phase::Waiting(_)
+            | Phase::Mending(_)
+            | Phase::Reseeding(_)
+            | Phase::Stopped(_) => None,
+        }
+    }
+
+    /// The hash after the first parts of an attempt.
+    pub(super) fn hash_over(&self, attempt: &Attempt, count: usize) -> RunningHash {
+        let parts = (1..).zip(&attempt.parts[..count]);
+        parts.fold(self.position.hash, |hash, (number, part)| hash.extend(self.place(number), part))
+    }
+
     /// The parts of the attempt that were found.
     pub(super) fn seen(&self, attempt: &Attempt) -> Vec<Stored> {
         self.stored_parts(attempt, attempt.seen)
@@ -156,9 +205,10 @@ impl Machine {
         if run.plug_at > self.now {
             return Vec::new();
         }
-        let end = run.end;
-        self.phase = Phase::Receiving(Box::new(Receiving { plug_at: self.now + PATIENCE, ..run }));
-        self.plug(end)
+        let (end, waits_until) = (run.end, self.lost_end.filter(|until| *until > self.now));
+        let plug_at = waits_until.unwrap_or(self.now + PATIENCE);
+        self.phase = Phase::Receiving(Box::new(Receiving { plug_at, ..run }));
+        if waits_until.is_some() { Vec::new() } else { self.plug(end) }
     }
 
     /// The log ends inside the attempt, as far as a read tells.
@@ -208,6 +258,11 @@ impl Machine {
             _ => Vec::new(),
         }
     }
+}
+
+/// The place of the last part.
+fn end_of(Meta { base, part, .. }: &Meta) -> Seq {
+    Seq(base.seq.0.saturating_add(u64::from(part.1)))
 }
 
 /// Why a part is passed: the same words on each node, however much of its entry it has seen.

@@ -5,7 +5,8 @@
 //!   schedule again, with what happened in it.
 //! * `HA_SIM_SCHEDULES=1000000 cargo test --release -p ha-engine simulation -- --ignored --nocapture`:
 //!   as many as there is time for, from `HA_SIM_FROM` on; `HA_SIM_FAILURES=n` goes on until so many
-//!   have failed. With `HA_SIM_REWIND=1` the log loses its end in each of them, not in every fifth.
+//!   have failed. With `HA_SIM_REWIND=1` the log loses its end in each of them, not in every fifth;
+//!   with `HA_SIM_PARTS=1` it takes entries of several parts in each, not in every fourth.
 #![allow(clippy::print_stdout, reason = "what was found is to be read")]
 
 use std::ops::Range;

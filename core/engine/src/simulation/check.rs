@@ -3,20 +3,22 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use ha_core::{Error, ReadLevel, Reply, Seq, Token, Value};
+use ha_core::{Error, ReadLevel, Reply, Seq, Stored, Token, Value};
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
 use super::executor::Owner;
 use super::log::Log;
-use super::nodes::{Run, Slot};
+use super::nodes::{Notice, Run, Slot};
 use super::op::{Spec, Told, answers};
 use super::point::Point;
 use super::state::{MARKS, Rows, State};
 use super::world;
 use super::world::Floor;
 use crate::audit::Verdict;
+use crate::machine::Position;
 use crate::shared::LastAudit;
+use crate::store;
 
 /// An entry of the log is exactly what its transactions do on the state before them, and each
 /// is there once.
@@ -55,6 +57,7 @@ pub(super) fn observe(owner: Owner) {
             slot.path().display()
         );
     }
+    excuse(slot, &record.position);
     let log = world.log.borrow();
     let points = log.points(token.seq);
     let here = |point: &&Rc<Point>| point.hash == record.position.hash;
@@ -74,6 +77,27 @@ pub(super) fn observe(owner: Owner) {
     world.note("at", token.seq.0, owner);
     drop(log);
     audited(slot, &run);
+}
+
+/// Until a node has heard that the log has lost its end, it may go on with a history that has ended.
+fn excuse(slot: &Slot, at: &Position) {
+    let world = world();
+    let is_known = world.log.borrow().points(at.seq).iter().any(|point| point.hash == at.hash);
+    if !is_known && slot.mixes.get() {
+        let kept = kept(slot, at.seq);
+        world.log.borrow_mut().compose(&kept, at.hash);
+    }
+    if slot.notice.get() == Notice::Aware {
+        slot.mixes.set(false);
+    }
+}
+
+/// The entries that a node keeps, up to `last`.
+fn kept(slot: &Slot, last: Seq) -> Vec<Stored> {
+    let conn = Connection::open(slot.path()).expect("it can be opened");
+    let kept = store::entries(&conn).expect("it is readable");
+    let stored = kept.into_iter().map(|(seq, payload)| Stored { seq, payload: payload.into() });
+    stored.filter(|one| one.seq <= last).collect()
 }
 
 /// Nodes that compare their states find them the same, as long as the log is one.

@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use ha_core::{
-    AppendError, Appended, AttemptId, Bounds, Draft, Error, Lineage, Result, Seq, SnapshotMeta,
-    Stored,
+    AppendError, Appended, AttemptId, Bounds, Draft, Error, Lineage, Result, RunningHash, Seq,
+    SnapshotMeta, Stored,
 };
 
 use super::Genesis;
@@ -137,6 +137,27 @@ impl Log {
         let point = Rc::new(Point::after(before, payload.clone()));
         self.points.entry(point.seq).or_default().push(Rc::clone(&point));
         point
+    }
+
+    /// Notes the history of somebody who has gone on with one that has ended, because he had not heard
+    /// of it: from a place of the log on, each entry that he keeps stood where he has it.
+    pub(super) fn compose(&mut self, kept: &[Stored], hash: RunningHash) {
+        for (skipped, Stored { seq, .. }) in kept.iter().enumerate().rev() {
+            for before in self.points(Seq(seq.0 - 1)).to_vec() {
+                if self.leads_to(&before, &kept[skipped..], hash) {
+                    let note =
+                        |before: Rc<Point>, one: &Stored| self.imagine(&before, &one.payload);
+                    kept[skipped..].iter().fold(before, note);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn leads_to(&self, before: &Point, entries: &[Stored], hash: RunningHash) -> bool {
+        let stood = |one: &Stored| self.points(one.seq).iter().any(|at| at.payload == one.payload);
+        let extend = |hash: RunningHash, one: &Stored| hash.extend(one.seq, &one.payload);
+        entries.iter().all(stood) && entries.iter().fold(before.hash, extend) == hash
     }
 
     /// Prints the log to those who listen.

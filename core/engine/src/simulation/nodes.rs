@@ -30,6 +30,8 @@ pub(super) struct Slot {
     pub(super) cut: Cell<bool>,
     pub(super) interruptions: Cell<u64>,
     pub(super) notice: Cell<Notice>,
+    /// It may have gone on with a history that has ended, since it was last seen.
+    pub(super) mixes: Cell<bool>,
     /// The longest that a message takes, in milliseconds.
     pub(super) latency: Cell<u64>,
     /// How far the wall clock is ahead, in milliseconds.
@@ -78,6 +80,7 @@ impl Slot {
             cut: Cell::default(),
             interruptions: Cell::default(),
             notice: Cell::default(),
+            mixes: Cell::default(),
             latency: Cell::new(latency),
             clock: Cell::default(),
             owner: Cell::new(WORLD),

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::executor::{Executor, Owner, WORLD};
-use super::fault::{Fault, Faults};
+use super::fault::Faults;
 use super::image::Image;
 use super::log::Log;
 use super::nodes::{File, Notice, Slot};
@@ -67,7 +67,8 @@ impl Upkeep {
         });
         let max_age = (dice.below(2) == 0).then(|| millis(100 + dice.below(1_000)));
         let audits = (dice.below(4) == 0).then(|| millis(100 + dice.below(900)));
-        let part_bytes = (dice.below(4) == 0).then(|| 500 + dice.below(400) as usize);
+        let parts = std::env::var_os("HA_SIM_PARTS").is_some();
+        let part_bytes = (dice.below(4) == 0 || parts).then(|| 500 + dice.below(400) as usize);
         Self { part_bytes, snapshots, retention: Retention { max_age, max_bytes: None }, audits }
     }
 }
@@ -102,9 +103,7 @@ impl World {
         let faults = if genesis.is_some() { Faults::draw(&dice, rewinds) } else { Faults::none() };
         let setup = Op { spec: Spec::Mark, keyed: false, told: Vec::new() };
         let exact_bounds = genesis.is_none() || dice.below(2) == 0;
-        let mut upkeep = if genesis.is_some() { Upkeep::draw(&dice) } else { Upkeep::default() };
-        // One of some 10,000 schedules with both still has a node stand where the log never was.
-        upkeep.part_bytes = upkeep.part_bytes.filter(|_| !faults.has(Fault::Rewind));
+        let upkeep = if genesis.is_some() { Upkeep::draw(&dice) } else { Upkeep::default() };
         let pause = [10, 60, 200][dice.below(3) as usize];
         Self {
             dice,
@@ -164,7 +163,10 @@ impl World {
     pub(super) fn rewound(&self, last: Seq) {
         let Floor { seq, rewinds } = self.floor.get();
         self.floor.set(Floor { seq: seq.min(last.0), rewinds: rewinds + 1 });
-        self.slots.iter().for_each(|slot| slot.notice.set(Notice::Unaware));
+        for slot in &self.slots {
+            slot.notice.set(Notice::Unaware);
+            slot.mixes.set(true);
+        }
         self.slots.iter().for_each(Slot::interrupt);
     }
 

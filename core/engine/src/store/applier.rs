@@ -138,6 +138,18 @@ impl Store {
         Ok(position)
     }
 
+    /// Stands at an earlier place again, after which nothing has changed the state.
+    pub(crate) fn step_back(&mut self, before: Position) -> Result<()> {
+        self.in_apply(|store| {
+            let transactions = record::step_back(&store.apply, before.seq).map_err(error)?;
+            store.move_to(Record { position: before, transactions }, None)?;
+            Ok((Verdict::Applied, false))
+        })
+        .map_err(Failure::into_error)?;
+        self.kept_bytes = record::prune(&self.apply).map_err(error)?;
+        Ok(())
+    }
+
     fn page_size(&self) -> rusqlite::Result<u32> {
         self.apply.pragma_query_value(None, "page_size", |row| row.get(0))
     }

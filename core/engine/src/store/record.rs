@@ -1,9 +1,10 @@
 //! What a database file records of the log: the node's own tables. They are on-disk format.
 
+use ha_changes::{Meta, decode_part};
 use ha_core::{Error, Lineage, Result, RunningHash, Seq};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::keys;
+use super::{keys, transactions};
 use crate::machine::{Folded, Position};
 
 /// The version of these tables. A file with a newer one is refused.
@@ -185,6 +186,21 @@ pub(crate) fn entries(conn: &Connection) -> rusqlite::Result<Vec<(Seq, Vec<u8>)>
 pub(crate) fn change_log(conn: &Connection, from: Seq, to: Seq) -> rusqlite::Result<()> {
     conn.execute_batch("DELETE FROM _ha_entries; DELETE FROM _ha_skipped")?;
     keys::carry(conn, from, to)
+}
+
+/// Forgets what was passed after `last`, in the open transaction. Returns how many client transactions
+/// the entry there holds, as far as it is kept.
+pub(super) fn step_back(conn: &Connection, last: Seq) -> rusqlite::Result<u32> {
+    conn.prepare_cached("DELETE FROM _ha_entries WHERE seq > ?1")?.execute([sql(last)])?;
+    conn.prepare_cached("DELETE FROM _ha_skipped WHERE seq > ?1")?.execute([sql(last)])?;
+    let head = |seq| -> rusqlite::Result<Option<Meta>> {
+        Ok(entry(conn, seq)?.and_then(|payload| decode_part(&payload).ok()?.meta().cloned()))
+    };
+    if is_skipped(conn, last)? {
+        return Ok(0);
+    }
+    let Some(Meta { part: (number, _), .. }) = head(last)? else { return Ok(0) };
+    Ok(transactions(head(Seq((last.0 + 1).saturating_sub(u64::from(number))))?.as_ref()))
 }
 
 /// Notes that the database has the log from `first` on only.

@@ -125,7 +125,7 @@ impl Link {
     pub(crate) fn heal(&mut self, healer: Healer) {
         let inbox = self.inbox.clone();
         let healing = host::spawn(&self.runtime, async move {
-            let _ = inbox.send(Message::Healed(healer.heal_thoroughly().await));
+            let _ = inbox.send(Message::Healed(healer.heal().await));
         });
         if let Some(former) = self.healing.replace(healing) {
             former.abort();

@@ -40,6 +40,7 @@ impl Writer {
             Ok(Healing::Stop(reason)) => Event::NotMended { reason, hopeless: true },
             Ok(Healing::Adopt { position, payload, end }) => self.adopt(position, &payload, end),
             Ok(Healing::Renamed(lineage)) => self.rename(lineage),
+            Ok(Healing::Inside(before)) => self.step_back(before),
             Ok(Healing::Reseed(reseed)) => Event::Reseed(reseed),
             Err(error) => Event::NotMended { reason: error.to_string(), hopeless: false },
         };
@@ -51,6 +52,18 @@ impl Writer {
         tracing::warn!(%lineage, "the stream is the same, its server takes it for a younger one");
         match self.store.rename(lineage) {
             Ok(position) => Event::Adopted(position),
+            Err(error) => Event::NotMended { reason: error.to_string(), hopeless: false },
+        }
+    }
+
+    /// The parts after `before` that were passed are those of an entry.
+    fn step_back(&mut self, before: Position) -> Event {
+        tracing::warn!(to = %before.seq, "the parts of an entry that were passed are applied after all");
+        match self.store.step_back(before) {
+            Ok(()) => {
+                self.unseen.clear();
+                Event::Adopted(before)
+            }
             Err(error) => Event::NotMended { reason: error.to_string(), hopeless: false },
         }
     }

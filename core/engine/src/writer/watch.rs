@@ -59,9 +59,11 @@ impl Writer {
     pub(super) fn verify(&mut self) {
         self.verifying = true;
         let healer = self.healer();
-        // What is folded is in no file yet.
-        let here = Place { at: self.machine.position(), payload: self.machine.last_folded() };
-        let places = std::iter::once(here).chain(self.unseen.places()).collect();
+        let here = Place { at: self.store.record().position, payload: None };
+        // What is folded is in no file yet, and what is staged in none that others can read.
+        let ahead = self.machine.folded().chain(self.machine.newest_part());
+        let ahead = ahead.map(|(at, payload)| Place { at, payload: Some(payload) });
+        let places = std::iter::once(here).chain(ahead).chain(self.unseen.places()).collect();
         self.link.compare(healer, places);
     }
 

@@ -49,6 +49,16 @@ fn a_group_is_offered_again_on_top_of_a_barrier_without_another_execution() {
 }
 
 #[test]
+fn all_that_a_group_stands_on_and_the_database_has_not_is_known_with_its_place() {
+    let (mut machine, first) = behind_a_barrier();
+    let second = barrier(3, at(3));
+    machine.on(Duration::ZERO, delivered(5, &second));
+    let four = Position { seq: Seq(4), hash: at(3).hash.extend(Seq(4), &first), ..at(3) };
+    let five = Position { seq: Seq(5), hash: four.hash.extend(Seq(5), &second), ..at(3) };
+    assert_eq!(machine.folded().collect::<Vec<_>>(), [(four, first), (five, second)]);
+}
+
+#[test]
 fn a_barrier_that_arrives_before_the_refusal_is_folded_as_well() {
     let (mut machine, first, _) = appending();
     assert!(machine.on(Duration::ZERO, delivered(4, &barrier(2, at(1)))).is_empty());

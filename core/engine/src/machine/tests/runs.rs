@@ -237,6 +237,74 @@ fn parts_without_a_beginning_are_passed_in_the_same_words() {
 }
 
 #[test]
+fn the_end_of_an_entry_whose_first_parts_were_passed_has_the_log_compared() {
+    let parts = of_another_in_three(at(3));
+    let inside = Position { seq: Seq(5), hash: hash_over(&parts[..2]), ..at(3) };
+    let mends = |actions: &[Action]| matches!(actions, [Action::Mend]);
+    let mut restarted = machine(1, inside);
+    assert!(mends(&restarted.on(Duration::ZERO, delivered(6, &parts[2]))));
+    restarted.on(Duration::ZERO, Event::Adopted(at(3)));
+    stage(&mut restarted, 4, &parts[0]);
+    stage(&mut restarted, 5, &parts[1]);
+    let actions = restarted.on(Duration::ZERO, delivered(6, &parts[2]));
+    assert!(matches!(how(&actions), Some(How::Part(_))), "{actions:?}");
+
+    let mut right = machine(1, inside);
+    right.on(Duration::ZERO, delivered(6, &parts[2]));
+    right.on(Duration::ZERO, Event::Mended);
+    let actions = right.on(Duration::ZERO, delivered(6, &parts[2]));
+    assert_eq!(passes(&actions), Some("part 3 of 3 of an entry that is not whole"));
+    let elsewhere = machine(1, at(8)).on(Duration::ZERO, delivered(9, &parts[2]));
+    assert_eq!(passes(&elsewhere), Some("part 3 of 3 of an entry that is not whole"));
+}
+
+#[test]
+fn parts_whose_cut_the_log_has_lost_are_no_longer_torn() {
+    let mut machine = idle();
+    let parts = of_another_in_three(at(3));
+    stage(&mut machine, 4, &parts[0]);
+    let cut = of_another(Position { seq: Seq(4), hash: hash_over(&parts[..1]), ..at(3) });
+    assert!(starts_over(&machine.on(Duration::ZERO, delivered(5, &cut))));
+    for (seq, part) in (4..).zip(&parts[..2]) {
+        assert!(passes(&machine.on(Duration::ZERO, delivered(seq, part))).is_some());
+        machine.on(Duration::ZERO, moved(&machine, part));
+    }
+    let actions = machine.on(Duration::ZERO, delivered(6, &parts[2]));
+    assert!(matches!(actions[..], [Action::Mend]), "{actions:?}");
+    machine.on(Duration::ZERO, Event::Adopted(at(3)));
+    stage(&mut machine, 4, &parts[0]);
+}
+
+#[test]
+fn a_group_that_stands_on_passed_parts_has_the_log_compared_when_their_end_comes() {
+    let parts = of_another_in_three(at(3));
+    let mut machine = machine(1, Position { seq: Seq(5), hash: hash_over(&parts[..2]), ..at(3) });
+    let (id, payload) = entry(&mut machine, "mine");
+    machine.on(Duration::ZERO, Event::Executed { id, parts: vec![payload], deadline: DEADLINE });
+    let actions = machine.on(Duration::ZERO, delivered(6, &parts[2]));
+    assert!(matches!(actions.last(), Some(Action::Mend)), "{actions:?}");
+}
+
+#[test]
+fn the_newest_part_that_is_not_in_the_database_is_known() {
+    let mut machine = idle();
+    assert!(machine.newest_part().is_none());
+    let parts = of_another_in_three(at(3));
+    stage(&mut machine, 4, &parts[0]);
+    stage(&mut machine, 5, &parts[1]);
+    let there = |parts: &[Bytes]| {
+        let seq = Seq(3 + parts.len() as u64);
+        (Position { seq, hash: hash_over(parts), ..at(3) }, parts.last().unwrap().clone())
+    };
+    assert_eq!(machine.newest_part(), Some(there(&parts[..2])));
+
+    let (mut machine, _, parts) = settling_three();
+    assert!(machine.newest_part().is_none());
+    machine.on(Duration::ZERO, read_back(4, Some(&parts[0])));
+    assert_eq!(machine.newest_part(), Some(there(&parts[..1])));
+}
+
+#[test]
 fn parts_of_different_entries_do_not_mix() {
     let mut machine = idle();
     let (one, other) = (of_another_in_three(at(3)), run(&mut super::machine(3, at(3)), "x", 2).1);
@@ -279,6 +347,21 @@ fn a_log_that_ends_inside_an_entry_gets_a_noop_there_and_only_there() {
     machine.on(due, delivered(5, &parts[1]));
     machine.on(due, Event::Staged);
     assert_eq!(machine.wake_at(), Some(due * 2), "each part has its time");
+}
+
+#[test]
+fn an_end_that_the_log_has_lost_inside_an_entry_may_be_given_back_first() {
+    let mut machine = idle();
+    let parts = of_another_in_three(at(3));
+    stage(&mut machine, 4, &parts[0]);
+    machine.on(Duration::ZERO, bounds(1, 6));
+    machine.on(Duration::ZERO, bounds(1, 4));
+    let due = machine.wake_at().unwrap();
+    assert!(machine.on(due, Event::Tick).is_empty(), "somebody may have the other parts");
+    let later = machine.wake_at().unwrap();
+    assert!(later > due);
+    let noop = drafts(&machine.on(later, Event::Tick))[0].clone();
+    assert_eq!(noop.expect, Some(Seq(4)));
 }
 
 #[test]
