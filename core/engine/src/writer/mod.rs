@@ -19,6 +19,7 @@ mod stepped;
 mod strong;
 mod touched;
 mod turns;
+mod unanswered;
 mod unseen;
 mod waiting;
 mod watch;
