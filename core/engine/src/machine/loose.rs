@@ -50,19 +50,19 @@ impl Machine {
 
     /// What clients are told who would be told that nothing of these attempts is stored, or that it
     /// is not known of the `last` one. `None` if nothing is stored. A name tells of one attempt only:
-    /// where several may be stored, nobody can tell what will have become of them.
+    /// where several may be stored, nobody can tell what will have become of them, unless the log has
+    /// the first one, which the others exclude.
     #[must_use]
     pub fn name_of(
         &self,
         attempts: &[AttemptId],
         last: Option<AttemptName>,
     ) -> Option<AttemptName> {
-        if let Some(stored) = self.loose_of(attempts).find(|loose| loose.stored) {
-            return Some(stored.name);
-        }
+        let has_first = self.loose_of(attempts).next().is_some_and(|first| first.stored);
         let mut names = self.loose_of(attempts).map(|loose| loose.name).chain(last);
         let name = names.next()?;
-        Some(if names.next().is_none() { name } else { AttemptName { lineage: NOWHERE, ..name } })
+        let is_told = has_first || names.next().is_none();
+        Some(if is_told { name } else { AttemptName { lineage: NOWHERE, ..name } })
     }
 
     /// Forgets the attempts that nobody waits for any more.
@@ -124,7 +124,7 @@ impl Machine {
             }
             // Every other error of a first send says that it was not stored.
             Ok(_) | Err(AppendError::Unknown { .. }) => {}
-            Err(_) if is_first => drop(self.loose.swap_remove(at)),
+            Err(_) if is_first => drop(self.loose.remove(at)),
             Err(_) => {}
         }
         Some(Vec::new())

@@ -29,6 +29,10 @@ pub(super) struct World {
     pub(super) ops: RefCell<Vec<Op>>,
     pub(super) faults: Faults,
     pub(super) floor: Cell<Floor>,
+    /// How often the log has lost its end together with everything on its way to nodes.
+    pub(super) crashes: Cell<u64>,
+    /// Whether it was like that the last time.
+    crashed_last: Cell<bool>,
 
     /// What nodes do by themselves.
     pub(super) upkeep: Upkeep,
@@ -105,6 +109,7 @@ impl World {
         let mut upkeep = if genesis.is_some() { Upkeep::draw(&dice) } else { Upkeep::default() };
         // One of some 10,000 schedules with both still has a node stand where the log never was.
         upkeep.part_bytes = upkeep.part_bytes.filter(|_| !faults.has(Fault::Rewind));
+        upkeep.snapshots = upkeep.snapshots.filter(|_| !faults.has(Fault::RewindUnder));
         let pause = [10, 60, 200][dice.below(3) as usize];
         Self {
             dice,
@@ -114,6 +119,8 @@ impl World {
             ops: RefCell::new(vec![setup]),
             faults,
             floor: Cell::default(),
+            crashes: Cell::new(0),
+            crashed_last: Cell::new(false),
             upkeep,
             pause,
             exact_bounds,
@@ -164,8 +171,21 @@ impl World {
     pub(super) fn rewound(&self, last: Seq) {
         let Floor { seq, rewinds } = self.floor.get();
         self.floor.set(Floor { seq: seq.min(last.0), rewinds: rewinds + 1 });
+        self.crashed_last.set(false);
         self.slots.iter().for_each(|slot| slot.notice.set(Notice::Unaware));
         self.slots.iter().for_each(Slot::interrupt);
+    }
+
+    /// As [`Self::rewound`]; whatever is on its way to nodes is lost as well.
+    pub(super) fn crashed(&self, last: Seq) {
+        self.rewound(last);
+        self.crashes.set(self.crashes.get() + 1);
+        self.crashed_last.set(true);
+    }
+
+    /// Whether the node's connection ended with a crash and the node has not asked the log anything since.
+    pub(super) fn is_cut_off_by_crash(&self, node: usize) -> bool {
+        self.crashed_last.get() && self.slots[node].notice.get() != Notice::Aware
     }
 
     /// How often the log has lost its end.

@@ -112,3 +112,16 @@ fn what_nobody_waits_for_is_forgotten() {
     machine.forget_loose(|_| false);
     assert!(!machine.is_loose(id));
 }
+
+#[test]
+fn a_later_attempt_that_is_stored_says_nothing_of_an_earlier_one() {
+    let (mut machine, first, _) = overtaken();
+    let (id, payload) = entry(&mut machine, "mine again");
+    machine.on(Duration::ZERO, Event::Executed { id, parts: vec![payload], deadline: DEADLINE });
+    let other = of_another(machine.position());
+    machine.on(Duration::ZERO, delivered(5, &other));
+    machine.on(Duration::ZERO, moved(&machine, &other));
+    machine.on(Duration::ZERO, acked(id, Ok(5)));
+    assert_ne!(machine.name_of(&[first, id], None).unwrap().lineage, LINEAGE);
+    assert_eq!(machine.name_of(&[id], None).unwrap().attempt, id);
+}
