@@ -22,6 +22,8 @@ pub(crate) enum Bug {
     VoidApplied,
     /// The running hash leaves out what changes nothing.
     HashForgets,
+    /// An attempt is taken for refused when another entry is seen in its place.
+    SeenIsRefused,
     /// Entries are appended without a condition.
     Unconditional,
     /// What was executed under a key is executed again.

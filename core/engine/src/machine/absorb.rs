@@ -25,6 +25,7 @@ impl Machine {
                 if attempt.parts.get(attempt.seen) == Some(&stored.payload) {
                     return self.found_own(attempt);
                 }
+                self.loosen(&attempt);
                 self.fold_torn(&attempt);
                 self.taken(attempt.deadline, None, stored)
             }
@@ -40,6 +41,7 @@ impl Machine {
 
     /// Folds the next entry into the state. Nothing is open.
     pub(super) fn absorb(&mut self, stored: Stored) -> Vec<Action> {
+        self.look_for_loose(&stored);
         let hash = self.position.hash.extend(stored.seq, &stored.payload);
         let how = match self.meaning(&stored) {
             Ok(how) => how,

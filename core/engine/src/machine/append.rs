@@ -37,7 +37,8 @@ impl Machine {
         let aside = self
             .barrier_answered(id, &result)
             .or_else(|| self.plug_answered(id, &result))
-            .or_else(|| self.turn_answered(id, &result));
+            .or_else(|| self.turn_answered(id, &result))
+            .or_else(|| self.loose_answered(id, &result));
         if let Some(actions) = aside {
             return actions;
         }

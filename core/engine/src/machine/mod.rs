@@ -10,6 +10,7 @@ mod barrier;
 mod blocked;
 mod bounds;
 mod event;
+mod loose;
 mod mend;
 mod phase;
 mod reseed;
@@ -29,6 +30,7 @@ pub use event::{Action, Event, Fate, Folded, Heard, How};
 pub use reseed::{NoSeed, Reseed, Target};
 
 use barrier::Reads;
+use loose::Loose;
 use phase::{Attempt, Blocked, Phase, Settling, WaitReason, Waiting};
 use turns::Turns;
 
@@ -85,6 +87,8 @@ pub struct Machine {
     lost_end: Option<Duration>,
     /// Up to there the parts of this attempt are no entry.
     torn: Option<(AttemptId, Seq)>,
+    /// Attempts of which it is not known that they are not stored.
+    loose: Vec<Loose>,
     /// A no-op on its way that may cut the parts that end there.
     plug: Option<(AttemptId, Seq)>,
     attempts: u64,
@@ -122,6 +126,7 @@ impl Machine {
             restored: None,
             lost_end: None,
             torn: None,
+            loose: Vec::new(),
             plug: None,
             attempts: 0,
             now: Duration::ZERO,

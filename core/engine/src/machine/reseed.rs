@@ -177,6 +177,7 @@ impl Machine {
             self.restored = Some(Restored { at: position, times });
         }
         (self.heard, self.lost_end, self.torn) = (position.seq, None, None);
+        self.include_loose();
         self.stand_at(position);
         self.go_on();
         let mut actions = self.serve();

@@ -4,6 +4,7 @@ mod appending;
 mod audit;
 mod blocked;
 mod folding;
+mod loose;
 mod mending;
 mod reseeding;
 mod runs;

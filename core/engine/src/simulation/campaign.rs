@@ -62,6 +62,7 @@ finds! {
     finds_clients_that_are_answered_early: AnsweredEarly,
     finds_unknown_outcomes_that_are_called_failures: UnknownIsFailed,
     finds_second_answers_that_count: SecondAnswerCounts,
+    finds_attempts_that_are_taken_for_refused: SeenIsRefused,
     finds_refused_groups_that_are_committed: RefusedIsCommitted,
     finds_gaps_that_are_ignored: GapIgnored,
     finds_entries_that_are_applied_twice: AppliedTwice,
@@ -152,7 +153,7 @@ fn checked(seed: u64, dir: &Path) -> Option<Report> {
 /// Runs schedules with a mistake until one of them finds it.
 fn find(bug: Bug) {
     let dir = TempDir::new_in(scratch()).expect("there is room");
-    let rewinds = bug == Bug::Uncompared;
+    let rewinds = matches!(bug, Bug::Uncompared | Bug::SeenIsRefused);
     let fails =
         |seed, bug| catch_unwind(AssertUnwindSafe(|| run(seed, dir.path(), bug, rewinds))).is_err();
     // It must be the mistake that is found.

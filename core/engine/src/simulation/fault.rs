@@ -60,6 +60,9 @@ pub(super) enum Fault {
     Trim,
     /// The log loses its end.
     Rewind,
+    /// The log loses its end, and with it what is in the way of an entry that arrives; whatever else is on
+    /// its way is lost as well.
+    RewindUnder,
     /// The log gets another lineage, and is the same.
     Rename,
     /// The newest snapshot is damaged.
@@ -76,7 +79,7 @@ pub(super) enum Fault {
 
 /// The kinds that schedules have. That a log gets another lineage is left to those who ask for it
 /// with `HA_SIM_RENAME`: clients' positions are void then.
-pub(super) const FAULTS: [Fault; 30] = [
+pub(super) const FAULTS: [Fault; 31] = [
     Fault::AckLost,
     Fault::AckLate,
     Fault::RequestLost,
@@ -102,6 +105,7 @@ pub(super) const FAULTS: [Fault; 30] = [
     Fault::Turn,
     Fault::Trim,
     Fault::Rewind,
+    Fault::RewindUnder,
     Fault::BadSnapshot,
     Fault::Behind,
     Fault::ClockJump,
@@ -126,7 +130,10 @@ impl Faults {
         let renames = std::env::var_os("HA_SIM_RENAME").is_some();
         for fault in FAULTS.into_iter().chain(renames.then_some(Fault::Rename)) {
             let share = if fault == Fault::Rewind { if rewinds { 5 } else { 1 } } else { 2 };
-            if dice.below(5) < share {
+            // Nobody can tell which of two histories is the log's whose snapshots bridge the same gap.
+            let may = fault != Fault::RewindUnder
+                || rates.contains_key(&Fault::Rewind) && !rates.contains_key(&Fault::Trim);
+            if dice.below(5) < share && may {
                 rates.insert(fault, [10, 50, 150, 400][dice.below(4) as usize]);
             }
         }

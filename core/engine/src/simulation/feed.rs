@@ -38,10 +38,16 @@ impl Feed {
             if self.failed {
                 return None;
             }
+            let (next, crashes) = (self.next, world().crashes.get());
             if let Some(item) = self.poll() {
                 self.failed = item.is_err();
                 way(self.node).await;
-                return Some(item);
+                if crashes == world().crashes.get() {
+                    return Some(item);
+                }
+                // The connection has ended before it came.
+                (self.next, self.failed) = (next, false);
+                continue;
             }
             self.changed.changed().await.ok()?;
         }

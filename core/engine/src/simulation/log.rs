@@ -132,6 +132,16 @@ impl Log {
         ended.next_back().cloned()
     }
 
+    /// Whether the draft was made on a part of the log as it is.
+    pub(super) fn led_to(&self, draft: &Draft) -> bool {
+        let part = ha_changes::decode_part(&draft.parts[0]).ok();
+        let base = part.as_ref().and_then(|part| part.meta()).map(|meta| meta.base);
+        base.is_some_and(|base| {
+            let here = self.chain.get(base.seq.0 as usize);
+            here.is_some_and(|point| point.hash == base.hash)
+        })
+    }
+
     /// Notes what the part means on a history that has ended.
     fn imagine(&mut self, before: &Point, payload: &Bytes) -> Rc<Point> {
         let point = Rc::new(Point::after(before, payload.clone()));

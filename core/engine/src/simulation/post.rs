@@ -13,8 +13,8 @@ use super::op::millis;
 use super::wire::{ACK, draw, is_cut, strikes, way};
 use super::world;
 
-/// Sends a draft; nobody can call it back. A log loses its end with the servers that keep it, and
-/// with them what is on its way there.
+/// Sends a draft; nobody can call it back. A log loses its end with the servers that keep it. What is on
+/// its way there reaches it afterwards if it was made on what is left, otherwise it is lost as well.
 pub(super) fn post(
     node: usize,
     draft: Draft,
@@ -33,7 +33,9 @@ pub(super) fn post(
         if is_cut(node) && draw(2) == 0 {
             return sleep(2 * ACK).await;
         }
-        if losses != self::world().losses() {
+        let world = self::world();
+        let may_be_lost = losses != world.losses() || world.is_cut_off_by_crash(node);
+        if may_be_lost && !world.log.borrow().led_to(&draft) {
             return sleep(2 * ACK).await;
         }
         let result = arrive(node, &draft);
@@ -49,9 +51,22 @@ pub(super) fn post(
     async { answered.await.map_err(|_| ()) }
 }
 
+/// The log may lose its end right before a draft comes to which that end had left no place.
+fn lose_what_is_in_the_way(draft: &Draft) {
+    let Some(expect) = draft.expect else { return };
+    let world = world();
+    let lost = world.log.borrow().last().0.saturating_sub(expect.0);
+    let may = (1..=2).contains(&lost) && world.log.borrow().led_to(draft);
+    if may && world.log.borrow().held() <= expect && strikes(Fault::RewindUnder) {
+        world.log.borrow_mut().rewind(expect);
+        world.crashed(expect);
+    }
+}
+
 /// A draft has reached the log.
 fn arrive(node: usize, draft: &Draft) -> Result<Appended, AppendError> {
     let world = world();
+    lose_what_is_in_the_way(draft);
     if draft.expect.is_some() && strikes(Fault::Refused) {
         let last = world.log.borrow().last().next();
         return Err(AppendError::Refused { last: Some(last) });

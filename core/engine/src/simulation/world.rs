@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::executor::{Executor, Owner, WORLD};
-use super::fault::Faults;
+use super::fault::{Fault, Faults};
 use super::image::Image;
 use super::log::Log;
 use super::nodes::{File, Notice, Slot};
@@ -29,6 +29,10 @@ pub(super) struct World {
     pub(super) ops: RefCell<Vec<Op>>,
     pub(super) faults: Faults,
     pub(super) floor: Cell<Floor>,
+    /// How often the log has lost its end together with everything on its way to nodes.
+    pub(super) crashes: Cell<u64>,
+    /// Whether it was like that the last time.
+    crashed_last: Cell<bool>,
 
     /// What nodes do by themselves.
     pub(super) upkeep: Upkeep,
@@ -103,7 +107,8 @@ impl World {
         let faults = if genesis.is_some() { Faults::draw(&dice, rewinds) } else { Faults::none() };
         let setup = Op { spec: Spec::Mark, keyed: false, told: Vec::new() };
         let exact_bounds = genesis.is_none() || dice.below(2) == 0;
-        let upkeep = if genesis.is_some() { Upkeep::draw(&dice) } else { Upkeep::default() };
+        let mut upkeep = if genesis.is_some() { Upkeep::draw(&dice) } else { Upkeep::default() };
+        upkeep.snapshots = upkeep.snapshots.filter(|_| !faults.has(Fault::RewindUnder));
         let pause = [10, 60, 200][dice.below(3) as usize];
         Self {
             dice,
@@ -113,6 +118,8 @@ impl World {
             ops: RefCell::new(vec![setup]),
             faults,
             floor: Cell::default(),
+            crashes: Cell::new(0),
+            crashed_last: Cell::new(false),
             upkeep,
             pause,
             exact_bounds,
@@ -167,7 +174,20 @@ impl World {
             slot.notice.set(Notice::Unaware);
             slot.mixes.set(true);
         }
+        self.crashed_last.set(false);
         self.slots.iter().for_each(Slot::interrupt);
+    }
+
+    /// As [`Self::rewound`]; whatever is on its way to nodes is lost as well.
+    pub(super) fn crashed(&self, last: Seq) {
+        self.rewound(last);
+        self.crashes.set(self.crashes.get() + 1);
+        self.crashed_last.set(true);
+    }
+
+    /// Whether the node's connection ended with a crash and the node has not asked the log anything since.
+    pub(super) fn is_cut_off_by_crash(&self, node: usize) -> bool {
+        self.crashed_last.get() && self.slots[node].notice.get() != Notice::Aware
     }
 
     /// How often the log has lost its end.

@@ -42,7 +42,7 @@ impl Writer {
             Err(error) => {
                 tracing::error!(%error, "a group of writes failed");
                 let _ = self.store.roll_back();
-                jobs.into_iter().for_each(|job| job.fail(error.clone()));
+                jobs.into_iter().for_each(|job| self.fail(job, error.clone()));
             }
         }
     }
@@ -54,7 +54,10 @@ impl Writer {
         while jobs.len() < most {
             match self.queue.pop_front() {
                 Some(Work::Job(job)) if job.interrupt.is_requested() => {
-                    job.fail(Error::Interrupted);
+                    self.fail(job, Error::Interrupted);
+                }
+                Some(Work::Job(job)) if !self.machine.may_repeat(&job.attempts) => {
+                    self.fail(job, Error::Conflict);
                 }
                 Some(Work::Job(job)) => jobs.push(job),
                 Some(lease) => {
@@ -78,7 +81,8 @@ impl Writer {
             // SQLite took everybody's work back: the others are executed again without the
             // one that did it.
             self.store.roll_back()?;
-            jobs.remove(culprit).fail(error);
+            let culprit = jobs.remove(culprit);
+            self.fail(culprit, error);
         }
     }
 

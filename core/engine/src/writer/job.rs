@@ -1,6 +1,6 @@
 use ha_core::{
-    AttemptName, Batch, Description, Error, Params, Reply, Result, ResultSet, Seq, Statement,
-    Token, Value,
+    AttemptId, AttemptName, Batch, Description, Error, Params, Reply, Result, ResultSet, Seq,
+    Statement, Token, Value,
 };
 use ha_sqlite::{Interrupt, Moment};
 use sha2::{Digest as _, Sha256};
@@ -34,6 +34,8 @@ pub(crate) struct Job {
     pub(crate) request: Option<Request>,
     /// It was executed before, in this entry.
     pub(crate) done_at: Option<Seq>,
+    /// Attempts that it was part of, and that may be stored.
+    pub(crate) attempts: Vec<AttemptId>,
     /// Its deadline has the time for a large entry in it.
     pub(crate) has_more_time: bool,
     pub(crate) effort: Effort,
@@ -119,6 +121,7 @@ impl Job {
             n: 0,
             request: None,
             done_at: None,
+            attempts: Vec::new(),
             has_more_time: false,
             effort: Effort::default(),
         }
@@ -150,15 +153,12 @@ impl Job {
         let _ = self.reply.send(Err(error));
     }
 
-    /// Tells the client that nobody knows whether the group it was executed in is stored. One
-    /// that changed nothing is not stored in any case.
-    pub(crate) fn unknown(self, name: AttemptName) {
-        let error = if self.ships {
-            Error::OutcomeUnknown(name)
-        } else {
-            Error::NotSent("the state that it was executed on could not be confirmed".to_owned())
-        };
-        self.fail(error);
+    /// Tells the client that nobody knows whether it is stored, as this attempt; without one it is
+    /// not, because it changed nothing.
+    pub(crate) fn unknown(self, name: Option<AttemptName>) {
+        let unconfirmed = "the state that it was executed on could not be confirmed";
+        let nothing = || Error::NotSent(unconfirmed.to_owned());
+        self.fail(name.map_or_else(nothing, Error::OutcomeUnknown));
     }
 
     /// Tells the client what the execution gave. `position` is the entry it is confirmed by.

@@ -20,6 +20,7 @@ mod stepped;
 mod strong;
 mod touched;
 mod turns;
+mod unanswered;
 mod unseen;
 mod waiting;
 mod watch;

@@ -28,7 +28,7 @@ impl Writer {
                 if job.done_at.is_none() {
                     job.n = token.n;
                 }
-                job.finish(token);
+                self.finish(job, token);
             }
             if let Err(error) = rolled_back {
                 self.tell(Event::Failed(error.to_string()));
@@ -41,7 +41,7 @@ impl Writer {
             Err(Error::TooLarge { .. }) => return self.too_large(jobs),
             Err(error) => {
                 let _ = self.store.roll_back();
-                jobs.drain(..).for_each(|job| job.fail(error.clone()));
+                jobs.drain(..).for_each(|job| self.fail(job, error.clone()));
                 return;
             }
         };
@@ -63,6 +63,7 @@ impl Writer {
         let Some(mut group) = self.open.take() else {
             return Event::Failed("there is no group to offer".to_owned());
         };
+        self.note_attempt(&mut group);
         let Meta { id, base, .. } = self.machine.next_meta(Kind::Noop);
         group.encoded.rebase(id, base);
         let event = self.executed(&group);
@@ -138,7 +139,7 @@ impl Writer {
             return self.tell(Event::Failed(error.to_string()));
         }
         if jobs.len() == 1 {
-            return jobs.remove(0).fail(self.limits.exceeded());
+            return self.fail(jobs.remove(0), self.limits.exceeded());
         }
         let jobs_again = jobs.len();
         for job in jobs.into_iter().rev() {

@@ -71,7 +71,7 @@ impl Writer {
                 // Readers on this node see it before its clients are told.
                 self.publish();
                 let token = self.token();
-                group.jobs.into_iter().for_each(|job| job.finish(token));
+                group.jobs.into_iter().for_each(|job| self.finish(job, token));
                 Event::Moved { seq, hash }
             }
             Err(error) => {
@@ -96,7 +96,9 @@ impl Writer {
         let rolled_back = self.store.roll_back();
         match fate {
             Fate::Again => self.execute_again(group),
-            Fate::Failed(error) => group.jobs.into_iter().for_each(|job| job.fail(error.clone())),
+            Fate::Failed(error) => {
+                group.jobs.into_iter().for_each(|job| self.fail(job, error.clone()));
+            }
             Fate::Unknown(_) if planted(Bug::UnknownIsFailed) => {
                 let error = Error::NotSent("no answer".to_owned());
                 group.jobs.into_iter().for_each(|job| job.fail(error.clone()));
@@ -104,7 +106,7 @@ impl Writer {
             Fate::Unknown(name) => {
                 // Who asks why finds the node not ready.
                 self.publish();
-                group.jobs.into_iter().for_each(|job| job.unknown(name));
+                group.jobs.into_iter().for_each(|job| self.unknown(job, name));
             }
             Fate::Applying(name) => {
                 self.applying.extend(group.jobs.into_iter().map(|job| (name, job)))
@@ -202,7 +204,7 @@ impl Writer {
     fn applied(&mut self) {
         self.publish();
         let token = self.token();
-        std::mem::take(&mut self.applying).into_iter().for_each(|(_, job)| job.finish(token));
+        std::mem::take(&mut self.applying).into_iter().for_each(|(_, job)| self.finish(job, token));
     }
 
     fn cannot_apply(&mut self, seq: Seq, error: &Error) -> Event {

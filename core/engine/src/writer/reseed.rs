@@ -56,9 +56,9 @@ impl Writer {
         let token = self.token();
         for (name, job) in std::mem::take(&mut self.applying) {
             if name.lineage == token.lineage && name.base < seq {
-                job.finish(token);
+                self.finish(job, token);
             } else {
-                job.unknown(name);
+                self.unknown(job, name);
             }
         }
     }

@@ -38,11 +38,13 @@ impl Effort {
 impl Writer {
     /// The group is executed again, before everything else. One that others have overtaken too
     /// often asks for a turn first.
-    pub(super) fn execute_again(&mut self, group: Group) {
+    pub(super) fn execute_again(&mut self, mut group: Group) {
+        self.note_attempt(&mut group);
         for mut job in group.jobs.into_iter().rev() {
             self.wanted_turn = self.wanted_turn.max(job.effort.turn());
             self.queue.push_front(Work::Job(job));
         }
+        self.forget_attempts();
     }
 
     pub(super) fn ask_turn(&mut self) {

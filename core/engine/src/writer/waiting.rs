@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ha_core::Error;
+use ha_core::{AttemptId, Error};
 use tokio::time::Instant;
 
 use super::Writer;
@@ -24,14 +24,15 @@ impl Writer {
         let late = |work: &Work| stopped || work.deadline() <= now;
         for work in std::mem::take(&mut self.queue) {
             if late(&work) {
-                work.fail(self.why_waiting());
+                let error = self.told_instead(work.attempts(), self.why_waiting());
+                work.fail(error);
             } else {
                 self.queue.push_back(work);
             }
         }
         for (name, job) in std::mem::take(&mut self.applying) {
             if stopped || job.deadline <= now {
-                job.unknown(name);
+                self.unknown(job, name);
             } else {
                 self.applying.push((name, job));
             }
@@ -87,7 +88,16 @@ impl Work {
         }
     }
 
-    pub(super) fn fail(self, error: Error) {
+    /// Attempts that it was part of, and that may be stored.
+    pub(super) fn attempts(&self) -> &[AttemptId] {
+        match self {
+            Self::Job(job) => &job.attempts,
+            // Nothing of it was sent.
+            Self::Lease(_) => &[],
+        }
+    }
+
+    fn fail(self, error: Error) {
         match self {
             Self::Job(job) => job.fail(error),
             Self::Lease(lease) => {

@@ -3,6 +3,7 @@
 
 pub(crate) mod exact;
 pub(crate) mod feeds;
+pub(crate) mod late;
 pub(crate) mod stored;
 
 use std::sync::Arc;

@@ -1,0 +1,127 @@
+//! Attempts whose place another entry seems to have, while nothing says that they are not stored.
+
+use super::*;
+
+/// The answer is not there yet, and another entry was delivered in the attempt's place and applied.
+fn overtaken() -> (Machine, AttemptId, Bytes) {
+    let (mut machine, id, payload) = appending();
+    let other = of_another(machine.position());
+    assert!(matches!(fate(&machine.on(Duration::ZERO, delivered(4, &other))), Some(Fate::Again)));
+    machine.on(Duration::ZERO, moved(&machine, &other));
+    (machine, id, payload)
+}
+
+fn refused() -> AppendError {
+    AppendError::Refused { last: Some(Seq(4)) }
+}
+
+fn mends(actions: &[Action]) -> bool {
+    actions.iter().any(|action| matches!(action, Action::Mend))
+}
+
+#[test]
+fn that_an_attempt_is_not_stored_is_said_once_the_log_has_refused_it() {
+    let (mut machine, id, _) = overtaken();
+    assert!(machine.can_execute() && machine.may_repeat(&[id]), "what is made now excludes it");
+    assert_eq!(machine.name_of(&[id], None), Some(name(id)));
+    machine.on(Duration::ZERO, acked(id, Err(refused())));
+    assert!(machine.may_repeat(&[id]));
+    assert_eq!(machine.name_of(&[id], None), None);
+}
+
+#[test]
+fn no_other_answer_says_that_an_attempt_is_not_stored() {
+    let (mut machine, id, _) = overtaken();
+    for answer in [Err(unknown()), Ok(9), Err(refused())] {
+        let actions = machine.on(Duration::ZERO, acked(id, answer.clone()));
+        assert!(actions.is_empty(), "{answer:?}: {actions:?}");
+        assert_eq!(machine.name_of(&[id], None), Some(name(id)), "{answer:?}");
+    }
+}
+
+#[test]
+fn what_is_read_in_the_place_of_an_unknown_attempt_does_not_say_that_it_will_never_be_there() {
+    let (mut machine, id, _) = appending();
+    machine.on(Duration::ZERO, acked(id, Err(unknown())));
+    let other = of_another(machine.position());
+    let actions = machine.on(Duration::ZERO, read_back(4, Some(&other)));
+    assert!(matches!(fate(&actions), Some(Fate::Again)));
+    machine.on(Duration::ZERO, moved(&machine, &other));
+    assert!(machine.can_execute() && machine.may_repeat(&[id]));
+    machine.on(Duration::ZERO, acked(id, Err(refused())));
+    assert_eq!(machine.name_of(&[id], None), Some(name(id)), "it may have been sent before");
+}
+
+#[test]
+fn an_attempt_that_a_barrier_seems_to_have_overtaken_may_be_stored() {
+    let (mut machine, id, _) = appending();
+    let barrier = bytes(Some(super::machine(2, at(3)).next_meta(Kind::Noop)), Vec::new());
+    assert!(machine.on(Duration::ZERO, delivered(4, &barrier)).is_empty());
+    assert_eq!(machine.name_of(&[id], None), Some(name(id)));
+}
+
+#[test]
+fn an_attempt_that_is_acknowledged_where_another_entry_was_has_the_log_compared() {
+    let (mut machine, id, _) = overtaken();
+    assert!(mends(&machine.on(Duration::ZERO, acked(id, Ok(4)))));
+    assert!(!machine.can_execute() && !machine.may_repeat(&[id]));
+    let latest = AttemptName { base: Seq(4), ..name(AttemptId { boot: 1, counter: 9 }) };
+    assert_eq!(machine.name_of(&[id], Some(latest)), Some(name(id)), "this one is stored");
+}
+
+#[test]
+fn on_another_history_nothing_of_an_attempt_that_may_be_part_of_it_is_executed_again() {
+    let (mut machine, id, _) = overtaken();
+    machine.on(Duration::ZERO, Event::Misfit("it was rewound".to_owned()));
+    machine.on(Duration::ZERO, Event::Adopted(Position { hash: RunningHash([99; 32]), ..at(4) }));
+    machine.on(Duration::ZERO, bounds(1, 4));
+    assert!(machine.can_execute() && !machine.may_repeat(&[id]));
+    assert!(machine.may_repeat(&[AttemptId { boot: 1, counter: 9 }]));
+    assert_eq!(machine.name_of(&[id], None), Some(name(id)));
+}
+
+#[test]
+fn an_attempt_that_is_found_in_its_place_after_all_is_not_executed_again() {
+    let (mut machine, id, payload) = appending();
+    let other = of_another(machine.position());
+    machine.on(Duration::ZERO, delivered(4, &other));
+    machine.on(Duration::ZERO, Event::Stuck("disk full".to_owned()));
+    machine.on(machine.wake_at().unwrap(), Event::Tick);
+    assert!(machine.may_repeat(&[id]));
+    // Meanwhile the log was rewound, and has taken it.
+    let actions = machine.on(Duration::ZERO, delivered(4, &payload));
+    assert!(matches!(how(&actions), Some(How::Ours(_))), "{actions:?}");
+    machine.on(Duration::ZERO, moved(&machine, &payload));
+    assert!(!machine.may_repeat(&[id]));
+}
+
+#[test]
+fn of_several_attempts_that_may_be_stored_nobody_can_tell() {
+    let (machine, id, _) = overtaken();
+    let latest = AttemptName { base: Seq(4), ..name(AttemptId { boot: 1, counter: 9 }) };
+    assert_eq!(machine.name_of(&[], Some(latest)), Some(latest));
+    let told = machine.name_of(&[id], Some(latest)).unwrap();
+    assert_ne!(told.lineage, LINEAGE, "it is no name of one of them");
+}
+
+#[test]
+fn what_nobody_waits_for_is_forgotten() {
+    let (mut machine, id, _) = overtaken();
+    machine.forget_loose(|needed| needed == id);
+    assert!(machine.is_loose(id));
+    machine.forget_loose(|_| false);
+    assert!(!machine.is_loose(id));
+}
+
+#[test]
+fn a_later_attempt_that_is_stored_says_nothing_of_an_earlier_one() {
+    let (mut machine, first, _) = overtaken();
+    let (id, payload) = entry(&mut machine, "mine again");
+    machine.on(Duration::ZERO, Event::Executed { id, parts: vec![payload], deadline: DEADLINE });
+    let other = of_another(machine.position());
+    machine.on(Duration::ZERO, delivered(5, &other));
+    machine.on(Duration::ZERO, moved(&machine, &other));
+    machine.on(Duration::ZERO, acked(id, Ok(5)));
+    assert_ne!(machine.name_of(&[first, id], None).unwrap().lineage, LINEAGE);
+    assert_eq!(machine.name_of(&[id], None).unwrap().attempt, id);
+}

@@ -1,0 +1,82 @@
+//! Writes that another node's entry seems to have overtaken, while they are still on their way to a
+//! log that loses that entry and takes them.
+
+mod support;
+
+use ha_core::{Engine, Outcome, Seq, Value};
+use ha_memory::MemoryLog;
+use support::late::Late;
+use support::{Running, equal, start, unknown};
+
+/// A node whose next append is late, and another one.
+async fn two(schema: &str) -> (MemoryLog, std::sync::Arc<Late>, Running, Running) {
+    let log = MemoryLog::new();
+    let b = start("b", &log).await;
+    b.run(schema).await;
+    let (late, a) = Late::start("a", &log).await;
+    a.reach(&b).await;
+    b.reach(&a).await;
+    late.hold();
+    (log, late, a, b)
+}
+
+/// The log loses what stands after `last`, and takes what is late, while no node hears of it.
+async fn rewind_under(log: &MemoryLog, late: &Late, last: u64, nodes: [&Running; 2]) {
+    nodes.iter().for_each(|node| log.disconnect(&node.transport));
+    log.rewind(Seq(last));
+    late.let_go().await;
+}
+
+async fn is_committed(node: &Running, name: &ha_core::AttemptName) {
+    let asking = async {
+        while !matches!(node.node.outcome(name).await, Ok(Outcome::Committed(_))) {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(support::PATIENCE, asking).await.expect("it is committed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_the_log_may_take_yet_is_not_told_as_failed() {
+    let (log, late, a, b) = two("CREATE TABLE t(v UNIQUE, who)").await;
+    let last = b.node_seq();
+    let writing = async { a.try_run("INSERT INTO t VALUES(1, 'a')").await };
+    let overtaking = async {
+        late.is_held().await;
+        b.run("INSERT INTO t VALUES(1, 'b')").await;
+    };
+    // On the other node's entry it fails.
+    let (told, ()) = tokio::join!(writing, overtaking);
+    let name = unknown(told);
+    rewind_under(&log, &late, last, [&a, &b]).await;
+    [&a, &b].iter().for_each(|node| log.reconnect(&node.transport));
+    for node in [&a, &b] {
+        is_committed(node, &name).await;
+    }
+    equal(&a, &b).await;
+    assert_eq!(a.value("SELECT group_concat(who) FROM t").await, Value::Text("a".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_attempts_the_one_that_the_log_has_taken_is_named() {
+    let (log, late, a, b) = two("CREATE TABLE t(who)").await;
+    let last = b.node_seq();
+    let writing = async { a.try_run("INSERT INTO t VALUES('a')").await };
+    let overtaking = async {
+        late.is_held().await;
+        late.hold();
+        b.run("INSERT INTO t VALUES('b')").await;
+        // It was executed on that.
+        late.is_held().await;
+        rewind_under(&log, &late, last, [&a, &b]).await;
+    };
+    let (told, ()) = tokio::join!(writing, overtaking);
+    let name = unknown(told);
+    [&a, &b].iter().for_each(|node| log.reconnect(&node.transport));
+    late.let_go().await;
+    for node in [&a, &b] {
+        is_committed(node, &name).await;
+    }
+    equal(&a, &b).await;
+    assert_eq!(a.value("SELECT group_concat(who) FROM t").await, Value::Text("a".to_owned()));
+}
