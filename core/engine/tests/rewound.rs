@@ -122,16 +122,3 @@ async fn a_snapshot_of_what_the_log_has_lost_is_passed_over_whoever_went_on_with
     let new = start("c", &log).await;
     equal(&new, &other).await;
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_same_own_entry_at_the_end_proves_nothing_of_those_before_it() {
-    let log = MemoryLog::new();
-    let old = three_entries(&log).await;
-    old.run("INSERT INTO t VALUES(3)").await;
-    let last = old.transport.read(Seq(4)).await.unwrap().unwrap().payload;
-    let old = old.stop().await;
-    let other = another_third(&log).await;
-    // The log had lost its end before, and had taken this for void.
-    raw(&log, std::str::from_utf8(&last).unwrap()).await;
-    becomes(&log, old, &other).await;
-}

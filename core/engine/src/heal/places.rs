@@ -8,9 +8,6 @@ use super::{Comparison, Healer, Kept};
 use crate::chain::{Back, Chain, LOOK};
 use crate::machine::Position;
 
-/// How many entries of one process are looked at, at most, that it may have committed unseen.
-const OWN: u64 = 16;
-
 /// A place where the log is to be the one that was applied here.
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
@@ -23,30 +20,7 @@ pub(crate) struct Place {
 impl Healer {
     /// Compares the log's entry at the position with the one applied here.
     pub(super) async fn compare(&self) -> Result<Comparison> {
-        match self.compare_at(&Place { at: self.position, payload: None }).await? {
-            Comparison::Same => self.compare_own().await,
-            differs => Ok(differs),
-        }
-    }
-
-    /// Compares what the process that appended the last entry has appended right before it. It may have
-    /// committed that because the log acknowledged it, and ended before it saw that the log, which had lost
-    /// its end, has taken it for void.
-    async fn compare_own(&self) -> Result<Comparison> {
-        let (mut maker, first) = (None, self.position.seq.0.saturating_sub(OWN).max(1));
-        for seq in (first..=self.position.seq.0).rev().map(Seq) {
-            let (Some(kept), _) = Kept::read_one(self.database.clone(), seq).await? else { break };
-            match self.at(seq).await? {
-                Some(stored) if stored == kept => {}
-                Some(_) => return Ok(Comparison::Other),
-                None => break,
-            }
-            let boot = maker_of(&kept);
-            if boot.is_none() || boot != *maker.get_or_insert(boot) {
-                break;
-            }
-        }
-        Ok(Comparison::Same)
+        self.compare_at(&Place { at: self.position, payload: None }).await
     }
 
     /// Compares the log at each of the places; what is the first that is not as it should be.
@@ -141,9 +115,4 @@ impl Healer {
             (false, false) | (true, true) => Comparison::Silent,
         })
     }
-}
-
-/// The process that made an entry.
-fn maker_of(payload: &[u8]) -> Option<u64> {
-    Some(ha_changes::decode_part(payload).ok()?.meta()?.id.boot)
 }
