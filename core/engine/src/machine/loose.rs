@@ -24,14 +24,6 @@ pub(super) struct Loose {
     awaited: bool,
     /// The state goes on from something else in its place.
     excluded: bool,
-    /// The log has it, or had it.
-    stored: bool,
-}
-
-impl Loose {
-    fn is_found(&mut self) {
-        (self.excluded, self.stored) = (false, true);
-    }
 }
 
 impl Machine {
@@ -50,19 +42,16 @@ impl Machine {
 
     /// What clients are told who would be told that nothing of these attempts is stored, or that it
     /// is not known of the `last` one. `None` if nothing is stored. A name tells of one attempt only:
-    /// where several may be stored, nobody can tell what will have become of them, unless the log has
-    /// the first one, which the others exclude.
+    /// where several may be stored, nobody can tell what will have become of them.
     #[must_use]
     pub fn name_of(
         &self,
         attempts: &[AttemptId],
         last: Option<AttemptName>,
     ) -> Option<AttemptName> {
-        let has_first = self.loose_of(attempts).next().is_some_and(|first| first.stored);
         let mut names = self.loose_of(attempts).map(|loose| loose.name).chain(last);
         let name = names.next()?;
-        let is_told = has_first || names.next().is_none();
-        Some(if is_told { name } else { AttemptName { lineage: NOWHERE, ..name } })
+        Some(if names.next().is_none() { name } else { AttemptName { lineage: NOWHERE, ..name } })
     }
 
     /// Forgets the attempts that nobody waits for any more.
@@ -80,7 +69,6 @@ impl Machine {
             places: self.places(attempt),
             awaited: matches!(self.phase, Phase::Appending(_)),
             excluded: true,
-            stored: false,
         });
     }
 
@@ -97,7 +85,7 @@ impl Machine {
         };
         let part = ha_changes::decode_part(&stored.payload).ok();
         if part.is_some_and(|part| part.meta().is_some_and(|meta| meta.id == loose.name.attempt)) {
-            loose.is_found();
+            loose.excluded = false;
         }
     }
 
@@ -113,7 +101,7 @@ impl Machine {
         match result {
             Ok(appended) if *appended == loose.places => {
                 let seq = loose.places.first;
-                loose.is_found();
+                loose.excluded = false;
                 if self.position.seq < seq {
                     return Some(Vec::new());
                 }

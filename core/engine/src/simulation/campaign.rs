@@ -6,7 +6,8 @@
 //! * `HA_SIM_SCHEDULES=1000000 cargo test --release -p ha-engine simulation -- --ignored --nocapture`:
 //!   as many as there is time for, from `HA_SIM_FROM` on; `HA_SIM_FAILURES=n` goes on until so many
 //!   have failed. With `HA_SIM_REWIND=1` the log loses its end in each of them, not in every fifth;
-//!   with `HA_SIM_PARTS=1` it takes entries of several parts in each, not in every fourth.
+//!   with `HA_SIM_PARTS=1` it takes entries of several parts in each, not in every fourth;
+//!   with `HA_SIM_UNDER=1` many of these ends are in the way of entries that arrive then.
 #![allow(clippy::print_stdout, reason = "what was found is to be read")]
 
 use std::ops::Range;
@@ -18,6 +19,7 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use tempfile::TempDir;
 
+use super::fault::Rewinds;
 use super::report::Report;
 use super::{Event, run};
 use crate::planted::Bug;
@@ -153,7 +155,11 @@ fn checked(seed: u64, dir: &Path) -> Option<Report> {
 /// Runs schedules with a mistake until one of them finds it.
 fn find(bug: Bug) {
     let dir = TempDir::new_in(scratch()).expect("there is room");
-    let rewinds = matches!(bug, Bug::Uncompared | Bug::SeenIsRefused);
+    let rewinds = match bug {
+        Bug::Uncompared => Rewinds::All,
+        Bug::SeenIsRefused => Rewinds::Under,
+        _ => Rewinds::Few,
+    };
     let fails =
         |seed, bug| catch_unwind(AssertUnwindSafe(|| run(seed, dir.path(), bug, rewinds))).is_err();
     // It must be the mistake that is found.
@@ -162,9 +168,14 @@ fn find(bug: Bug) {
     assert!(found.is_some(), "{bug:?} was not found by {ENOUGH} schedules");
 }
 
-/// Whether all logs are to lose their ends.
-fn rewinds() -> bool {
-    std::env::var_os("HA_SIM_REWIND").is_some()
+/// Which logs are to lose their ends.
+fn rewinds() -> Rewinds {
+    let is_set = |variable| std::env::var_os(variable).is_some();
+    match (is_set("HA_SIM_UNDER"), is_set("HA_SIM_REWIND")) {
+        (true, _) => Rewinds::Under,
+        (false, true) => Rewinds::All,
+        (false, false) => Rewinds::Few,
+    }
 }
 
 fn number(variable: &str) -> Option<u64> {

@@ -78,8 +78,8 @@ pub(super) enum Fault {
 }
 
 /// The kinds that schedules have. That a log gets another lineage is left to those who ask for it
-/// with `HA_SIM_RENAME`: clients' positions are void then.
-pub(super) const FAULTS: [Fault; 31] = [
+/// with `HA_SIM_RENAME`: clients' positions are void then; [`Fault::RewindUnder`] comes with [`Rewinds::Under`].
+pub(super) const FAULTS: [Fault; 30] = [
     Fault::AckLost,
     Fault::AckLate,
     Fault::RequestLost,
@@ -105,13 +105,23 @@ pub(super) const FAULTS: [Fault; 31] = [
     Fault::Turn,
     Fault::Trim,
     Fault::Rewind,
-    Fault::RewindUnder,
     Fault::BadSnapshot,
     Fault::Behind,
     Fault::ClockJump,
     Fault::Cancel,
     Fault::Idle,
 ];
+
+/// Which schedules have a log that loses its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rewinds {
+    /// Some.
+    Few,
+    /// All.
+    All,
+    /// All, and many of these under entries that arrive.
+    Under,
+}
 
 /// The faults of a schedule.
 #[derive(Debug)]
@@ -124,15 +134,19 @@ pub(super) struct Faults {
 
 impl Faults {
     /// Draws which faults there are, and how often. Of a log that loses its end less is promised, so
-    /// that fewer schedules have that; all, if it `rewinds`.
-    pub(super) fn draw(dice: &Executor, rewinds: bool) -> Self {
+    /// that fewer schedules have that.
+    pub(super) fn draw(dice: &Executor, rewinds: Rewinds) -> Self {
         let mut rates = BTreeMap::new();
         let renames = std::env::var_os("HA_SIM_RENAME").is_some();
-        for fault in FAULTS.into_iter().chain(renames.then_some(Fault::Rename)) {
-            let share = if fault == Fault::Rewind { if rewinds { 5 } else { 1 } } else { 2 };
+        let under = (rewinds == Rewinds::Under).then_some(Fault::RewindUnder);
+        for fault in FAULTS.into_iter().chain(renames.then_some(Fault::Rename)).chain(under) {
+            let share = match fault {
+                Fault::Rewind if rewinds == Rewinds::Few => 1,
+                Fault::Rewind => 5,
+                _ => 2,
+            };
             // Nobody can tell which of two histories is the log's whose snapshots bridge the same gap.
-            let may = fault != Fault::RewindUnder
-                || rates.contains_key(&Fault::Rewind) && !rates.contains_key(&Fault::Trim);
+            let may = fault != Fault::RewindUnder || !rates.contains_key(&Fault::Trim);
             if dice.below(5) < share && may {
                 rates.insert(fault, [10, 50, 150, 400][dice.below(4) as usize]);
             }

@@ -38,6 +38,7 @@ use tokio::time::sleep;
 use crate::planted::{self, Bug};
 use crate::writer::Writer;
 use executor::Owner;
+use fault::Rewinds;
 use op::millis;
 use report::Report;
 use schedule::schedule;
@@ -103,9 +104,9 @@ impl Drop for Leave {
     }
 }
 
-/// Runs a schedule with files in `dir`, panics if it breaks a promise. If it `rewinds`, the log is
-/// sure to lose its end.
-fn run(seed: u64, dir: &Path, bug: Option<Bug>, rewinds: bool) -> Report {
+/// Runs a schedule with files in `dir`, panics if it breaks a promise. `rewinds` says
+/// whether the log is sure to lose its end.
+fn run(seed: u64, dir: &Path, bug: Option<Bug>, rewinds: Rewinds) -> Report {
     let genesis = genesis();
     let runtime = runtime();
     let _entered = runtime.enter();
@@ -148,7 +149,7 @@ fn genesis() -> &'static Genesis {
         let dir = tempfile::TempDir::new_in(campaign::scratch()).expect("there is room");
         let runtime = runtime();
         let _entered = runtime.enter();
-        let empty = World::new(0, dir.path(), 1, None, false);
+        let empty = World::new(0, dir.path(), 1, None, Rewinds::Few);
         let made = Rc::new(RefCell::new(Vec::new()));
         let entries = Rc::clone(&made);
         enter(&runtime, empty, async move {

@@ -14,7 +14,7 @@ use super::wire::{ACK, draw, is_cut, strikes, way};
 use super::world;
 
 /// Sends a draft; nobody can call it back. A log loses its end with the servers that keep it. What is on
-/// its way there reaches it afterwards if it was made on what is left, otherwise it is lost as well.
+/// its way there is lost as well; with [`Fault::RewindUnder`] only if it was not made on what is left.
 pub(super) fn post(
     node: usize,
     draft: Draft,
@@ -35,7 +35,8 @@ pub(super) fn post(
         }
         let world = self::world();
         let may_be_lost = losses != world.losses() || world.is_cut_off_by_crash(node);
-        if may_be_lost && !world.log.borrow().led_to(&draft) {
+        let survives = world.faults.has(Fault::RewindUnder) && world.log.borrow().led_to(&draft);
+        if may_be_lost && !survives {
             return sleep(2 * ACK).await;
         }
         let result = arrive(node, &draft);

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::executor::{Executor, Owner, WORLD};
-use super::fault::{Fault, Faults};
+use super::fault::{Fault, Faults, Rewinds};
 use super::image::Image;
 use super::log::Log;
 use super::nodes::{File, Notice, Slot};
@@ -92,7 +92,7 @@ impl World {
         dir: &Path,
         nodes: usize,
         genesis: Option<&Genesis>,
-        rewinds: bool,
+        rewinds: Rewinds,
     ) -> Self {
         let dice = Executor::new(seed);
         let slot = |index| {

@@ -1,9 +1,11 @@
 //! Telling clients no more than is known of the attempts that their transactions were part of.
 
+use std::collections::HashSet;
+
 use ha_core::{AttemptId, AttemptName, Error, Token};
 
 use super::group::Group;
-use super::{Job, Writer};
+use super::{Job, Work, Writer};
 
 impl Writer {
     /// Tells the client the error, unless the transaction may be stored.
@@ -45,7 +47,9 @@ impl Writer {
 
     /// Forgets the attempts of which no client waits any more. No group is open.
     pub(super) fn forget_attempts(&mut self) {
-        let queue = &self.queue;
-        self.machine.forget_loose(|id| queue.iter().any(|work| work.attempts().contains(&id)));
+        let applying = self.applying.iter().map(|(_, job)| &job.attempts[..]);
+        let waiting = self.queue.iter().map(Work::attempts).chain(applying);
+        let needed: HashSet<_> = waiting.flatten().copied().collect();
+        self.machine.forget_loose(|id| needed.contains(&id));
     }
 }
