@@ -58,6 +58,23 @@ async fn a_write_that_the_log_may_take_yet_is_not_told_as_failed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_the_log_refuses_late_is_told_as_it_failed() {
+    let (_log, late, a, b) = two("CREATE TABLE t(v UNIQUE, who)").await;
+    let writing = async { a.try_run("INSERT INTO t VALUES(1, 'a')").await };
+    let overtaking = async {
+        late.is_held().await;
+        b.run("INSERT INTO t VALUES(1, 'b')").await;
+        // It waits behind the first one, which fails now.
+        a.run("INSERT INTO t VALUES(2, 'a')").await;
+        late.let_go().await;
+    };
+    let (told, ()) = tokio::join!(writing, overtaking);
+    let error = told.unwrap_err();
+    assert!(error.to_string().contains("UNIQUE"), "{error}");
+    equal(&a, &b).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn of_two_attempts_that_may_be_stored_nobody_can_tell() {
     let (log, late, a, b) = two("CREATE TABLE t(who)").await;
     let last = b.node_seq();

@@ -40,6 +40,12 @@ impl Machine {
         self.loose_of(&[attempt]).next().is_some()
     }
 
+    /// Whether the log has yet to answer one of these attempts.
+    #[must_use]
+    pub fn awaits_answer(&self, attempts: &[AttemptId]) -> bool {
+        self.loose_of(attempts).any(|loose| loose.awaited)
+    }
+
     /// What clients are told who would be told that nothing of these attempts is stored, or that it
     /// is not known of the `last` one. `None` if nothing is stored. A name tells of one attempt only:
     /// where several may be stored, nobody can tell what will have become of them.

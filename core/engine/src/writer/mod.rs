@@ -52,6 +52,7 @@ use stages::Stages;
 #[cfg(test)]
 pub(crate) use stepped::Turn;
 use touched::Touched;
+use unanswered::Withheld;
 use unseen::Unseen;
 use waiting::Work;
 use watch::PROBE;
@@ -90,6 +91,7 @@ pub(crate) struct Writer {
     receiving: Option<Progress>,
     /// Transactions that the log has under that name and this database has not.
     applying: Vec<(AttemptName, Job)>,
+    withheld: Vec<Withheld>,
     strong: strong::Waiting,
     /// The log is being compared with what was applied: what it says meanwhile is held, and
     /// nothing is executed.
@@ -149,8 +151,12 @@ impl Writer {
             self.tell(Event::Quiet);
         }
         self.publish();
-        let owes_nothing = self.queue.is_empty() && self.open.is_none() && self.applying.is_empty();
-        !(self.stopping && owes_nothing)
+        !(self.stopping && self.owes_nothing())
+    }
+
+    fn owes_nothing(&self) -> bool {
+        let decided = self.applying.is_empty() && self.withheld.is_empty();
+        self.queue.is_empty() && self.open.is_none() && decided
     }
 
     fn next_message(&self) -> Result<Message, RecvTimeoutError> {

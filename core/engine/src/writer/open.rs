@@ -100,6 +100,7 @@ impl Writer {
             lease: None,
             receiving: None,
             applying: Vec::new(),
+            withheld: Vec::new(),
             strong: strong::Waiting::default(),
             verifying: false,
             held: VecDeque::new(),

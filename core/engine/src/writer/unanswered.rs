@@ -2,21 +2,48 @@
 
 use std::collections::HashSet;
 
-use ha_core::{AttemptId, AttemptName, Error, Token};
+use ha_core::{AttemptName, Error, Token};
+use tokio::time::Instant;
 
 use super::group::Group;
 use super::{Job, Work, Writer};
 
+/// An error that says that nothing is stored, of a transaction of which that is not known yet. Most
+/// often the log's word on it is on its way.
+#[derive(Debug)]
+pub(super) struct Withheld {
+    job: Job,
+    error: Error,
+    pub(super) until: Instant,
+}
+
 impl Writer {
-    /// Tells the client the error, unless the transaction may be stored.
-    pub(super) fn fail(&self, job: Job, error: Error) {
-        let error = self.told_instead(&job.attempts, error);
-        job.fail(error);
+    /// Tells the client the error, unless the transaction may be stored; once that is known, or the log
+    /// has not answered for too long.
+    pub(super) fn fail(&mut self, job: Job, error: Error) {
+        if self.machine.awaits_answer(&job.attempts) {
+            let until = Instant::now() + self.patience;
+            return self.withheld.push(Withheld { job, error, until });
+        }
+        self.fail_now(job, error);
     }
 
-    /// What is told instead of an error that says that nothing is stored.
-    pub(super) fn told_instead(&self, attempts: &[AttemptId], error: Error) -> Error {
-        self.machine.name_of(attempts, None).map_or(error, Error::OutcomeUnknown)
+    /// Tells the errors that have waited for the log's word.
+    pub(super) fn fail_withheld(&mut self) {
+        let (now, stopped) = (Instant::now(), self.machine.stopped().is_some());
+        for withheld in std::mem::take(&mut self.withheld) {
+            let waits = self.machine.awaits_answer(&withheld.job.attempts);
+            if waits && !stopped && now < withheld.until {
+                self.withheld.push(withheld);
+            } else {
+                self.fail_now(withheld.job, withheld.error);
+            }
+        }
+    }
+
+    fn fail_now(&self, job: Job, error: Error) {
+        let error = self.machine.name_of(&job.attempts, None).map_or(error, Error::OutcomeUnknown);
+        job.fail(error);
     }
 
     /// Tells the client that it is not known whether the group it was executed in last is stored.
@@ -26,7 +53,7 @@ impl Writer {
     }
 
     /// Tells the client what the execution gave.
-    pub(super) fn finish(&self, job: Job, position: Token) {
+    pub(super) fn finish(&mut self, job: Job, position: Token) {
         match &job.outcome {
             Some(Err(error)) => {
                 let error = error.clone();
@@ -47,8 +74,10 @@ impl Writer {
 
     /// Forgets the attempts of which no client waits any more. No group is open.
     pub(super) fn forget_attempts(&mut self) {
-        let applying = self.applying.iter().map(|(_, job)| &job.attempts[..]);
-        let waiting = self.queue.iter().map(Work::attempts).chain(applying);
+        let applying = self.applying.iter().map(|(_, job)| job);
+        let jobs = self.withheld.iter().map(|withheld| &withheld.job).chain(applying);
+        let attempts = jobs.map(|job| &job.attempts[..]);
+        let waiting = self.queue.iter().map(Work::attempts).chain(attempts);
         let needed: HashSet<_> = waiting.flatten().copied().collect();
         self.machine.forget_loose(|id| needed.contains(&id));
     }

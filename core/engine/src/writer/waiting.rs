@@ -19,15 +19,17 @@ impl Writer {
     /// Answers those who have waited long enough.
     pub(super) fn expire(&mut self) {
         self.expire_strong();
+        self.fail_withheld();
         let now = Instant::now();
         let stopped = self.machine.stopped().is_some();
         let late = |work: &Work| stopped || work.deadline() <= now;
         for work in std::mem::take(&mut self.queue) {
-            if late(&work) {
-                let error = self.told_instead(work.attempts(), self.why_waiting());
-                work.fail(error);
-            } else {
-                self.queue.push_back(work);
+            match work {
+                work if !late(&work) => self.queue.push_back(work),
+                Work::Job(job) => self.fail(job, self.why_waiting()),
+                Work::Lease(lease) => {
+                    let _ = lease.granted.send(Err(self.why_waiting()));
+                }
             }
         }
         for (name, job) in std::mem::take(&mut self.applying) {
@@ -76,7 +78,8 @@ impl Writer {
 
     pub(super) fn first_deadline(&self) -> Option<Instant> {
         let applying = self.applying.iter().map(|(_, job)| job.deadline);
-        self.queue.iter().map(Work::deadline).chain(applying).min()
+        let withheld = self.withheld.iter().map(|withheld| withheld.until);
+        self.queue.iter().map(Work::deadline).chain(applying).chain(withheld).min()
     }
 }
 
@@ -94,15 +97,6 @@ impl Work {
             Self::Job(job) => &job.attempts,
             // Nothing of it was sent.
             Self::Lease(_) => &[],
-        }
-    }
-
-    fn fail(self, error: Error) {
-        match self {
-            Self::Job(job) => job.fail(error),
-            Self::Lease(lease) => {
-                let _ = lease.granted.send(Err(error));
-            }
         }
     }
 }
