@@ -62,7 +62,7 @@ impl Healer {
             })
         };
         let compared = stream::iter(places).map(compare).buffered(AT_ONCE);
-        compared.try_all(|is_same| ready(is_same)).await
+        compared.try_all(ready).await
     }
 
     async fn compare_at(&self, Place { at, payload }: &Place) -> Result<Comparison> {
