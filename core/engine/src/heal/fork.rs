@@ -18,7 +18,9 @@ impl Healer {
     pub(super) async fn forked(&self, bounds: &Bounds) -> Result<Healing> {
         let kept = Kept::read(self.database.clone(), self.position).await?;
         let fork = self.fork(bounds, &kept).await?;
-        self.parted(kept, fork).await
+        // The log may have been trimmed since the last one was found to differ.
+        let before = Seq(self.position.seq.0.saturating_sub(1));
+        self.parted(kept, fork.map(|fork| fork.min(before))).await
     }
 
     /// Compares all that is kept.

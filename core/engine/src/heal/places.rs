@@ -73,8 +73,9 @@ impl Healer {
             has_hash && here != Here::Ends && (here == Here::Trimmed || kept.is_none());
         let next = if wants_next { self.at(at.seq.next()).await? } else { None };
         let mut comparison = compare(at, kept.as_deref(), &here, next.as_deref());
-        // An entry that seems to have been made on another history may be void itself.
-        if wants_next && comparison != Comparison::Same {
+        // An entry that seems to have been made on another history may be void itself, and one that was
+        // made on this one too: what covers what is trimmed tells.
+        if wants_next && comparison != Comparison::Same || here == Here::Trimmed && has_hash {
             comparison = self.later(at).await?;
         }
         if let (Comparison::Same, Here::Entry(payload), true) = (comparison, here, has_hash) {
@@ -111,7 +112,10 @@ impl Healer {
         for seq in (at.seq.0 + 1..=at.seq.0 + LOOK).map(Seq) {
             let Some(payload) = self.at(seq).await? else { break };
             match chain.see(&Stored { seq, payload }) {
-                Some(true) => return Ok(Comparison::Same),
+                Some(true) => {
+                    said = Comparison::Same;
+                    break;
+                }
                 Some(false) => said = Comparison::Other,
                 None => {}
             }
