@@ -528,6 +528,7 @@ async fn a_log_made_again_is_adopted_by_who_has_the_same_and_followed_by_others(
         assert!(lost(&node.dir).is_empty());
     }
     running.eventually("INSERT INTO t VALUES(80)").await;
+    a.reach(&running).await;
     let keys = "SELECT * FROM _ha_keys";
     for node in [&behind, &ahead, &same, &running, &a] {
         equal(node, &a).await;

@@ -1,6 +1,7 @@
 //! The newest entries that this database has applied, byte for byte.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -27,8 +28,16 @@ pub(crate) struct Kept {
 impl Kept {
     /// Reads what the file at `path` keeps. Takes up to 64 MiB.
     pub(super) async fn read(path: PathBuf, position: Position) -> Result<Self> {
-        let rows = on_file(path, |conn| store::entries(conn).map_err(error)).await?;
+        let rows = Self::read_some(path, Seq::ZERO..=position.seq).await?;
         Ok(Self::new(position, rows))
+    }
+
+    /// Reads those of these places.
+    pub(super) async fn read_some(
+        path: PathBuf,
+        places: RangeInclusive<Seq>,
+    ) -> Result<Vec<(Seq, Vec<u8>)>> {
+        on_file(path, |conn| store::entries(conn, places).map_err(error)).await
     }
 
     /// Reads the one at `seq`, and whether the database's running hash is the log's: one that
@@ -43,7 +52,7 @@ impl Kept {
 
     /// Reads what an open database keeps. Blocks.
     pub(crate) fn of(conn: &Connection, position: Position) -> rusqlite::Result<Self> {
-        Ok(Self::new(position, store::entries(conn)?))
+        Ok(Self::new(position, store::entries(conn, Seq::ZERO..=position.seq)?))
     }
 
     fn new(position: Position, rows: impl IntoIterator<Item = (Seq, Vec<u8>)>) -> Self {

@@ -52,16 +52,16 @@ impl Healer {
     /// on the state before it proves nothing: who made it, this node itself even, may not have heard
     /// yet that the log had lost that.
     pub(super) async fn is_same_before(&self, seq: Seq) -> Result<bool> {
-        let places = (seq.0.saturating_sub(UNHEARD).max(1)..seq.0).rev().map(Seq);
-        let compare = |seq| async move {
-            let (kept, _) = Kept::read_one(self.database.clone(), seq).await?;
-            Ok::<_, Error>(match (kept, self.here(seq).await?) {
-                (Some(kept), Here::Entry(there)) => there == kept,
-                (Some(_), Here::Ends) => false,
-                (None, _) | (_, Here::Trimmed) => true,
+        let (first, last) = (seq.0.saturating_sub(UNHEARD), seq.0.saturating_sub(1));
+        let kept = Kept::read_some(self.database.clone(), Seq(first)..=Seq(last)).await?;
+        let compare = |(seq, kept)| async move {
+            Ok::<_, Error>(match self.here(seq).await? {
+                Here::Entry(there) => there == kept,
+                Here::Ends => false,
+                Here::Trimmed => true,
             })
         };
-        let compared = stream::iter(places).map(compare).buffered(AT_ONCE);
+        let compared = stream::iter(kept.into_iter().rev()).map(compare).buffered(AT_ONCE);
         compared.try_all(ready).await
     }
 

@@ -95,9 +95,8 @@ fn excuse(slot: &Slot, at: &Position) {
 /// The entries that a node keeps, up to `last`.
 fn kept(slot: &Slot, last: Seq) -> Vec<Stored> {
     let conn = Connection::open(slot.path()).expect("it can be opened");
-    let kept = store::entries(&conn).expect("it is readable");
-    let stored = kept.into_iter().map(|(seq, payload)| Stored { seq, payload: payload.into() });
-    stored.filter(|one| one.seq <= last).collect()
+    let kept = store::entries(&conn, Seq::ZERO..=last).expect("it is readable");
+    kept.into_iter().map(|(seq, payload)| Stored { seq, payload: payload.into() }).collect()
 }
 
 /// Nodes that compare their states find them the same, as long as the log is one.

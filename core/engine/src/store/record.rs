@@ -1,8 +1,10 @@
 //! What a database file records of the log: the node's own tables. They are on-disk format.
 
+use std::ops::RangeInclusive;
+
 use ha_changes::{Meta, decode_part};
 use ha_core::{Error, Lineage, Result, RunningHash, Seq};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{keys, transactions};
 use crate::machine::{Folded, Position};
@@ -174,11 +176,15 @@ pub(crate) fn entry(conn: &Connection, seq: Seq) -> rusqlite::Result<Option<Vec<
         .optional()
 }
 
-/// All kept entries, in order.
-pub(crate) fn entries(conn: &Connection) -> rusqlite::Result<Vec<(Seq, Vec<u8>)>> {
-    conn.prepare("SELECT seq, payload FROM _ha_entries ORDER BY seq")?
-        .query_map([], |row| Ok((Seq(row.get::<_, i64>(0)?.unsigned_abs()), row.get(1)?)))?
-        .collect()
+/// The kept entries of these places, in order.
+pub(crate) fn entries(
+    conn: &Connection,
+    places: RangeInclusive<Seq>,
+) -> rusqlite::Result<Vec<(Seq, Vec<u8>)>> {
+    let kept = "SELECT seq, payload FROM _ha_entries WHERE seq BETWEEN ?1 AND ?2 ORDER BY seq";
+    let entry = |row: &Row<'_>| Ok((Seq(row.get::<_, i64>(0)?.unsigned_abs()), row.get(1)?));
+    let (first, last) = (sql(*places.start()), sql(*places.end()));
+    conn.prepare(kept)?.query_map([first, last], entry)?.collect()
 }
 
 /// Forgets, in the open transaction, what decides nothing in another log: all but the position and
