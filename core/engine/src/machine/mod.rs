@@ -12,17 +12,18 @@ mod bounds;
 mod event;
 mod loose;
 mod mend;
+mod own;
 mod phase;
 mod reseed;
 mod runs;
 mod settle;
 mod turns;
+mod waits;
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ha_changes::{Base, Entry, Kind, Meta};
 use ha_core::{AttemptId, Lineage, RunningHash, Seq, Stored};
 
 pub use bounds::compare;
@@ -33,13 +34,7 @@ use barrier::Reads;
 use loose::Loose;
 use phase::{Attempt, Blocked, Phase, Settling, WaitReason, Waiting};
 use turns::Turns;
-
-/// How soon the log's end is asked for again after a refusal, and a send is tried again while
-/// the log is out of reach.
-const RETRY: Duration = Duration::from_millis(50);
-
-/// How soon an entry that could not be applied is asked for again.
-const STUCK_RETRY: Duration = Duration::from_secs(1);
+use waits::RETRY;
 
 /// A place in the log, with the hash over everything up to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,21 +182,6 @@ impl Machine {
         }
     }
 
-    /// The header of the next entry that this node makes on its position. Each call names a
-    /// new attempt.
-    pub fn next_meta(&mut self, kind: Kind) -> Meta {
-        self.attempts += 1;
-        Meta::new(
-            AttemptId { boot: self.identity.boot, counter: self.attempts },
-            Base {
-                lineage: self.position.lineage,
-                seq: self.position.seq,
-                hash: self.position.hash,
-            },
-            kind,
-        )
-    }
-
     /// Tells what happened at `now` (since any fixed moment) and returns what to do, in
     /// order. Each action is to be carried out before the next event is told.
     pub fn on(&mut self, now: Duration, event: Event) -> Vec<Action> {
@@ -263,41 +243,6 @@ impl Machine {
         }
     }
 
-    /// The entry after the position has to wait, and with it everything.
-    fn stuck(&mut self, reason: String) -> Vec<Action> {
-        if self.is_mending() {
-            self.stand_at(self.ground);
-            return Vec::new();
-        }
-        tracing::warn!(reason, "waiting");
-        // What was folded and could not be recorded comes again.
-        self.next.clear();
-        self.stand_at(self.ground);
-        self.phase = Phase::Waiting(Waiting {
-            target: Some(self.position.seq.next()),
-            retry_at: self.now + STUCK_RETRY,
-            reason: WaitReason::Stuck(reason),
-        });
-        Vec::new()
-    }
-
-    fn unreachable(&mut self, reason: String) -> Vec<Action> {
-        if matches!(
-            self.phase,
-            Phase::Idle | Phase::Waiting(Waiting { reason: WaitReason::Behind, .. })
-        ) {
-            self.wait(None, WaitReason::Offline(reason));
-        } else if let Phase::Blocked(_) = self.phase {
-            self.wait(None, WaitReason::Offline(reason));
-            return self.roll_back(Fate::Again);
-        }
-        Vec::new()
-    }
-
-    fn wait(&mut self, target: Option<Seq>, reason: WaitReason) {
-        self.phase = Phase::Waiting(Waiting { target, retry_at: self.now + RETRY, reason });
-    }
-
     fn tick(&mut self) -> Vec<Action> {
         self.turns_pass();
         match self.phase.clone() {
@@ -316,28 +261,6 @@ impl Machine {
         }
     }
 
-    fn waited(&mut self, waiting: &Waiting) -> Vec<Action> {
-        match waiting.reason {
-            // Somebody else may be about to give the log its end back.
-            WaitReason::Offline(_) if self.lost_end.is_some_and(|until| until > self.now) => {
-                self.wait(Some(self.heard), WaitReason::Behind);
-                vec![Action::AskBounds]
-            }
-            WaitReason::Offline(_) => {
-                self.phase = Phase::Idle;
-                Vec::new()
-            }
-            WaitReason::Behind => {
-                self.wait(waiting.target, WaitReason::Behind);
-                vec![Action::AskBounds]
-            }
-            WaitReason::Stuck(_) => {
-                self.wait(waiting.target, WaitReason::Behind);
-                vec![Action::Resubscribe(self.position.seq.next())]
-            }
-        }
-    }
-
     /// Stops for good. A write that was handed over is "unknown" to its clients.
     fn stop(&mut self, reason: String) -> Vec<Action> {
         if self.stopped().is_some() {
@@ -347,31 +270,6 @@ impl Machine {
         self.phase = Phase::Stopped(reason.clone());
         self.next.clear();
         fate.map(Action::Rollback).into_iter().chain(staged).chain([Action::Stop(reason)]).collect()
-    }
-
-    /// About what a clock shows, for those who look how old the entry is.
-    fn wall_clock(&self) -> i64 {
-        let since = i64::try_from(self.now.as_nanos()).unwrap_or(0);
-        self.identity.process_id.saturating_add(since)
-    }
-
-    fn noop(&mut self) -> Result<Attempt, ha_changes::Error> {
-        self.empty(Kind::Noop)
-    }
-
-    /// An entry without changes.
-    fn empty(&mut self, kind: Kind) -> Result<Attempt, ha_changes::Error> {
-        let meta = self.next_meta(kind);
-        let id = meta.id;
-        let entry = Entry {
-            node: self.identity.node.clone(),
-            process_id: self.identity.process_id,
-            timestamp_ns: self.wall_clock(),
-            meta: Some(meta),
-            changes: Vec::new(),
-        };
-        let parts = vec![ha_changes::encode(&entry)?.into()];
-        Ok(Attempt::new(id, parts, Duration::MAX))
     }
 }
 
