@@ -3,12 +3,17 @@
 //! What was seen is the log as it was then. One that has lost its end since takes an attempt that is
 //! still on its way. Nothing waits for that: a state that goes on from the other entry excludes
 //! the attempt, and whatever is made on that state names its hash, so that of an attempt and a later one of the
-//! same transactions no history has both in effect. But as long as the log has not answered that it took nothing, no
-//! client is told so; and on another history than that nothing of it is executed again.
+//! same transactions no history has both in effect. But until the log has answered that it took nothing, or
+//! its place was read after it had given no answer, no client is told so; and on another history
+//! nothing of it is executed again.
 
-use ha_core::{AppendError, Appended, AttemptId, AttemptName, Lineage, Stored};
+use std::time::Duration;
+
+use bytes::Bytes;
+use ha_core::{AppendError, Appended, AttemptId, AttemptName, Error, Lineage, Seq, Stored};
 
 use super::phase::Attempt;
+use super::waits::RETRY;
 use super::{Action, Machine, Phase};
 use crate::planted::{Bug, planted};
 
@@ -20,10 +25,24 @@ const NOWHERE: Lineage = Lineage([0; 8]);
 pub(super) struct Loose {
     name: AttemptName,
     places: Appended,
-    /// It was sent once, and that was not answered.
-    awaited: bool,
+    /// Where something else was seen, and its part that would stand there.
+    missing: (Seq, Bytes),
+    proof: Proof,
     /// The state goes on from something else in its place.
     excluded: bool,
+}
+
+/// What will tell whether it is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Proof {
+    /// It was sent once, and that was not answered.
+    Answer,
+    /// What is read in its place.
+    Read,
+    /// The same, once it is time to read again.
+    ReadAt(Duration),
+    /// The log has told that it is.
+    Told,
 }
 
 impl Machine {
@@ -34,46 +53,59 @@ impl Machine {
         self.loose_of(attempts).all(|loose| loose.excluded)
     }
 
-    /// Whether the attempt may be stored although the machine has gone on without it.
+    /// Whether there are any.
     #[must_use]
-    pub fn is_loose(&self, attempt: AttemptId) -> bool {
-        self.loose_of(&[attempt]).next().is_some()
+    pub fn has_any_loose(&self) -> bool {
+        !self.loose.is_empty()
     }
 
-    /// Whether the log has yet to answer one of these attempts.
+    /// Whether one of the attempts may be stored although the machine has gone on without it.
     #[must_use]
-    pub fn awaits_answer(&self, attempts: &[AttemptId]) -> bool {
-        self.loose_of(attempts).any(|loose| loose.awaited)
+    pub fn has_loose(&self, attempts: &[AttemptId]) -> bool {
+        self.loose_of(attempts).next().is_some()
+    }
+
+    /// Whether the log has yet to tell of one of the attempts.
+    #[must_use]
+    pub fn awaits_word(&self, attempts: &[AttemptId]) -> bool {
+        self.loose_of(attempts).any(|loose| loose.proof != Proof::Told)
     }
 
     /// What clients are told who would be told that nothing of these attempts is stored, or that it
-    /// is not known of the `last` one. `None` if nothing is stored. A name tells of one attempt only:
-    /// where several may be stored, nobody can tell what will have become of them.
+    /// is not known of the `last` one, which excludes the others as long as the state does. `None` if
+    /// nothing is stored. A name tells of one attempt only: where several may be stored, nobody can
+    /// tell what will have become of them.
     #[must_use]
     pub fn name_of(
         &self,
         attempts: &[AttemptId],
         last: Option<AttemptName>,
     ) -> Option<AttemptName> {
+        if last.is_some() && self.may_repeat(attempts) {
+            return last;
+        }
         let mut names = self.loose_of(attempts).map(|loose| loose.name).chain(last);
         let name = names.next()?;
         Some(if names.next().is_none() { name } else { AttemptName { lineage: NOWHERE, ..name } })
     }
 
     /// Forgets the attempts that nobody waits for any more.
-    pub fn forget_loose(&mut self, is_needed: impl Fn(AttemptId) -> bool) {
+    pub(crate) fn forget_loose(&mut self, is_needed: impl Fn(AttemptId) -> bool) {
         self.loose.retain(|loose| is_needed(loose.name.attempt));
     }
 
-    /// Another entry has the place of the attempt.
+    /// Another entry was seen in the place of the attempt.
     pub(super) fn loosen(&mut self, attempt: &Attempt) {
         if planted(Bug::SeenIsRefused) {
             return;
         }
+        let at = self.place(attempt.seen + 1);
+        let is_awaited = matches!(self.phase, Phase::Appending(_));
         self.loose.push(Loose {
             name: self.name(attempt.id),
             places: self.places(attempt),
-            awaited: matches!(self.phase, Phase::Appending(_)),
+            missing: (at, attempt.parts.get(attempt.seen).cloned().unwrap_or_default()),
+            proof: if is_awaited { Proof::Answer } else { Proof::ReadAt(self.now + RETRY) },
             excluded: true,
         });
     }
@@ -103,25 +135,73 @@ impl Machine {
     ) -> Option<Vec<Action>> {
         let at = self.loose.iter().position(|loose| loose.name.attempt == id)?;
         let loose = &mut self.loose[at];
-        let is_first = std::mem::take(&mut loose.awaited);
-        match result {
-            Ok(appended) if *appended == loose.places => {
-                let seq = loose.places.first;
-                loose.excluded = false;
-                if self.position.seq < seq {
-                    return Some(Vec::new());
-                }
-                return Some(self.misfit(format!(
-                    "the stream has stored an entry of this node at {seq}, where it had another one: it was \
-                     rewound meanwhile"
-                )));
+        let is_first = loose.proof == Proof::Answer;
+        Some(match result {
+            Ok(appended) if *appended == loose.places => self.is_stored(at),
+            Ok(_) | Err(AppendError::Unknown { .. }) if is_first => {
+                loose.proof = Proof::ReadAt(self.now + RETRY);
+                Vec::new()
             }
             // Every other error of a first send says that it was not stored.
-            Ok(_) | Err(AppendError::Unknown { .. }) => {}
-            Err(_) if is_first => drop(self.loose.remove(at)),
-            Err(_) => {}
+            Err(_) if is_first => {
+                self.loose.remove(at);
+                Vec::new()
+            }
+            Ok(_) | Err(_) => Vec::new(),
+        })
+    }
+
+    /// What was read, if it is in the place of such an attempt.
+    pub(super) fn loose_read(
+        &mut self,
+        seq: Seq,
+        result: &Result<Option<Stored>, Error>,
+    ) -> Vec<Action> {
+        let is_read = |loose: &Loose| {
+            loose.missing.0 == seq && matches!(loose.proof, Proof::Read | Proof::ReadAt(_))
+        };
+        let Some(at) = self.loose.iter().position(is_read) else { return Vec::new() };
+        match result {
+            Ok(Some(stored)) if stored.payload == self.loose[at].missing.1 => {
+                return self.is_stored(at);
+            }
+            Ok(Some(_)) => drop(self.loose.remove(at)),
+            Ok(None) | Err(_) => self.loose[at].proof = Proof::ReadAt(self.now + RETRY),
         }
-        Some(Vec::new())
+        Vec::new()
+    }
+
+    /// When [`Self::loose_tick`] has to do something.
+    pub(super) fn loose_wakes_at(&self) -> Option<Duration> {
+        let read_at = |loose: &Loose| match loose.proof {
+            Proof::ReadAt(at) => Some(at),
+            Proof::Answer | Proof::Read | Proof::Told => None,
+        };
+        self.loose.iter().filter_map(read_at).min()
+    }
+
+    pub(super) fn loose_tick(&mut self) -> Vec<Action> {
+        let now = self.now;
+        let due = |loose: &&mut Loose| matches!(loose.proof, Proof::ReadAt(at) if at <= now);
+        let read_again = |loose: &mut Loose| {
+            loose.proof = Proof::Read;
+            Action::Read(loose.missing.0)
+        };
+        self.loose.iter_mut().filter(due).map(read_again).collect()
+    }
+
+    /// The attempt is stored, where something else was.
+    fn is_stored(&mut self, at: usize) -> Vec<Action> {
+        let loose = &mut self.loose[at];
+        let seq = loose.places.first;
+        (loose.excluded, loose.proof) = (false, Proof::Told);
+        if self.position.seq < seq {
+            return Vec::new();
+        }
+        self.misfit(format!(
+            "the stream has stored an entry of this node at {seq}, where it had another one: it was \
+             rewound meanwhile"
+        ))
     }
 
     fn loose_of(&self, attempts: &[AttemptId]) -> impl Iterator<Item = &Loose> {

@@ -189,7 +189,11 @@ impl Machine {
         match event {
             Event::Executed { id, parts, deadline } => self.executed(id, parts, deadline),
             Event::Acked { id, result } => self.acked(id, result),
-            Event::ReadBack { seq, result } => self.read_back(seq, result),
+            Event::ReadBack { seq, result } => {
+                let mut actions = self.read_back(seq, result.clone());
+                actions.extend(self.loose_read(seq, &result));
+                actions
+            }
             Event::Delivered(stored) => self.delivered(stored),
             Event::Moved { seq, hash } => self.moved(seq, hash),
             Event::Staged => self.proceed(),
@@ -245,6 +249,12 @@ impl Machine {
 
     fn tick(&mut self) -> Vec<Action> {
         self.turns_pass();
+        let mut actions = self.loose_tick();
+        actions.extend(self.phase_tick());
+        actions
+    }
+
+    fn phase_tick(&mut self) -> Vec<Action> {
         match self.phase.clone() {
             Phase::Idle | Phase::Stopped(_) => Vec::new(),
             Phase::Appending(attempt) if attempt.deadline <= self.now => {

@@ -148,7 +148,7 @@ impl Machine {
     #[must_use]
     pub fn wake_at(&self) -> Option<Duration> {
         let others = self.barrier_wakes_at().into_iter().chain(self.turns_wake_at());
-        self.phase_wakes_at().into_iter().chain(others).min()
+        self.phase_wakes_at().into_iter().chain(others).chain(self.loose_wakes_at()).min()
     }
 
     fn phase_wakes_at(&self) -> Option<Duration> {

@@ -21,7 +21,7 @@ impl Writer {
     /// Tells the client the error, unless the transaction may be stored; once that is known, or the log
     /// has not answered for too long.
     pub(super) fn fail(&mut self, job: Job, error: Error) {
-        if self.machine.awaits_answer(&job.attempts) {
+        if self.machine.awaits_word(&job.attempts) {
             let until = Instant::now() + self.patience;
             return self.withheld.push(Withheld { job, error, until });
         }
@@ -30,9 +30,12 @@ impl Writer {
 
     /// Tells the errors that have waited for the log's word.
     pub(super) fn fail_withheld(&mut self) {
+        if self.open.is_none() {
+            self.forget_attempts();
+        }
         let (now, stopped) = (Instant::now(), self.machine.stopped().is_some());
         for withheld in std::mem::take(&mut self.withheld) {
-            let waits = self.machine.awaits_answer(&withheld.job.attempts);
+            let waits = self.machine.awaits_word(&withheld.job.attempts);
             if waits && !stopped && now < withheld.until {
                 self.withheld.push(withheld);
             } else {
@@ -66,7 +69,7 @@ impl Writer {
     /// The group goes on under another name; what was sent of it may be stored.
     pub(super) fn note_attempt(&self, group: &mut Group) {
         let Some(meta) = &group.encoded.head().meta else { return };
-        if self.machine.is_loose(meta.id) {
+        if self.machine.has_loose(&[meta.id]) {
             let shipped = group.jobs.iter_mut().filter(|job| job.ships);
             shipped.for_each(|job| job.attempts.push(meta.id));
         }
@@ -74,6 +77,9 @@ impl Writer {
 
     /// Forgets the attempts of which no client waits any more. No group is open.
     pub(super) fn forget_attempts(&mut self) {
+        if !self.machine.has_any_loose() {
+            return;
+        }
         let applying = self.applying.iter().map(|(_, job)| job);
         let jobs = self.withheld.iter().map(|withheld| &withheld.job).chain(applying);
         let attempts = jobs.map(|job| &job.attempts[..]);
