@@ -99,6 +99,8 @@ impl Store {
         let source = Connection::open(snapshot).map_err(error)?;
         self.page_size().and_then(|size| set_page_size(&source, size)).map_err(error)?;
         record::create(&source).map_err(error)?;
+        // Its own position was read; damage may have made it a row that is not replaced.
+        source.execute_batch("DELETE FROM _ha_position").map_err(error)?;
         record::write(&source, &record, payload).map_err(error)?;
         let copied = Backup::new(&source, &mut self.apply).and_then(|backup| backup.step(-1));
         let failed = |why: String| {

@@ -267,3 +267,36 @@ pub(crate) fn is_empty(conn: &Connection) -> rusqlite::Result<bool> {
     let pragma = |name| conn.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     Ok(objects == 0 && pragma("user_version")? == 0 && pragma("application_id")? == 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use ha_sqlite::{Durability, OpenOptions, Role};
+
+    use super::*;
+    use crate::store::{Store, TransactionLimit};
+
+    #[test]
+    fn a_restored_database_has_one_position_whatever_was_in_the_snapshot() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let (path, snapshot) = (dir.path().join("ha.db"), dir.path().join("snapshot"));
+        let record = Record::empty(Lineage([1; 8]));
+        let open = OpenOptions {
+            foreign_keys: true,
+            durability: Durability::Off,
+            cache_size: None,
+            extensions: Vec::new(),
+        };
+        create(&ha_sqlite::open(&path, Role::Apply, &open).unwrap()).unwrap();
+        let damaged = Connection::open(&snapshot).unwrap();
+        create(&damaged).unwrap();
+        write(&damaged, &record, None).unwrap();
+        let damage = "PRAGMA ignore_check_constraints = 1; UPDATE _ha_position SET id = 85";
+        damaged.execute_batch(damage).unwrap();
+        let mut store = Store::open(&path, &open, record, TransactionLimit::none()).unwrap();
+        store.restore(&snapshot, record, None).unwrap();
+        let conn = Connection::open(&path).unwrap();
+        let ids = |row: &Row<'_>| row.get::<_, String>(0);
+        let all = conn.query_row("SELECT group_concat(id) FROM _ha_position", [], ids).unwrap();
+        assert_eq!(all, "1");
+    }
+}
