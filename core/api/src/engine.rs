@@ -167,8 +167,7 @@ pub enum Outcome {
     NotCommitted,
     /// Nothing has taken its place yet.
     Unknown,
-    /// Nobody can tell: the log and the node no longer hold the entry that would, or the transaction
-    /// was sent several times to a log that lost its end meanwhile.
+    /// The log and the node no longer hold the entry that would tell.
     Forgotten,
 }
 

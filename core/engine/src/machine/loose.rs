@@ -10,15 +10,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use ha_core::{AppendError, Appended, AttemptId, AttemptName, Error, Lineage, Seq, Stored};
+use ha_core::{AppendError, Appended, AttemptId, AttemptName, Error, Seq, Stored};
 
 use super::phase::Attempt;
 use super::waits::RETRY;
 use super::{Action, Machine, Phase};
 use crate::planted::{Bug, planted};
-
-/// No log has it: of an attempt that is named so every node says that nobody can tell any more.
-const NOWHERE: Lineage = Lineage([0; 8]);
 
 /// Such an attempt.
 #[derive(Debug)]
@@ -72,21 +69,17 @@ impl Machine {
     }
 
     /// What clients are told who would be told that nothing of these attempts is stored, or that it
-    /// is not known of the `last` one, which excludes the others as long as the state does. `None` if
-    /// nothing is stored. A name tells of one attempt only: where several may be stored, nobody can
-    /// tell what will have become of them.
+    /// is not known of the `last` one: the one that the log has told of, or else the latest, which
+    /// excludes the others. `None` if nothing is stored.
     #[must_use]
     pub fn name_of(
         &self,
         attempts: &[AttemptId],
         last: Option<AttemptName>,
     ) -> Option<AttemptName> {
-        if last.is_some() && self.may_repeat(attempts) {
-            return last;
-        }
-        let mut names = self.loose_of(attempts).map(|loose| loose.name).chain(last);
-        let name = names.next()?;
-        Some(if names.next().is_none() { name } else { AttemptName { lineage: NOWHERE, ..name } })
+        let told = self.loose_of(attempts).find(|loose| loose.proof == Proof::Told);
+        let latest = || self.loose_of(attempts).last().map(|loose| loose.name);
+        told.map(|loose| loose.name).or(last).or_else(latest)
     }
 
     /// Forgets the attempts that nobody waits for any more.
