@@ -3,12 +3,12 @@
 use std::pin::pin;
 use std::sync::Arc;
 
-use futures::{StreamExt, TryStreamExt, stream};
-use ha_core::{Bounds, Error, Result, Seq};
+use futures::TryStreamExt;
+use ha_core::{Bounds, Result, Seq};
 
 use super::compare::{Here, was_made_on};
 use super::kept::Kept;
-use super::{AT_ONCE, COPY, Healer, Healing, lost};
+use super::{COPY, Healer, Healing, lost};
 use crate::host;
 use crate::machine::{Position, Reseed};
 
@@ -69,9 +69,7 @@ impl Healer {
     async fn fork(&self, bounds: &Bounds, kept: &Kept) -> Result<Option<Seq>> {
         let Some(oldest) = kept.first() else { return Ok(None) };
         let (mut lowest, end) = (oldest.max(bounds.first), bounds.last.min(self.position.seq));
-        let read = |seq| async move { Ok::<_, Error>((seq, self.here(seq).await?)) };
-        let there = stream::iter((lowest.0..=end.0).map(Seq)).map(read).buffered(AT_ONCE);
-        let mut there = pin!(there);
+        let mut there = pin!(self.each(lowest..=end));
         let mut seq = lowest;
         while let Some((at, here)) = there.try_next().await? {
             match here {

@@ -1,12 +1,14 @@
 //! Logs that were made again, or seem to be.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::TryStreamExt;
 use ha_changes::{Base, BaseSnapshot, Kind};
 use ha_core::{Bounds, Result, Seq};
 
-use super::compare::names_history;
+use super::compare::{Here, names_history};
 use super::kept::Kept;
 use super::{COPY, Healer, Healing};
 use crate::machine::{self, Position, Reseed};
@@ -62,12 +64,14 @@ impl Healer {
     /// start on, if the stream's configuration is updated in between; each start of v0.0.7 does that.
     pub(crate) async fn is_same_log(&self, bounds: &Bounds) -> Result<bool> {
         let kept = Kept::read(self.database.clone(), self.position).await?;
+        let oldest = kept.first().unwrap_or(self.position.seq.next()).max(bounds.first);
+        let mut there = pin!(self.each(oldest..=self.position.seq));
         let mut seen = false;
-        for (seq, kept) in kept.after(Seq(bounds.first.0.saturating_sub(1))) {
-            match self.at(seq).await? {
-                Some(there) if there == *kept => seen = true,
-                Some(_) => return Ok(false),
-                None => break,
+        while let Some((seq, here)) = there.try_next().await? {
+            match here {
+                Here::Entry(there) if kept.get(seq) == Some(&there) => seen = true,
+                Here::Entry(_) => return Ok(false),
+                Here::Trimmed | Here::Ends => break,
             }
         }
         if seen {

@@ -22,10 +22,12 @@ mod lineage;
 mod lost;
 mod places;
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::{Stream, StreamExt, stream};
 use ha_core::{ChangeTransport, Error, Lineage, Result, RunningHash, Seq, Stored};
 
 use crate::chain::Chain;
@@ -206,6 +208,13 @@ impl Healer {
             Here::Entry(payload) => Ok(Some(payload)),
             Here::Trimmed | Here::Ends => Ok(None),
         }
+    }
+
+    /// What the log has at these places, one after the other.
+    fn each(&self, places: RangeInclusive<Seq>) -> impl Stream<Item = Result<(Seq, Here)>> {
+        let read = move |seq| async move { Ok((seq, self.here(seq).await?)) };
+        let places = (places.start().0..=places.end().0).map(Seq);
+        stream::iter(places).map(read).buffered(AT_ONCE)
     }
 
     /// What the log has at `seq` now.
