@@ -19,9 +19,10 @@ fn rows_of_numbers_and_texts_arrive_without_compat() {
     go.wait_applied(0);
     go.run(&["INSERT INTO t VALUES(2, 'theirs', x'00ff')"]);
     assert_same(&one, &go, "numbers and texts");
-    // Each start of v0.0.7 sets the stream to what it wants.
+    // Each start of v0.0.7 sets the stream to what it wants. If it is killed, its server forgets what
+    // it has acknowledged a moment ago, and without `--compat` it never gets past a second CREATE TABLE.
     for _ in 0..2 {
-        go.kill();
+        go.stop();
         go.again();
         one.wait_ready();
         one.run(&["UPDATE t SET who = who || '!' WHERE id = 1"]);
