@@ -18,6 +18,7 @@ mod prepare;
 mod server;
 mod settings;
 mod simple;
+mod sqlstate;
 mod startup;
 mod tls;
 mod transaction;
