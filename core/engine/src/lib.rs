@@ -10,6 +10,7 @@ pub mod machine;
 mod audit;
 mod begin;
 mod chain;
+mod claim;
 mod examine;
 mod feed;
 mod heal;
@@ -26,6 +27,7 @@ mod shared;
 mod simulation;
 mod snapshot;
 mod snapshots;
+mod stall;
 mod store;
 mod writer;
 

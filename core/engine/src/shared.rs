@@ -10,6 +10,7 @@ use crate::audit::Judged;
 use crate::host;
 use crate::planted::{Bug, planted};
 use crate::snapshots::Growth;
+use crate::stall::Stall;
 use crate::store::Record;
 
 /// A node that is behind for less than this is not called so: under load every node is, most
@@ -26,6 +27,8 @@ pub(crate) struct Shared {
     serving: watch::Sender<bool>,
     /// What no snapshot covers.
     pub(crate) growth: Growth,
+    /// The disk does not answer.
+    pub(crate) stall: Stall,
     /// Other nodes have another state at the same place.
     in_doubt: AtomicBool,
     /// The node has stopped.
@@ -61,6 +64,7 @@ impl Shared {
         end: Seq,
         serving: bool,
         growth: Growth,
+        stall: Stall,
     ) -> Self {
         // Who starts with less than it may have had before is not ready for however short a time.
         let is_behind = record.position.seq < end;
@@ -71,6 +75,7 @@ impl Shared {
             condition: Mutex::new(Condition { end, behind, ..Condition::default() }),
             serving: watch::Sender::new(serving),
             growth,
+            stall,
             in_doubt: AtomicBool::new(false),
             closed: watch::Sender::new(false),
         }
@@ -254,8 +259,11 @@ impl Shared {
     pub(crate) fn status(&self) -> Status {
         let condition = self.condition.lock().clone();
         let position = self.token();
+        let stalled = self.stall.reason();
         let readiness = match condition {
             Condition { stopped: Some(reason), .. } => Readiness::Stopped(reason),
+            // What else is known may be as old.
+            Condition { .. } if let Some(reason) = stalled => Readiness::Waiting(reason),
             Condition { unreachable: Some(reason), .. } => {
                 Readiness::Waiting(format!("the log cannot be reached: {reason}"))
             }

@@ -71,10 +71,15 @@ impl NodeSession {
 
     async fn write(&mut self, batch: Batch, interrupt: &Interrupt) -> Result<Reply> {
         self.node.refuse_read_only(self.options.read_only)?;
+        if let Some(reason) = self.node.shared.stall.reason() {
+            return Err(Error::NotSent(reason));
+        }
         let (reply, answer) = oneshot::channel();
         let job = Job::alone(batch, interrupt.clone(), reply);
+        let claim = job.claim.clone();
         self.node.send(Message::Job(job))?;
-        answer.await.map_err(|_| Error::Closed)?
+        let reply = self.node.hear(answer).await.map_err(|reason| claim.leave(reason))?;
+        reply.ok_or(Error::Closed)?
     }
 
     /// The open transaction, for the time of a call. Who drops the call's future drops it, and
@@ -121,7 +126,7 @@ impl Session for NodeSession {
 
     async fn rollback(&mut self) -> Result<()> {
         if let Some(transaction) = self.transaction.take() {
-            transaction.rollback().await;
+            transaction.rollback(&self.node).await;
         }
         Ok(())
     }
@@ -172,8 +177,8 @@ impl Surroundings {
         let (reader, confirmed) = oneshot::channel();
         self.send(Message::Strong(reader))?;
         let patience = self.options.replication_timeout;
-        match tokio::time::timeout(patience, confirmed).await {
-            Ok(answer) => answer.map_err(|_| Error::Closed)?,
+        match tokio::time::timeout(patience, self.hear(confirmed)).await {
+            Ok(answer) => answer.map_err(Error::NotReady)?.ok_or(Error::Closed)?,
             Err(_) => Err(Error::NotReady(format!(
                 "the log has not confirmed within {patience:?} that this state is the newest"
             ))),
@@ -192,6 +197,16 @@ impl Surroundings {
         }
         let node = &self.options.read_only;
         node.as_ref().map_or(Ok(()), |reason| Err(Error::ReadOnly(reason.clone())))
+    }
+
+    /// The writer's answer; `None` if it drops the question. An error with the reason if the disk
+    /// keeps it from answering.
+    async fn hear<T>(&self, answer: oneshot::Receiver<T>) -> Result<Option<T>, String> {
+        tokio::select! {
+            biased;
+            answer = answer => Ok(answer.ok()),
+            reason = self.shared.stall.begun() => Err(reason),
+        }
     }
 
     fn send(&self, message: Message) -> Result<()> {
