@@ -1,118 +1,193 @@
-//! Noticing that the disk under the database does not answer.
-//!
-//! What the writer thread is kept waiting by says Linux: a thread that waits for a disk is in the state D, and
-//! each time that it goes to sleep is counted
-//! ([proc_pid_status(5)](https://man7.org/linux/man-pages/man5/proc_pid_status.5.html)). One that
-//! executes, however long, is not in that state, and one whose disk is slow wakes up now and then.
-//! Elsewhere nothing is noticed.
+//! Noticing that a disk does not answer. Only on Linux.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+mod threads;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use ha_core::{Error, Result};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::host;
+use threads::ThreadId;
+
 /// How often it is looked.
-const TICK: Duration = Duration::from_millis(250);
+const TICK: Duration = Duration::from_millis(500);
 
 /// What takes less is nothing out of the ordinary.
 const SHORTEST: Duration = Duration::from_secs(1);
 
-/// Whether the disk keeps the writer thread waiting.
+/// Which threads of this process disks keep waiting: the one that writes to the database, those that read
+/// it, and those of an embedded server.
 #[derive(Debug)]
 pub(crate) struct Stall {
     database: PathBuf,
     limit: Duration,
-    /// What the system tells of the thread.
-    thread: OnceLock<PathBuf>,
-    since: watch::Sender<Option<Instant>>,
+    writer: Thread,
+    held: watch::Sender<Vec<Held>>,
+}
+
+/// A thread, once it is known.
+#[derive(Debug, Clone, Default)]
+struct Thread(Arc<OnceLock<Option<ThreadId>>>);
+
+/// A thread that waits for a disk.
+#[derive(Debug, Clone)]
+struct Held {
+    thread: ThreadId,
+    since: Instant,
+    /// What it wants something of, if that is known.
+    file: Option<PathBuf>,
 }
 
 impl Stall {
-    /// Of the disk under `database`; it is called so after the limit.
+    /// For the node of `database`; a disk does not answer if it has not for so long.
     pub(crate) fn new(database: PathBuf, limit: Duration) -> Self {
-        let limit = limit.max(SHORTEST);
-        Self { database, limit, thread: OnceLock::new(), since: watch::Sender::new(None) }
+        let held = watch::Sender::new(Vec::new());
+        Self { database, limit: limit.max(SHORTEST), writer: Thread::default(), held }
     }
 
     /// The calling thread is the one that writes.
-    pub(crate) fn is_this_thread(&self) {
-        if let Ok(thread) = fs::read_link("/proc/thread-self") {
-            let _ = self.thread.set(Path::new("/proc").join(thread).join("status"));
-        }
+    pub(crate) fn writes(&self) {
+        self.writer.begin();
     }
 
-    /// What to tell clients and operators while the disk does not answer.
+    /// What operators are to know, while there is something.
     pub(crate) fn reason(&self) -> Option<String> {
-        (*self.since.borrow()).map(|since| self.text(since.elapsed()))
+        let held = self.held.borrow();
+        held.first().map(|first| self.of(&self.writer).unwrap_or_else(|| text(first, None)))
     }
 
-    /// Returns once the disk does not answer, with what to tell.
-    pub(crate) async fn begun(&self) -> String {
-        let mut since = self.since.subscribe();
-        // The sender is here.
-        let _ = since.wait_for(Option::is_some).await;
-        self.reason().unwrap_or_else(|| self.text(self.limit))
+    /// What to tell who writes, while the writer is kept waiting.
+    pub(crate) fn of_writer(&self) -> Option<String> {
+        self.of(&self.writer)
+    }
+
+    /// Returns once the writer is kept waiting, with what to tell.
+    pub(crate) async fn keeps_writer(&self) -> String {
+        self.keeps(&self.writer).await
+    }
+
+    /// Runs what reads the database, away from async code.
+    ///
+    /// # Errors
+    /// [`Error::NotReady`] if the disk does not answer; what `run` gives is dropped then.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        run: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T> {
+        let thread = Thread::default();
+        let reader = thread.clone();
+        let reading = host::blocking(move || {
+            reader.begin();
+            run()
+        });
+        tokio::select! {
+            biased;
+            read = reading => read,
+            reason = self.keeps(&thread) => Err(Error::NotReady(reason)),
+        }
     }
 
     /// Looks for ever.
     pub(crate) async fn watch(&self) {
-        let mut wait = Wait::default();
+        let mut waits = Waits::default();
         loop {
             tokio::time::sleep(TICK).await;
-            wait.look(self.sleeps());
-            let is_silent = wait.lasted >= self.limit;
-            if is_silent != self.since.borrow().is_some() {
-                self.tell(is_silent.then_some(wait.lasted));
-            }
+            waits.look(&threads::waiting());
+            self.tell(&waits.longer_than(self.limit));
         }
     }
 
-    fn tell(&self, lasted: Option<Duration>) {
-        match lasted {
-            Some(lasted) => tracing::error!("{}", self.text(lasted)),
-            None => tracing::info!(database = %self.database.display(), "the disk answers again"),
+    /// These threads wait, and have for so long.
+    fn tell(&self, waits: &[(ThreadId, Duration)]) {
+        let known = self.held.borrow().clone();
+        let is_known = |held: &Held| waits.iter().any(|(thread, _)| *thread == held.thread);
+        if known.len() == waits.len() && known.iter().all(is_known) {
+            return;
         }
-        self.since.send_replace(lasted.and_then(|lasted| Instant::now().checked_sub(lasted)));
+        let now = Instant::now();
+        let begin = |&(thread, lasted)| Held {
+            thread,
+            since: now.checked_sub(lasted).unwrap_or(now),
+            file: threads::file(thread),
+        };
+        let same = |thread| known.iter().find(|held| held.thread == thread).cloned();
+        let held: Vec<_> =
+            waits.iter().map(|wait| same(wait.0).unwrap_or_else(|| begin(wait))).collect();
+        match held.first() {
+            Some(_) if !known.is_empty() => {}
+            Some(first) => tracing::error!("{}", text(first, None)),
+            None => tracing::info!("the disk answers again"),
+        }
+        self.held.send_replace(held);
     }
 
-    /// How often the thread has slept, if it waits for a disk now.
-    fn sleeps(&self) -> Option<u64> {
-        sleeps(&fs::read_to_string(self.thread.get()?).ok()?)
+    async fn keeps(&self, thread: &Thread) -> String {
+        let mut held = self.held.subscribe();
+        // The sender is here.
+        let _ = held.wait_for(|held| held.iter().any(|held| thread.is(held.thread))).await;
+        self.of(thread).unwrap_or_else(|| "the disk does not answer".to_owned())
     }
 
-    fn text(&self, lasted: Duration) -> String {
-        format!(
-            "the disk under {} has not answered for {} s, and nothing is written until it does: see what \
-             the system's log says of it",
-            self.database.display(),
-            lasted.as_secs()
-        )
+    fn of(&self, thread: &Thread) -> Option<String> {
+        let held = self.held.borrow();
+        let held = held.iter().find(|held| thread.is(held.thread))?;
+        Some(text(held, Some(&self.database)))
     }
 }
 
-/// How long the thread has waited for one thing, as far as it was looked: what time passes while this process is
-/// stopped is not counted.
+/// What is told of a thread, which may have no other file than that.
+fn text(held: &Held, only: Option<&PathBuf>) -> String {
+    let disk = match held.file.as_ref().or(only) {
+        Some(file) => format!("the disk under {}", file.display()),
+        None => "a disk that this process uses".to_owned(),
+    };
+    format!(
+        "{disk} has not answered for {} s: see what the system's log says of it; what waits for it goes on by \
+         itself once it does",
+        held.since.elapsed().as_secs()
+    )
+}
+
+impl Thread {
+    /// It is the calling one.
+    fn begin(&self) {
+        self.0.get_or_init(threads::current);
+    }
+
+    fn is(&self, thread: ThreadId) -> bool {
+        self.0.get() == Some(&Some(thread))
+    }
+}
+
+/// For how long threads have waited for one thing each, as far as it was looked: the time while this process
+/// is stopped is not counted.
 #[derive(Debug, Default)]
-struct Wait {
-    sleeps: Option<u64>,
-    lasted: Duration,
-}
+struct Waits(HashMap<ThreadId, (u64, Duration)>);
 
-impl Wait {
-    fn look(&mut self, sleeps: Option<u64>) {
-        let is_the_same = sleeps.is_some() && sleeps == self.sleeps;
-        self.lasted = if is_the_same { self.lasted + TICK } else { Duration::ZERO };
-        self.sleeps = sleeps;
+impl Waits {
+    /// These wait now, and have slept so often.
+    fn look(&mut self, waiting: &HashMap<ThreadId, u64>) {
+        let lasted = |thread: &ThreadId, sleeps: u64| match self.0.get(thread) {
+            Some((before, lasted)) if *before == sleeps => *lasted + TICK,
+            _ => Duration::ZERO,
+        };
+        let waits =
+            waiting.iter().map(|(thread, sleeps)| (*thread, (*sleeps, lasted(thread, *sleeps))));
+        self.0 = waits.collect();
     }
-}
 
-fn sleeps(status: &str) -> Option<u64> {
-    let field = |name| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-    field("State:")?.starts_with('D').then_some(())?;
-    field("voluntary_ctxt_switches:")?.parse().ok()
+    /// The threads that have waited for so long, the longest first.
+    fn longer_than(&self, limit: Duration) -> Vec<(ThreadId, Duration)> {
+        let waits = self.0.iter().map(|(thread, (_, lasted))| (*thread, *lasted));
+        let mut long: Vec<_> = waits.filter(|(_, lasted)| *lasted >= limit).collect();
+        long.sort_by_key(|(_, lasted)| std::cmp::Reverse(*lasted));
+        long
+    }
 }
 
 #[cfg(test)]
@@ -120,46 +195,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_thread_waits_for_a_disk_if_it_is_in_that_state() {
-        let status = |state| {
-            format!(
-                "Name:\tha-writer\nState:\t{state}\nnonvoluntary_ctxt_switches:\t1\nvoluntary_ctxt_switches:\t42\n"
-            )
-        };
-        assert_eq!(sleeps(&status("D (disk sleep)")), Some(42));
-        assert_eq!(sleeps(&status("R (running)")), None);
-        assert_eq!(sleeps(&status("S (sleeping)")), None);
-        assert_eq!(sleeps("State:\tD (disk sleep)\n"), None);
-    }
-
-    #[test]
     fn only_one_wait_without_an_answer_counts() {
-        let mut wait = Wait::default();
-        let mut lasted = |looks: &[Option<u64>]| {
-            looks.iter().for_each(|sleeps| wait.look(*sleeps));
-            wait.lasted / TICK.as_millis() as u32
+        let mut waits = Waits::default();
+        let mut lasted = |looks: &[&[(ThreadId, u64)]]| {
+            looks.iter().for_each(|look| waits.look(&look.iter().copied().collect()));
+            waits.longer_than(2 * TICK)
         };
-        let ticks = Duration::from_millis(1);
-        assert_eq!(lasted(&[Some(1), Some(1), Some(1)]), 2 * ticks);
-        assert_eq!(lasted(&[Some(2), Some(3)]), Duration::ZERO, "it was answered in between");
-        assert_eq!(lasted(&[Some(3), None]), Duration::ZERO);
-        assert_eq!(lasted(&[Some(3)]), Duration::ZERO);
+        assert_eq!(lasted(&[&[(7, 1)], &[(7, 1)]]), []);
+        assert_eq!(lasted(&[&[(7, 1), (8, 1)]]), [(7, 2 * TICK)]);
+        assert_eq!(lasted(&[&[(7, 2), (8, 2)], &[(7, 3), (8, 2)], &[(8, 2)]]), [(8, 2 * TICK)]);
+        assert_eq!(lasted(&[&[], &[(8, 2)], &[(8, 2)]]), [], "it was answered in between");
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_waits_is_told_how_long_it_has_lasted() {
         let stall = Stall::new("/data/my.db".into(), Duration::from_secs(5));
-        assert_eq!(stall.reason(), None);
+        stall.writes();
+        let Some(writer) = threads::current() else { return };
         tokio::join!(
             async {
                 tokio::time::sleep(TICK).await;
-                stall.tell(Some(Duration::from_secs(5)));
+                stall.tell(&[(1, Duration::from_secs(9))]);
+                assert!(stall.reason().unwrap().contains("process uses has not answered for 9 s"));
+                assert_eq!(stall.of_writer(), None);
+                stall.tell(&[(1, Duration::from_secs(9)), (writer, Duration::from_secs(5))]);
             },
-            async { assert!(stall.begun().await.contains("/data/my.db has not answered for 5 s")) }
+            async {
+                let told = stall.keeps_writer().await;
+                assert!(told.contains("/data/my.db has not answered for 5 s"), "{told}");
+            }
         );
         tokio::time::advance(Duration::from_secs(2)).await;
-        assert!(stall.reason().unwrap().contains("for 7 s"));
-        stall.tell(None);
+        assert!(stall.reason().unwrap().contains("/data/my.db has not answered for 7 s"));
+        stall.tell(&[]);
         assert_eq!(stall.reason(), None);
     }
 }

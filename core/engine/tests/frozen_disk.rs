@@ -91,7 +91,8 @@ fn says_so(node: &Running) -> bool {
 
 fn is_named(node: &Running, reason: &str) -> bool {
     let file = node.dir.path().join("ha.db");
-    reason.contains(&format!("the disk under {} has not answered for", file.display()))
+    let named = format!("the disk under {}", file.display());
+    reason.contains(&named) && reason.contains(" has not answered for ")
 }
 
 async fn until_ready(node: &Running) {
@@ -152,6 +153,23 @@ async fn what_was_being_executed_is_not_stored_although_its_execution_goes_on() 
     a.run("INSERT INTO t VALUES(0, '')").await;
     equal(&a, &b).await;
     assert_eq!(a.value("SELECT count(*) FROM t").await, Value::Integer(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_that_needs_the_disk_is_told_so() {
+    let Some(mut disk) = Disk::mount() else { return };
+    let node = on(&disk, &MemoryLog::new()).await;
+    node.run("CREATE TABLE t(n)").await;
+    disk.freeze();
+    // To open a snapshot of what is new SQLite writes into the file that its processes share.
+    match node.try_run("SELECT count(*) FROM t").await {
+        Err(Error::NotReady(reason)) => assert!(is_named(&node, &reason), "{reason}"),
+        other => panic!("{other:?}"),
+    }
+    assert!(node.node.status().readiness != Readiness::Ready);
+    disk.thaw();
+    until_ready(&node).await;
+    assert_eq!(node.value("SELECT count(*) FROM t").await, Value::Integer(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

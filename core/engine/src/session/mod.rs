@@ -15,7 +15,6 @@ use ha_sqlite::Interrupt;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use crate::host::blocking;
 use crate::options::NodeOptions;
 use crate::readers::{Read, Readers, surely_writes};
 use crate::shared::Shared;
@@ -58,11 +57,11 @@ impl NodeSession {
         self.node.strong_read(batch.reads).await?;
         let mut lent = self.node.readers.lend().await?;
         let stop = interrupt.clone();
-        let (read, batch) = blocking(move || {
+        let reading = move || {
             let read = lent.reader().and_then(|reader| reader.read(&batch, &stop));
             (read, batch)
-        })
-        .await?;
+        };
+        let (read, batch) = self.node.shared.stall.read(reading).await?;
         match read? {
             Read::Done(reply) => Ok(reply),
             Read::Writes => self.write(batch, interrupt).await,
@@ -71,7 +70,7 @@ impl NodeSession {
 
     async fn write(&mut self, batch: Batch, interrupt: &Interrupt) -> Result<Reply> {
         self.node.refuse_read_only(self.options.read_only)?;
-        if let Some(reason) = self.node.shared.stall.reason() {
+        if let Some(reason) = self.node.shared.stall.of_writer() {
             return Err(Error::NotSent(reason));
         }
         let (reply, answer) = oneshot::channel();
@@ -188,7 +187,7 @@ impl Surroundings {
     async fn describe(&self, sql: String) -> Result<Description> {
         self.serving().await?;
         let mut lent = self.readers.lend().await?;
-        blocking(move || lent.reader()?.describe(&sql)).await?
+        self.shared.stall.read(move || lent.reader()?.describe(&sql)).await?
     }
 
     fn refuse_read_only(&self, session: bool) -> Result<()> {
@@ -205,7 +204,7 @@ impl Surroundings {
         tokio::select! {
             biased;
             answer = answer => Ok(answer.ok()),
-            reason = self.shared.stall.begun() => Err(reason),
+            reason = self.shared.stall.keeps_writer() => Err(reason),
         }
     }
 

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::Surroundings;
 use super::script::Script;
 use crate::claim::Claim;
-use crate::host::{self, blocking};
+use crate::host;
 use crate::readers::{Lent, Read, surely_writes};
 use crate::writer::{Command, Job, Lease, LeaseId, Message, Ran, ReadOf, Step};
 
@@ -146,7 +146,7 @@ impl Transaction {
                     let description = lent.reader().and_then(|reader| reader.describe(&sql));
                     (description, lent)
                 };
-                let (description, lent) = blocking(describe).await?;
+                let (description, lent) = node.shared.stall.read(describe).await?;
                 self.stage = Stage::Reading(lent);
                 description
             }
@@ -176,7 +176,7 @@ impl Transaction {
             });
             (read, lent)
         };
-        let (read, lent) = blocking(read).await?;
+        let (read, lent) = node.shared.stall.read(read).await?;
         self.stage = Stage::Reading(lent);
         let (outcome, read) = match read {
             Ok((Read::Writes, _)) => return Ok(None),
@@ -202,7 +202,7 @@ impl Transaction {
                 node.serving().await?;
                 let mut lent = node.readers.lend_for_long();
                 let begin = move || lent.reader().and_then(|reader| reader.begin()).map(|()| lent);
-                blocking(begin).await?
+                node.shared.stall.read(begin).await?
             }
         }
     }
