@@ -16,6 +16,7 @@ mod feed;
 mod heal;
 mod health;
 mod host;
+mod lag;
 mod node;
 mod options;
 mod outcome;

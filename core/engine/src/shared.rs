@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use crate::audit::Judged;
 use crate::host;
+use crate::lag::Lag;
 use crate::planted::{Bug, planted};
 use crate::snapshots::Growth;
 use crate::stall::Stall;
@@ -40,6 +41,7 @@ struct Condition {
     end: Seq,
     /// Since when the node has not been at the end.
     behind: Option<Instant>,
+    lag: Lag,
     trouble: Option<String>,
     stopped: Option<String>,
     unreachable: Option<String>,
@@ -87,8 +89,13 @@ impl Shared {
             condition.trouble = trouble;
             condition.stopped = stopped.map(str::to_owned);
             let at_end = record.position.seq >= condition.end;
-            condition.behind =
-                if at_end { None } else { condition.behind.or_else(|| Some(Instant::now())) };
+            if at_end {
+                (condition.behind, condition.lag) = (None, Lag::default());
+            } else {
+                condition.behind = condition.behind.or_else(|| Some(Instant::now()));
+                let entries = condition.end.0 - record.position.seq.0;
+                condition.lag.note(entries);
+            }
             condition.stopped.is_none() && at_end && !condition.unconfirmed
         };
         self.record.send_if_modified(|known| std::mem::replace(known, record) != record);
@@ -269,8 +276,9 @@ impl Shared {
             }
             Condition { trouble: Some(reason), .. }
             | Condition { distrusted: Some(reason), .. } => Readiness::Waiting(reason),
-            Condition { end, behind, .. } if self.is_behind(behind) => {
-                Readiness::Waiting(format!("catching up: at {} of {end}", position.seq))
+            Condition { end, behind, lag, .. } if self.is_behind(behind) => {
+                let lag = lag.text(end.0.saturating_sub(position.seq.0));
+                Readiness::Waiting(format!("catching up: at {} of {end}, {lag}", position.seq))
             }
             Condition { unconfirmed: true, .. } => {
                 Readiness::Waiting("asking the log whether this is its end".to_owned())
@@ -290,5 +298,41 @@ impl Shared {
             Readiness::Ready => "starting".to_owned(),
             Readiness::Waiting(reason) | Readiness::Stopped(reason) => reason,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ha_core::RunningHash;
+
+    use super::*;
+    use crate::machine::Position;
+
+    fn record(seq: u64) -> Record {
+        let position =
+            Position { lineage: Lineage([0; 8]), seq: Seq(seq), hash: RunningHash::default() };
+        Record { position, transactions: 0 }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_that_is_slower_than_the_others_write_says_that_it_falls_back() {
+        let stall = Stall::new("my.db".into(), LAG);
+        let shared = Shared::new("n".into(), record(0), Seq(0), true, Growth::new(None), stall);
+        for second in 1..=4 {
+            shared.heard_of(Seq(100 * second));
+            shared.update(record(60 * second), None, None);
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        match shared.status().readiness {
+            Readiness::Waiting(reason) => assert!(
+                reason.starts_with(
+                    "catching up: at 240 of 400, 160 entries behind, falling back by 30 a second"
+                ),
+                "{reason}"
+            ),
+            other => panic!("{other:?}"),
+        }
+        shared.update(record(400), None, None);
+        assert_eq!(shared.status().readiness, Readiness::Ready);
     }
 }
