@@ -104,6 +104,7 @@ impl Engine for Node {
                 options: self.options.clone(),
                 readers: Arc::clone(&self.readers),
                 shared: Arc::clone(&self.shared),
+                transport: Arc::clone(&self.transport),
                 inbox: self.inbox.clone(),
             },
         )))

@@ -216,7 +216,9 @@ impl Shared {
         let waited = tokio::time::timeout(patience, record.wait_for(there)).await.map(drop);
         let lineage = self.token().lineage;
         match waited {
-            _ if lineage != wanted.lineage => Err(Error::OtherLog { token: wanted, lineage }),
+            _ if lineage != wanted.lineage => {
+                Err(Error::OtherLog { token: wanted, lineage, kept: None })
+            }
             Ok(()) => Ok(()),
             Err(_) => Err(Error::NotReady(format!(
                 "it is at {} and has not reached {wanted} within {patience:?}",

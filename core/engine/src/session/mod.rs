@@ -1,5 +1,6 @@
 //! Clients' connections to a node.
 
+mod precursor;
 mod script;
 mod transaction;
 
@@ -8,8 +9,8 @@ use std::sync::mpsc::Sender;
 
 use async_trait::async_trait;
 use ha_core::{
-    Batch, Canceller, Description, Error, ReadLevel, Reply, Result, Session, SessionOptions, Token,
-    TransactionOptions, TransactionState,
+    Batch, Canceller, ChangeTransport, Description, Error, ReadLevel, Reply, Result, Session,
+    SessionOptions, Token, TransactionOptions, TransactionState,
 };
 use ha_sqlite::Interrupt;
 use parking_lot::Mutex;
@@ -28,6 +29,7 @@ pub(crate) struct Surroundings {
     pub(crate) options: NodeOptions,
     pub(crate) readers: Arc<Readers>,
     pub(crate) shared: Arc<Shared>,
+    pub(crate) transport: Arc<dyn ChangeTransport>,
     pub(crate) inbox: Sender<Message>,
 }
 
@@ -165,7 +167,12 @@ impl Surroundings {
     async fn session_read(&self, level: ReadLevel) -> Result<()> {
         self.serving().await?;
         let Some(token) = level.min_position else { return Ok(()) };
-        self.shared.reached(token, self.options.replication_timeout).await
+        match self.shared.reached(token, self.options.replication_timeout).await {
+            Err(Error::OtherLog { token, lineage, .. }) => {
+                self.reached_before(token, lineage).await
+            }
+            reached => reached,
+        }
     }
 
     /// Returns once the node has everything that was acknowledged anywhere before.
