@@ -18,7 +18,7 @@ use threads::ThreadId;
 const TICK: Duration = Duration::from_millis(500);
 
 /// What takes less is nothing out of the ordinary.
-const SHORTEST: Duration = Duration::from_secs(1);
+const SHORTEST: Duration = Duration::from_secs(2);
 
 /// Which threads of this process disks keep waiting: the one that writes to the database, those that read
 /// it, and those of an embedded server.
