@@ -187,9 +187,13 @@ async fn entries_of_others_wait_for_the_disk() {
     equal(&a, &b).await;
 }
 
-/// Takes longer than a disk may.
-const LONG: &str = "INSERT INTO t WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c LIMIT 3000000) \
-                    SELECT max(n), '' FROM c";
+/// Computes for a time that grows with the number.
+fn long(rows: u64) -> String {
+    format!(
+        "INSERT INTO t WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c LIMIT {rows}) \
+         SELECT max(n), '' FROM c"
+    )
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_statement_that_takes_long_is_no_disk_that_does_not_answer() {
@@ -201,19 +205,20 @@ async fn a_statement_that_takes_long_is_no_disk_that_does_not_answer() {
     });
     let node = node.await.unwrap();
     node.run("CREATE TABLE t(n, v)").await;
-    let begun = std::time::Instant::now();
-    let (mut long, mut short) = (node.session().await, node.session().await);
-    let both = async {
-        while begun.elapsed() < Duration::from_secs(3) {
-            let long = run(&mut long, LONG);
-            let short = run(&mut short, "INSERT INTO t VALUES(1, '')");
+    let (mut one, mut other) = (node.session().await, node.session().await);
+    let longer_than_a_disk_may = async {
+        let (mut rows, mut took) = (1_000_000, Duration::ZERO);
+        while took < Duration::from_secs(4) {
+            let (begun, sql) = (std::time::Instant::now(), long(rows));
+            let long = run(&mut one, &sql);
+            let short = run(&mut other, "INSERT INTO t VALUES(1, '')");
             let (long, short) = tokio::join!(long, short);
-            long.unwrap();
-            short.unwrap();
+            (long.unwrap(), short.unwrap());
+            (rows, took) = (2 * rows, begun.elapsed());
         }
     };
     tokio::select! {
-        () = both => {}
+        () = longer_than_a_disk_may => {}
         () = until("the disk is named", || says_so(&node)) => panic!("{:?}", node.node.status()),
     }
 }
