@@ -213,7 +213,8 @@ async fn a_statement_that_takes_long_is_no_disk_that_does_not_answer() {
             let long = run(&mut one, &sql);
             let short = run(&mut other, "INSERT INTO t VALUES(1, '')");
             let (long, short) = tokio::join!(long, short);
-            (long.unwrap(), short.unwrap());
+            long.unwrap();
+            short.unwrap();
             (rows, took) = (2 * rows, begun.elapsed());
         }
     };
