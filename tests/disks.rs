@@ -10,6 +10,7 @@ use std::time::Duration;
 use support::cluster::Cluster;
 use support::disk::Disk;
 use support::inserts::Inserts;
+use support::node::run_to_end;
 use support::{Node, home, until};
 
 /// Clients of each node.
@@ -58,7 +59,7 @@ fn a_disk_that_fails_is_named_to_clients_and_operators() {
 }
 
 #[test]
-fn a_disk_that_stands_still_keeps_writers_waiting_and_takes_nothing() {
+fn a_disk_that_stands_still_is_named_to_who_waits_and_takes_nothing() {
     let home = home();
     let Some(disk) = Disk::new(home.path()) else { return };
     let database = disk.path().join("alone.db");
@@ -66,14 +67,53 @@ fn a_disk_that_stands_still_keeps_writers_waiting_and_takes_nothing() {
     let inserts = Inserts::start(&nodes[0], &[nodes[0].http], CLIENTS);
     inserts.wait_acknowledged(20);
     inserts.forget_gap();
-    disk.freeze(5);
-    // Reads do not wait.
-    nodes[0].run(&["SELECT count(*) FROM inserts"]);
+    disk.freeze(12);
+    // Reads do not wait, unless they need the disk.
+    let read = nodes[0].query("SELECT count(*) FROM inserts");
+    assert!(read.status == 200 || is_named(&disk, &read.body), "{read:?}");
+    until("the node names the disk", || reason(&nodes[0]).filter(|text| is_named(&disk, text)));
+    until("clients are told", || {
+        let answer = nodes[0].query("DELETE FROM inserts WHERE id < 0");
+        (answer.status == 503 && is_named(&disk, &answer.body)).then_some(())
+    });
+    let status = nodes[0].get("/v1/status").json();
+    assert!(is_named(&disk, status["reason"].as_str().unwrap()), "{status}");
+    let url = format!("http://{}", nodes[0].http);
+    let (code, page, _) = run_to_end(home.path(), &["doctor", "--url", &url]);
+    assert!(code == 1 && is_named(&disk, &page), "{code} {page}");
     nodes[0].wait_ready();
     inserts.wait_acknowledged(20);
     // What is told late was acknowledged before.
     assert!(inserts.gap() >= Duration::from_secs(2), "{:?}", inserts.gap());
     inserts.finish(&nodes).report("a disk that stands still", "freezes=1");
+}
+
+/// Whether the text says that this disk does not answer.
+fn is_named(disk: &Disk, text: &str) -> bool {
+    let named = format!("the disk under {}/", disk.path().display());
+    text.contains(&named) && text.contains(" has not answered for ")
+}
+
+/// The log is elsewhere: the database's disk alone stands still.
+#[test]
+fn a_database_whose_disk_stands_still_is_told_of_by_its_node() {
+    let home = home();
+    let Some(disk) = Disk::new(home.path()) else { return };
+    let database = disk.path().join("alone.db");
+    let store = home.path().join("store");
+    let store = ["--nats-store-dir", store.to_str().unwrap(), database.to_str().unwrap()];
+    let nodes = [Node::start(home.path(), &[ARGS, &store].concat())];
+    let inserts = Inserts::start(&nodes[0], &[nodes[0].http], CLIENTS);
+    inserts.wait_acknowledged(20);
+    disk.freeze(8);
+    until("the node names the disk", || reason(&nodes[0]).filter(|text| is_named(&disk, text)));
+    until("clients are told", || {
+        let answer = nodes[0].query("DELETE FROM inserts WHERE id < 0");
+        (answer.status == 503 && is_named(&disk, &answer.body)).then_some(())
+    });
+    nodes[0].wait_ready();
+    inserts.wait_acknowledged(20);
+    inserts.finish(&nodes).report("a database's disk stands still", "freezes=1");
 }
 
 #[test]

@@ -173,3 +173,32 @@ async fn reads_over_postgresql_see_what_they_ask_for() {
     assert_eq!(sqlstate(&reader, COUNT[0]).await, "55000");
     assert_eq!(sqlstate(&reader, "SET ha.position = ''").await, "55P02");
 }
+
+/// Its log is begun anew: what clients know of the old one is good as far as the new one has it.
+#[tokio::test(flavor = "multi_thread")]
+async fn positions_of_the_log_that_the_new_one_goes_on_from_are_served() {
+    let home = home();
+    let mut node = Node::start(home.path(), &["my.db"]);
+    node.run(&["CREATE TABLE t(id INTEGER PRIMARY KEY, v)"]);
+    let position =
+        post(&node, "/v1/query", &[], INSERT).header("x-ha-position").unwrap().to_owned();
+    let (place, n) = position.rsplit_once('.').unwrap();
+    let (lineage, seq) = place.split_once('-').unwrap();
+    let beyond = format!("{lineage}-{}.{n}", seq.parse::<u64>().unwrap() + 1);
+    node.terminate();
+    std::fs::remove_dir_all(home.path().join("my.db.nats")).unwrap();
+    node.again();
+    assert!(!node.position().starts_with(lineage), "{} after {position}", node.position());
+    for path in ["/", "/v1/query"] {
+        assert_eq!(count(&post(&node, path, &[("X-Ha-Min-Position", &position)], COUNT)), 1);
+        assert_eq!(count(&post(&node, &format!("{path}?min_position={position}"), &[], COUNT)), 1);
+        let refused = post(&node, path, &[("X-Ha-Min-Position", &beyond)], COUNT);
+        let why = format!("anew from entry {seq} of that log");
+        assert!(refused.status == 412 && refused.body.contains(&why), "{refused:?}");
+    }
+    let reader = client(&node).await;
+    reader.batch_execute(&format!("SET ha.min_position = '{position}'")).await.unwrap();
+    assert_eq!(value(&reader, COUNT[0]).await, "1");
+    reader.batch_execute(&format!("SET ha.min_position = '{beyond}'")).await.unwrap();
+    assert_eq!(sqlstate(&reader, COUNT[0]).await, "55000");
+}

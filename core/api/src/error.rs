@@ -44,13 +44,17 @@ pub enum Error {
     OutcomeUnknown(AttemptName),
     /// A position that the client gave belongs to another log than the node follows.
     #[error(
-        "position {token} belongs to another log, this node follows {lineage}: the database was begun anew; read without it"
+        "position {token} belongs to another log, this node follows {lineage}: the database was begun anew{}; read without it",
+        begun_from(*kept)
     )]
     OtherLog {
         /// What the client gave.
         token: Token,
         /// The node's log.
         lineage: Lineage,
+        /// The last entry of the other log that the node's has, if it is known to go on from that log.
+        #[cfg_attr(feature = "json", serde(default))]
+        kept: Option<Seq>,
     },
     /// An idempotency key was used before, for another request. Nothing was executed.
     #[error("idempotency key {0:?} was used for another request")]
@@ -163,5 +167,30 @@ impl Error {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::Conflict | Self::NotSent(_) | Self::NotReady(_))
+    }
+}
+
+/// Where in another log the followed one begins.
+fn begun_from(last: Option<Seq>) -> String {
+    last.map_or_else(String::new, |last| {
+        format!(" from entry {last} of that log, and has nothing of what was written there later")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_that_a_new_log_has_not_is_refused_with_what_it_has() {
+        let token: Token = "00000000000000aa-9.1".parse().unwrap();
+        let error = |kept| Error::OtherLog { token, lineage: Lineage([1; 8]), kept }.to_string();
+        assert_eq!(
+            error(Some(Seq(7))),
+            "position 00000000000000aa-9.1 belongs to another log, this node follows 0101010101010101: the \
+             database was begun anew from entry 7 of that log, and has nothing of what was written there \
+             later; read without it"
+        );
+        assert!(error(None).ends_with("the database was begun anew; read without it"));
     }
 }

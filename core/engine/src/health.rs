@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use ha_core::{
     AuditOutcome, ChangeTransport, Difference, Engine, Health, Result, Seq, Skipped, SnapshotMeta,
+    TransportHealth,
 };
 use rusqlite::Connection;
 
@@ -22,17 +23,26 @@ impl Node {
         let (log, snapshot, skipped, transport) = tokio::join!(
             within(self.transport.bounds()),
             within(newest(&*self.transport)),
-            self.read(skipped),
-            self.transport.health(),
+            self.skipped(),
+            tokio::time::timeout(PATIENCE, self.transport.health()),
         );
+        let unknown = || TransportHealth { name: self.transport.to_string(), ..Default::default() };
         let audit = self.shared.last_audit().map(outcome);
         Health {
             log,
             skipped: skipped.unwrap_or_default(),
             audit,
             snapshot: snapshot.flatten(),
-            transport,
+            transport: transport.unwrap_or_else(|_| unknown()),
             status: self.status(),
+        }
+    }
+
+    /// What the database says; nothing is asked of a disk that does not answer.
+    async fn skipped(&self) -> Option<(u64, Vec<Skipped>)> {
+        match self.shared.stall.reason() {
+            Some(_) => None,
+            None => within(self.read(skipped)).await,
         }
     }
 }

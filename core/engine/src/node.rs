@@ -15,7 +15,6 @@ use ha_core::{
 };
 use parking_lot::Mutex;
 
-use crate::host;
 use crate::machine::{Event, Reseed};
 use crate::options::NodeOptions;
 use crate::readers::Readers;
@@ -82,7 +81,7 @@ impl Node {
         run: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
         let mut lent = self.readers.lend().await?;
-        host::blocking(move || lent.reader()?.trusted(run)).await?
+        self.shared.stall.read(move || lent.reader()?.trusted(run)).await?
     }
 }
 
@@ -105,6 +104,7 @@ impl Engine for Node {
                 options: self.options.clone(),
                 readers: Arc::clone(&self.readers),
                 shared: Arc::clone(&self.shared),
+                transport: Arc::clone(&self.transport),
                 inbox: self.inbox.clone(),
             },
         )))

@@ -1,20 +1,22 @@
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
+mod status;
 
-use ha_core::{Error, Lineage, Readiness, Result, Seq, Status, Token};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use ha_core::{Error, Lineage, Readiness, Result, Seq, Token};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::audit::Judged;
 use crate::host;
+use crate::lag::Lag;
 use crate::planted::{Bug, planted};
 use crate::snapshots::Growth;
+use crate::stall::Stall;
 use crate::store::Record;
-
-/// A node that is behind for less than this is not called so: under load every node is, most
-/// of the time.
-const LAG: Duration = Duration::from_secs(1);
+pub(crate) use status::LastAudit;
+use status::{Condition, LAG};
 
 /// What the writer thread tells everybody else.
 #[derive(Debug)]
@@ -26,32 +28,12 @@ pub(crate) struct Shared {
     serving: watch::Sender<bool>,
     /// What no snapshot covers.
     pub(crate) growth: Growth,
+    /// The disk does not answer.
+    pub(crate) stall: Stall,
     /// Other nodes have another state at the same place.
     in_doubt: AtomicBool,
     /// The node has stopped.
     closed: watch::Sender<bool>,
-}
-
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-struct Condition {
-    end: Seq,
-    /// Since when the node has not been at the end.
-    behind: Option<Instant>,
-    trouble: Option<String>,
-    stopped: Option<String>,
-    unreachable: Option<String>,
-    /// The database was found not to be what the log says.
-    distrusted: Option<String>,
-    audit: Option<LastAudit>,
-    /// The log has not confirmed yet that its end is where it is said to be.
-    unconfirmed: bool,
-}
-
-/// What came of the last audit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct LastAudit {
-    pub(crate) at: SystemTime,
-    pub(crate) judged: Judged,
 }
 
 impl Shared {
@@ -61,6 +43,7 @@ impl Shared {
         end: Seq,
         serving: bool,
         growth: Growth,
+        stall: Stall,
     ) -> Self {
         // Who starts with less than it may have had before is not ready for however short a time.
         let is_behind = record.position.seq < end;
@@ -71,6 +54,7 @@ impl Shared {
             condition: Mutex::new(Condition { end, behind, ..Condition::default() }),
             serving: watch::Sender::new(serving),
             growth,
+            stall,
             in_doubt: AtomicBool::new(false),
             closed: watch::Sender::new(false),
         }
@@ -82,8 +66,13 @@ impl Shared {
             condition.trouble = trouble;
             condition.stopped = stopped.map(str::to_owned);
             let at_end = record.position.seq >= condition.end;
-            condition.behind =
-                if at_end { None } else { condition.behind.or_else(|| Some(Instant::now())) };
+            if at_end {
+                (condition.behind, condition.lag) = (None, Lag::default());
+            } else {
+                condition.behind = condition.behind.or_else(|| Some(Instant::now()));
+                let entries = condition.end.0 - record.position.seq.0;
+                condition.lag.note(entries);
+            }
             condition.stopped.is_none() && at_end && !condition.unconfirmed
         };
         self.record.send_if_modified(|known| std::mem::replace(known, record) != record);
@@ -204,7 +193,9 @@ impl Shared {
         let waited = tokio::time::timeout(patience, record.wait_for(there)).await.map(drop);
         let lineage = self.token().lineage;
         match waited {
-            _ if lineage != wanted.lineage => Err(Error::OtherLog { token: wanted, lineage }),
+            _ if lineage != wanted.lineage => {
+                Err(Error::OtherLog { token: wanted, lineage, kept: None })
+            }
             Ok(()) => Ok(()),
             Err(_) => Err(Error::NotReady(format!(
                 "it is at {} and has not reached {wanted} within {patience:?}",
@@ -249,38 +240,5 @@ impl Shared {
     pub(crate) fn token(&self) -> Token {
         let Record { position, transactions } = self.record();
         Token { lineage: position.lineage, seq: position.seq, n: transactions }
-    }
-
-    pub(crate) fn status(&self) -> Status {
-        let condition = self.condition.lock().clone();
-        let position = self.token();
-        let readiness = match condition {
-            Condition { stopped: Some(reason), .. } => Readiness::Stopped(reason),
-            Condition { unreachable: Some(reason), .. } => {
-                Readiness::Waiting(format!("the log cannot be reached: {reason}"))
-            }
-            Condition { trouble: Some(reason), .. }
-            | Condition { distrusted: Some(reason), .. } => Readiness::Waiting(reason),
-            Condition { end, behind, .. } if self.is_behind(behind) => {
-                Readiness::Waiting(format!("catching up: at {} of {end}", position.seq))
-            }
-            Condition { unconfirmed: true, .. } => {
-                Readiness::Waiting("asking the log whether this is its end".to_owned())
-            }
-            Condition { .. } => Readiness::Ready,
-        };
-        let (node, end) = (self.node.clone(), Some(condition.end));
-        Status { node, position, end, readiness, read_only: None }
-    }
-
-    fn is_behind(&self, behind: Option<Instant>) -> bool {
-        !*self.serving.borrow() || behind.is_some_and(|since| since.elapsed() >= LAG)
-    }
-
-    fn why_not_ready(&self) -> String {
-        match self.status().readiness {
-            Readiness::Ready => "starting".to_owned(),
-            Readiness::Waiting(reason) | Readiness::Stopped(reason) => reason,
-        }
     }
 }

@@ -149,7 +149,7 @@ async fn a_position_of_another_log_is_refused_and_a_feed_ends_with_its_log() {
     let (a, b) = (start("a", &log).await, start("b", &log).await);
     let here = a.run("CREATE TABLE t(v)").await.position;
     let elsewhere = Token { lineage: Lineage([9; 8]), ..here };
-    let expected = Error::OtherLog { token: elsewhere, lineage: here.lineage };
+    let expected = Error::OtherLog { token: elsewhere, lineage: here.lineage, kept: None };
     assert_eq!(a.node.changes(Some(elsewhere)).await.err(), Some(expected));
     equal(&a, &b).await;
     let mut feed = follow(&b, None).await;

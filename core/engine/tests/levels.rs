@@ -79,9 +79,42 @@ async fn a_position_that_is_not_reached_in_time_and_one_of_another_log_are_error
     {
         for sql in ["SELECT 1", "INSERT INTO t VALUES(2)"] {
             let answer = read(&a, level, sql).await;
-            let expected = Error::OtherLog { token: elsewhere, lineage: here.lineage };
+            let expected = Error::OtherLog { token: elsewhere, lineage: here.lineage, kept: None };
             assert_eq!(answer.unwrap_err(), expected);
         }
+    }
+}
+
+/// Of nodes that go on from where they are, and of those that restore its database.
+#[tokio::test(flavor = "multi_thread")]
+async fn positions_of_the_log_that_a_new_one_goes_on_from_are_served_as_far_as_it_has_them() {
+    let (log, [a, b]) = nodes("CREATE TABLE t(v)").await;
+    let first = a.run("INSERT INTO t VALUES(1)").await.position;
+    let last = a.run("INSERT INTO t VALUES(2)").await.position;
+    b.reach(&a).await;
+    let a = a.stop().await;
+    let beyond = b.run("INSERT INTO t VALUES(3)").await.position;
+    log.disconnect(&b.transport);
+    log.recreate();
+    let renewed = |dir: &TempDir| NodeOptions { new_lineage: true, ..options("a", dir) };
+    let a = start_with(&log, a, renewed).await.unwrap();
+    let lineage = a.node.status().position.lineage;
+    log.reconnect(&b.transport);
+    let new = start("new", &log).await;
+    for node in [&a, &b, &new] {
+        until("the new log is followed", || {
+            let status = node.node.status();
+            status.position.lineage == lineage && status.readiness == Readiness::Ready
+        })
+        .await;
+        for token in [first, last] {
+            let reply = read(node, ReadLevel::session(token), "SELECT count(*) FROM t").await;
+            let reply = reply.unwrap();
+            assert_eq!((integer(&reply), reply.position.lineage), (2, lineage));
+        }
+        let refused = read(node, ReadLevel::session(beyond), "SELECT 1").await.unwrap_err();
+        let kept = Some(last.seq);
+        assert_eq!(refused, Error::OtherLog { token: beyond, lineage, kept });
     }
 }
 

@@ -1,45 +1,18 @@
 #![allow(unsafe_code)]
 
+mod recording;
+mod row;
+
 use std::cell::RefCell;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::rc::Rc;
 
-use ha_core::Value;
 use rusqlite::{Connection, ffi};
 
 use crate::guard::is_internal;
-
-/// A row change, as SQLite's preupdate hook reports it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Event {
-    /// The table in the main database.
-    pub table: Rc<str>,
-    /// What happened.
-    pub op: EventOp,
-    /// The rowid before; meaningless for an insert and for WITHOUT ROWID tables.
-    pub old_rowid: i64,
-    /// The rowid after; meaningless for a delete and for WITHOUT ROWID tables.
-    pub new_rowid: i64,
-    /// The row before, by table column; `None` for virtual generated columns. Empty for an
-    /// insert.
-    pub old: Vec<Option<Value>>,
-    /// The row after. Empty for a delete and an overwritten value.
-    pub new: Vec<Option<Value>>,
-}
-
-/// The kind of a row change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EventOp {
-    /// A new row.
-    Insert,
-    /// A changed row.
-    Update,
-    /// A removed row.
-    Delete,
-    /// Bytes of a value were overwritten in place, as full-text indexes do. The row before is
-    /// known, the row after is to be read.
-    Overwrite,
-}
+pub use recording::{Event, EventOp};
+use recording::{Recording, least_bytes};
+use row::row;
 
 /// Records the row changes of one connection: those of triggers and cascades, of REPLACE and
 /// of unqualified DELETE too. Rows that SQLite takes back (a failed statement, `ROLLBACK TO`)
@@ -49,28 +22,6 @@ pub enum EventOp {
 pub struct Capture {
     conn: Rc<Connection>,
     events: Box<RefCell<Recording>>,
-}
-
-#[derive(Debug)]
-struct Recording {
-    events: Vec<Event>,
-    table: Option<Rc<str>>,
-    wrote_sequences: bool,
-    /// Bytes that may still be recorded.
-    left: usize,
-    is_exceeded: bool,
-}
-
-impl Default for Recording {
-    fn default() -> Self {
-        Self {
-            events: Vec::new(),
-            table: None,
-            wrote_sequences: false,
-            left: usize::MAX,
-            is_exceeded: false,
-        }
-    }
 }
 
 impl Capture {
@@ -167,89 +118,10 @@ unsafe extern "C" fn on_change(
     }
 }
 
-/// How many bytes the values take at least when they travel.
-fn least_bytes(row: &[Option<Value>]) -> usize {
-    row.iter()
-        .flatten()
-        .map(|value| match value {
-            Value::Null | Value::Integer(_) | Value::Real(_) => 2,
-            Value::Text(text) => text.len(),
-            Value::RawText(bytes) | Value::Blob(bytes) => bytes.len() / 3 * 4,
-        })
-        .sum()
-}
-
-/// A change takes so many bytes besides its values.
-const LEAST_CHANGE: usize = 100;
-
-impl Recording {
-    fn has_room_for(&mut self, bytes: usize) -> bool {
-        match self.left.checked_sub(bytes + LEAST_CHANGE) {
-            Some(left) if !self.is_exceeded => self.left = left,
-            _ => self.is_exceeded = true,
-        }
-        !self.is_exceeded
-    }
-
-    fn push(&mut self, table: &[u8], event: impl FnOnce(Rc<str>) -> Event) {
-        let name = match &self.table {
-            Some(name) if name.as_bytes() == table => Rc::clone(name),
-            _ => Rc::from(String::from_utf8_lossy(table)),
-        };
-        self.table = Some(Rc::clone(&name));
-        self.events.push(event(name));
-    }
-}
-
-type Column = unsafe extern "C" fn(*mut ffi::sqlite3, c_int, *mut *mut ffi::sqlite3_value) -> c_int;
-
-fn row(db: *mut ffi::sqlite3, column: Column) -> Vec<Option<Value>> {
-    // SAFETY: called only inside the preupdate callback of `db`.
-    let count = unsafe { ffi::sqlite3_preupdate_count(db) };
-    (0..count)
-        .map(|index| {
-            let mut value = std::ptr::null_mut();
-            // SAFETY: inside the callback of `db`, with an index below the column count.
-            let rc = unsafe { column(db, index, &raw mut value) };
-            // A virtual generated column has no stored value (SQLITE_RANGE).
-            (rc == ffi::SQLITE_OK && !value.is_null()).then(|| copy(value))
-        })
-        .collect()
-}
-
-fn copy(value: *mut ffi::sqlite3_value) -> Value {
-    // SAFETY: `value` is a protected value that SQLite keeps until the callback returns;
-    // text and blob pointers are read before any other call on it, with the length SQLite
-    // gives for that representation.
-    unsafe {
-        match ffi::sqlite3_value_type(value) {
-            ffi::SQLITE_INTEGER => Value::Integer(ffi::sqlite3_value_int64(value)),
-            ffi::SQLITE_FLOAT => Value::Real(ffi::sqlite3_value_double(value)),
-            ffi::SQLITE_TEXT => {
-                let text = ffi::sqlite3_value_text(value);
-                Value::text(bytes(text, ffi::sqlite3_value_bytes(value)))
-            }
-            ffi::SQLITE_BLOB => {
-                let blob = ffi::sqlite3_value_blob(value).cast();
-                Value::Blob(bytes(blob, ffi::sqlite3_value_bytes(value)).to_vec())
-            }
-            _ => Value::Null,
-        }
-    }
-}
-
-/// # Safety
-/// `start` must be null or point to `length` bytes that live as long as the result is used.
-unsafe fn bytes<'a>(start: *const u8, length: c_int) -> &'a [u8] {
-    match usize::try_from(length) {
-        // SAFETY: the caller's promise.
-        Ok(length) if !start.is_null() => unsafe { std::slice::from_raw_parts(start, length) },
-        _ => &[],
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use ha_core::Value;
+
     use super::*;
 
     fn capture(schema: &str) -> (Rc<Connection>, Capture) {

@@ -185,7 +185,7 @@ mod tests {
         let sql = Error::Sql { code: 1, message: "m".to_owned(), offset: None };
         let too_large = Error::TooLarge { what: "w".into(), limit: 1, hint: "h".into() };
         let (token, lineage) = ("00000000000000aa-7.1".parse().unwrap(), Lineage([1; 8]));
-        let other_log = Error::OtherLog { token, lineage };
+        let other_log = Error::OtherLog { token, lineage, kept: None };
         let cases = [
             (sql, 500, 400),
             (Error::invalid("x"), 500, 400),

@@ -87,7 +87,7 @@ fn every_error_is_the_same_on_the_other_side() {
         Error::Unsupported(text()),
         Error::Conflict,
         Error::OutcomeUnknown(name),
-        Error::OtherLog { token: TOKEN, lineage: Lineage([2; 8]) },
+        Error::OtherLog { token: TOKEN, lineage: Lineage([2; 8]), kept: Some(Seq(3)) },
         Error::KeyReused(text()),
         Error::NotSent(text()),
         Error::NotReady(text()),

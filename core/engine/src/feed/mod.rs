@@ -67,7 +67,7 @@ fn not_told(token: Token, patience: Duration) -> Error {
 /// The feed of what comes after the token, which the node has reached.
 async fn after(token: Token, here: &Place, mut source: Source) -> Result<Feed> {
     if token.lineage != here.lineage {
-        return Err(Error::OtherLog { token, lineage: here.lineage });
+        return Err(Error::OtherLog { token, lineage: here.lineage, kept: None });
     }
     if token.seq == here.seq && token.n >= here.transactions {
         return Ok(Feed::new(source, here.seq.next(), here.hash));

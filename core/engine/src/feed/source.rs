@@ -168,7 +168,7 @@ impl Following {
             match self.deliveries.next().await.ok_or(Error::Closed)?? {
                 Delivery::Reconnected(bounds) if bounds.lineage != lineage => {
                     let token = Token { lineage, seq: Seq(self.next.0 - 1), n: 0 };
-                    return Err(Error::OtherLog { token, lineage: bounds.lineage });
+                    return Err(Error::OtherLog { token, lineage: bounds.lineage, kept: None });
                 }
                 Delivery::Reconnected(_) => {}
                 Delivery::Entry(stored) if stored.seq > self.next => {
@@ -191,7 +191,7 @@ fn own(reader: &Reader, lineage: Lineage, next: Seq) -> Result<Seq> {
         return Ok(at.seq);
     }
     let token = Token { lineage, seq: Seq(next.0.saturating_sub(1)), n: 0 };
-    Err(Error::OtherLog { token, lineage: at.lineage })
+    Err(Error::OtherLog { token, lineage: at.lineage, kept: None })
 }
 
 fn judge(reader: &Reader, stored: Vec<(Seq, Bytes)>) -> Result<Vec<Message>> {

@@ -149,7 +149,9 @@ impl Machine {
         Draft { expect, attempt: attempt.id, parts }
     }
 
-    pub(super) fn name(&self, attempt: AttemptId) -> AttemptName {
+    /// The name of an attempt on the position.
+    #[must_use]
+    pub fn name(&self, attempt: AttemptId) -> AttemptName {
         AttemptName { lineage: self.position.lineage, base: self.position.seq, attempt }
     }
 }

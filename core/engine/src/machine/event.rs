@@ -21,6 +21,8 @@ pub enum Event {
         /// When its first client must be answered.
         deadline: Duration,
     },
+    /// The group of [`Action::Offer`] is not offered: what it is made of has changed.
+    Withdrawn,
     /// An append was answered.
     Acked {
         /// Which.
@@ -139,7 +141,7 @@ pub enum Action {
         /// The parts' bytes.
         parts: Vec<Bytes>,
     },
-    /// Encode the open group for the position and tell [`Event::Executed`].
+    /// Encode the open group for the position and tell [`Event::Executed`] or [`Event::Withdrawn`].
     Offer,
     /// Roll the open group back.
     Rollback(Fate),

@@ -188,6 +188,7 @@ impl Machine {
         self.now = now;
         match event {
             Event::Executed { id, parts, deadline } => self.executed(id, parts, deadline),
+            Event::Withdrawn => self.roll_back(Fate::Again),
             Event::Acked { id, result } => self.acked(id, result),
             Event::ReadBack { seq, result } => {
                 let mut actions = self.read_back(seq, result.clone());

@@ -18,6 +18,7 @@ use crate::options::NodeOptions;
 use crate::readers::Readers;
 use crate::shared::Shared;
 use crate::snapshots::{Growth, Keeper, Room};
+use crate::stall::Stall;
 use crate::store::with_advice;
 use crate::writer::{Link, Message, Setup, Writer};
 
@@ -78,6 +79,9 @@ impl Node {
         if confirms {
             confirm(&shared, &inbox);
         }
+        if thread.is_some() {
+            watch(&shared);
+        }
         let thread = Mutex::new(thread);
         let keeper = keeper(&options, &transport, &readers, &shared, room);
         let keeper = keeper.map(|keeper| host::spawn(&Handle::current(), keeper.run()));
@@ -108,7 +112,8 @@ fn restrict(options: &mut NodeOptions, start: &Start) {
 fn shared(options: &NodeOptions, start: &Start) -> Arc<Shared> {
     let growth = Growth::new(options.snapshots.and_then(|snapshots| snapshots.bytes));
     let name = options.name.clone();
-    Arc::new(Shared::new(name, start.record, start.end, start.has_state, growth))
+    let stall = Stall::new(options.path.clone(), options.replication_timeout);
+    Arc::new(Shared::new(name, start.record, start.end, start.has_state, growth, stall))
 }
 
 fn setup(
@@ -136,6 +141,17 @@ fn setup(
         problem: start.problem.clone(),
         lost: options.lost.clone(),
     }
+}
+
+/// Looks whether the disk answers, until the node has stopped.
+fn watch(shared: &Arc<Shared>) {
+    let shared = Arc::clone(shared);
+    host::spawn(&Handle::current(), async move {
+        tokio::select! {
+            () = shared.closed() => {}
+            () = shared.stall.watch() => {}
+        }
+    });
 }
 
 /// How soon the log is asked again to confirm where it ends.

@@ -1,5 +1,6 @@
 //! Clients' connections to a node.
 
+mod precursor;
 mod script;
 mod transaction;
 
@@ -8,14 +9,13 @@ use std::sync::mpsc::Sender;
 
 use async_trait::async_trait;
 use ha_core::{
-    Batch, Canceller, Description, Error, ReadLevel, Reply, Result, Session, SessionOptions, Token,
-    TransactionOptions, TransactionState,
+    Batch, Canceller, ChangeTransport, Description, Error, ReadLevel, Reply, Result, Session,
+    SessionOptions, Token, TransactionOptions, TransactionState,
 };
 use ha_sqlite::Interrupt;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use crate::host::blocking;
 use crate::options::NodeOptions;
 use crate::readers::{Read, Readers, surely_writes};
 use crate::shared::Shared;
@@ -29,6 +29,7 @@ pub(crate) struct Surroundings {
     pub(crate) options: NodeOptions,
     pub(crate) readers: Arc<Readers>,
     pub(crate) shared: Arc<Shared>,
+    pub(crate) transport: Arc<dyn ChangeTransport>,
     pub(crate) inbox: Sender<Message>,
 }
 
@@ -58,11 +59,11 @@ impl NodeSession {
         self.node.strong_read(batch.reads).await?;
         let mut lent = self.node.readers.lend().await?;
         let stop = interrupt.clone();
-        let (read, batch) = blocking(move || {
+        let reading = move || {
             let read = lent.reader().and_then(|reader| reader.read(&batch, &stop));
             (read, batch)
-        })
-        .await?;
+        };
+        let (read, batch) = self.node.shared.stall.read(reading).await?;
         match read? {
             Read::Done(reply) => Ok(reply),
             Read::Writes => self.write(batch, interrupt).await,
@@ -71,10 +72,15 @@ impl NodeSession {
 
     async fn write(&mut self, batch: Batch, interrupt: &Interrupt) -> Result<Reply> {
         self.node.refuse_read_only(self.options.read_only)?;
+        if let Some(reason) = self.node.shared.stall.of_writer() {
+            return Err(Error::NotSent(reason));
+        }
         let (reply, answer) = oneshot::channel();
         let job = Job::alone(batch, interrupt.clone(), reply);
+        let claim = job.claim.clone();
         self.node.send(Message::Job(job))?;
-        answer.await.map_err(|_| Error::Closed)?
+        let reply = self.node.hear(answer).await.map_err(|reason| claim.leave(reason))?;
+        reply.ok_or(Error::Closed)?
     }
 
     /// The open transaction, for the time of a call. Who drops the call's future drops it, and
@@ -121,7 +127,7 @@ impl Session for NodeSession {
 
     async fn rollback(&mut self) -> Result<()> {
         if let Some(transaction) = self.transaction.take() {
-            transaction.rollback().await;
+            transaction.rollback(&self.node).await;
         }
         Ok(())
     }
@@ -161,7 +167,12 @@ impl Surroundings {
     async fn session_read(&self, level: ReadLevel) -> Result<()> {
         self.serving().await?;
         let Some(token) = level.min_position else { return Ok(()) };
-        self.shared.reached(token, self.options.replication_timeout).await
+        match self.shared.reached(token, self.options.replication_timeout).await {
+            Err(Error::OtherLog { token, lineage, .. }) => {
+                self.reached_before(token, lineage).await
+            }
+            reached => reached,
+        }
     }
 
     /// Returns once the node has everything that was acknowledged anywhere before.
@@ -172,8 +183,8 @@ impl Surroundings {
         let (reader, confirmed) = oneshot::channel();
         self.send(Message::Strong(reader))?;
         let patience = self.options.replication_timeout;
-        match tokio::time::timeout(patience, confirmed).await {
-            Ok(answer) => answer.map_err(|_| Error::Closed)?,
+        match tokio::time::timeout(patience, self.hear(confirmed)).await {
+            Ok(answer) => answer.map_err(Error::NotReady)?.ok_or(Error::Closed)?,
             Err(_) => Err(Error::NotReady(format!(
                 "the log has not confirmed within {patience:?} that this state is the newest"
             ))),
@@ -183,7 +194,7 @@ impl Surroundings {
     async fn describe(&self, sql: String) -> Result<Description> {
         self.serving().await?;
         let mut lent = self.readers.lend().await?;
-        blocking(move || lent.reader()?.describe(&sql)).await?
+        self.shared.stall.read(move || lent.reader()?.describe(&sql)).await?
     }
 
     fn refuse_read_only(&self, session: bool) -> Result<()> {
@@ -192,6 +203,16 @@ impl Surroundings {
         }
         let node = &self.options.read_only;
         node.as_ref().map_or(Ok(()), |reason| Err(Error::ReadOnly(reason.clone())))
+    }
+
+    /// The writer's answer; `None` if it drops the question. An error with the reason if the disk
+    /// keeps it from answering.
+    async fn hear<T>(&self, answer: oneshot::Receiver<T>) -> Result<Option<T>, String> {
+        tokio::select! {
+            biased;
+            answer = answer => Ok(answer.ok()),
+            reason = self.shared.stall.keeps_writer() => Err(reason),
+        }
     }
 
     fn send(&self, message: Message) -> Result<()> {

@@ -10,7 +10,8 @@ use tokio::time::Instant;
 
 use super::Surroundings;
 use super::script::Script;
-use crate::host::{self, blocking};
+use crate::claim::Claim;
+use crate::host;
 use crate::readers::{Lent, Read, surely_writes};
 use crate::writer::{Command, Job, Lease, LeaseId, Message, Ran, ReadOf, Step};
 
@@ -106,24 +107,29 @@ impl Transaction {
             Stage::Writing(hold) => hold,
         };
         let (reply, answer) = oneshot::channel();
-        let script = self.script.whole();
-        node.send(Message::Command(hold.id, Command::Commit { script, reply }))?;
-        if let Ok(committed) = answer.await {
+        let (script, claim) = (self.script.whole(), Claim::default());
+        let commit = Command::Commit { script, claim: claim.clone(), reply };
+        node.send(Message::Command(hold.id, commit))?;
+        let answer = node.hear(answer).await.map_err(|reason| claim.leave(reason))?;
+        if let Some(committed) = answer {
             return Ok(committed?.position);
         }
         // It has made way for others: everything is executed again.
         let (reply, answer) = oneshot::channel();
         let script = self.script.whole().ok_or(Error::Conflict)?;
-        node.send(Message::Job(Job::new(script, Interrupt::default(), reply)))?;
-        Ok(answer.await.map_err(|_| Error::Closed)??.position)
+        let job = Job::new(script, Interrupt::default(), reply);
+        let claim = job.claim.clone();
+        node.send(Message::Job(job))?;
+        let answer = node.hear(answer).await.map_err(|reason| claim.leave(reason))?;
+        Ok(answer.ok_or(Error::Closed)??.position)
     }
 
-    pub(super) async fn rollback(self) {
+    pub(super) async fn rollback(self, node: &Surroundings) {
         let Stage::Writing(hold) = &self.stage else { return };
         let (reply, answer) = oneshot::channel();
         if hold.inbox.send(Message::Command(hold.id, Command::Rollback { reply })).is_ok() {
             // It was rolled back before, if nobody answers.
-            let _ = answer.await;
+            let _ = node.hear(answer).await;
         }
     }
 
@@ -140,7 +146,7 @@ impl Transaction {
                     let description = lent.reader().and_then(|reader| reader.describe(&sql));
                     (description, lent)
                 };
-                let (description, lent) = blocking(describe).await?;
+                let (description, lent) = node.shared.stall.read(describe).await?;
                 self.stage = Stage::Reading(lent);
                 description
             }
@@ -170,7 +176,7 @@ impl Transaction {
             });
             (read, lent)
         };
-        let (read, lent) = blocking(read).await?;
+        let (read, lent) = node.shared.stall.read(read).await?;
         self.stage = Stage::Reading(lent);
         let (outcome, read) = match read {
             Ok((Read::Writes, _)) => return Ok(None),
@@ -196,7 +202,7 @@ impl Transaction {
                 node.serving().await?;
                 let mut lent = node.readers.lend_for_long();
                 let begin = move || lent.reader().and_then(|reader| reader.begin()).map(|()| lent);
-                blocking(begin).await?
+                node.shared.stall.read(begin).await?
             }
         }
     }
@@ -229,14 +235,18 @@ impl Transaction {
         if let Stage::Writing(hold) = &self.stage {
             let (reply, answer) = oneshot::channel();
             node.send(Message::Command(hold.id, command(reply)))?;
-            if let Ok(answer) = answer.await {
+            let answer =
+                node.hear(answer).await.map_err(|reason| self.lose(Error::NotReady(reason)))?;
+            if let Some(answer) = answer {
                 self.awake();
                 return Ok(answer);
             }
         }
         let (reply, answer) = oneshot::channel();
         self.take_writer(node, command(reply)).await?;
-        let answer = answer.await.map_err(|_| self.lose(Error::Closed))?;
+        let answer =
+            node.hear(answer).await.map_err(|reason| self.lose(Error::NotReady(reason)))?;
+        let answer = answer.ok_or_else(|| self.lose(Error::Closed))?;
         self.awake();
         Ok(answer)
     }
@@ -256,10 +266,11 @@ impl Transaction {
         let deadline = Instant::now();
         node.send(Message::Lease(Lease { id, script, command, deadline, granted }))?;
         self.stage = Stage::Writing(hold);
-        match answer.await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(self.lose(error)),
-            Err(_) => Err(self.lose(Error::Closed)),
+        match node.hear(answer).await {
+            Ok(Some(Ok(()))) => Ok(()),
+            Ok(Some(Err(error))) => Err(self.lose(error)),
+            Ok(None) => Err(self.lose(Error::Closed)),
+            Err(reason) => Err(self.lose(Error::NotReady(reason))),
         }
     }
 

@@ -169,7 +169,8 @@ pub(super) fn read(level: ReadLevel, floor: Floor, reply: &Reply) {
 
 /// A read may fail only because the node is not ready, or the log had another lineage before.
 pub(super) fn read_failed(error: &Error) {
-    let renamed = matches!(error, Error::OtherLog { token, lineage } if token.lineage != *lineage);
+    let renamed =
+        matches!(error, Error::OtherLog { token, lineage, .. } if token.lineage != *lineage);
     let may = renamed || matches!(error, Error::NotReady(_) | Error::NotSent(_) | Error::Closed);
     assert!(may, "a read failed: {error:?}");
 }

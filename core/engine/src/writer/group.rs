@@ -53,7 +53,7 @@ impl Writer {
         self.alone = self.alone.saturating_sub(1);
         while jobs.len() < most {
             match self.queue.pop_front() {
-                Some(Work::Job(job)) if job.interrupt.is_requested() => {
+                Some(Work::Job(job)) if job.interrupt.is_requested() || job.claim.has_left() => {
                     self.fail(job, Error::Interrupted);
                 }
                 Some(Work::Job(job)) if !self.machine.may_repeat(&job.attempts) => {

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::turns::Effort;
+use crate::claim::Claim;
 use crate::planted::{Bug, planted};
 use crate::store::Request;
 
@@ -23,6 +24,8 @@ pub(crate) struct Job {
     pub(crate) deadline: Instant,
     pub(crate) interrupt: Interrupt,
     pub(crate) reply: oneshot::Sender<Result<Reply>>,
+    /// Its client has the other one.
+    pub(crate) claim: Claim,
     /// What its execution gave; told when the log has acknowledged it.
     pub(crate) outcome: Option<Result<Vec<ResultSet>>>,
     /// The log has something of it if it has the entry.
@@ -91,7 +94,7 @@ pub(crate) enum Command {
     Describe { sql: String, reply: oneshot::Sender<Result<Description>> },
     /// Commit; the script is everything the transaction did, or `None` if that was too much
     /// to keep.
-    Commit { script: Option<Vec<Step>>, reply: oneshot::Sender<Result<Reply>> },
+    Commit { script: Option<Vec<Step>>, claim: Claim, reply: oneshot::Sender<Result<Reply>> },
     /// Roll back.
     Rollback { reply: oneshot::Sender<Result<()>> },
 }
@@ -116,6 +119,7 @@ impl Job {
             deadline,
             interrupt,
             reply,
+            claim: Claim::default(),
             outcome: None,
             ships: false,
             n: 0,

@@ -126,8 +126,8 @@ impl Writer {
                 self.lease = Some(lease);
                 self.spent_on_lease(begun);
             }
-            Command::Commit { script, reply } => {
-                let job = self.committing(script, reply);
+            Command::Commit { script, claim, reply } => {
+                let job = Job { claim, ..self.committing(script, reply) };
                 self.commit_lease(lease, job);
             }
             Command::Rollback { reply } => {

@@ -117,6 +117,7 @@ pub(crate) struct Writer {
 impl Writer {
     /// Works until it is told to stop.
     pub(crate) fn run(mut self) {
+        self.shared.stall.writes();
         loop {
             let goes_on = match self.next_message() {
                 Ok(message) => self.turn(Some(message)),

@@ -51,6 +51,9 @@ impl Writer {
             jobs.drain(..).for_each(|job| job.finish(position));
         }
         let group = Group { jobs, encoded, staged: None, touches };
+        if !self.hand_over(&group) {
+            return self.withdraw(group);
+        }
         let event = self.executed(&group);
         self.stages.offered(begun.elapsed());
         self.open = Some(group);
@@ -66,9 +69,18 @@ impl Writer {
         self.note_attempt(&mut group);
         let Meta { id, base, .. } = self.machine.next_meta(Kind::Noop);
         group.encoded.rebase(id, base);
-        let event = self.executed(&group);
+        let event = if self.hand_over(&group) { self.executed(&group) } else { Event::Withdrawn };
         self.open = Some(group);
         event
+    }
+
+    /// Executes the group again without those who have left, before the log has anything of it.
+    fn withdraw(&mut self, group: Group) {
+        let rolled_back = self.store.roll_back();
+        self.execute_again(group);
+        if let Err(error) = rolled_back {
+            self.tell(Event::Failed(error.to_string()));
+        }
     }
 
     fn executed(&self, group: &Group) -> Event {

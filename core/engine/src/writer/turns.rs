@@ -41,6 +41,7 @@ impl Writer {
     pub(super) fn execute_again(&mut self, mut group: Group) {
         self.note_attempt(&mut group);
         for mut job in group.jobs.into_iter().rev() {
+            self.hand_back(&job);
             self.wanted_turn = self.wanted_turn.max(job.effort.turn());
             self.queue.push_front(Work::Job(job));
         }

@@ -66,6 +66,20 @@ impl Writer {
         }
     }
 
+    /// The group is about to be handed to the log. `false` if it must not be, because a client has left.
+    pub(super) fn hand_over(&self, group: &Group) -> bool {
+        let name = group.encoded.head().meta.as_ref().map(|meta| self.machine.name(meta.id));
+        group.jobs.iter().all(|job| {
+            let attempt = name.filter(|_| job.ships);
+            job.claim.may_be(self.machine.name_of(&job.attempts, attempt))
+        })
+    }
+
+    /// The group it was in is not stored; it may be as an attempt before that.
+    pub(super) fn hand_back(&self, job: &Job) {
+        job.claim.may_be(self.machine.name_of(&job.attempts, None));
+    }
+
     /// The group goes on under another name; what was sent of it may be stored.
     pub(super) fn note_attempt(&self, group: &mut Group) {
         let Some(meta) = &group.encoded.head().meta else { return };

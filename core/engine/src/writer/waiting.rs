@@ -54,7 +54,8 @@ impl Writer {
     /// What is wrong with the log may be why it does not answer.
     fn with_warnings(&self, reason: String) -> String {
         let warnings = self.link.transport().warnings();
-        std::iter::once(reason).chain(warnings).collect::<Vec<_>>().join("; ")
+        let others = warnings.into_iter().chain(self.shared.stall.reason());
+        std::iter::once(reason).chain(others).collect::<Vec<_>>().join("; ")
     }
 
     /// Those who wait are not charged for the time that others execute: the deadline is one

@@ -159,19 +159,47 @@ fn flatten(result: Result<Result<(), Error>, tokio::task::JoinError>) -> Result<
     result.context("a front-end ended abnormally")?.map_err(Into::into)
 }
 
-/// Logs when the node becomes ready, or is not any more.
+/// Logs when the node becomes ready, or is not any more; not each time that only a number of the reason
+/// is another one.
 async fn report(node: Arc<Node>) -> Result<()> {
     let mut known = None;
     loop {
         let status = node.status();
-        if known.as_ref() != Some(&status.readiness) {
+        let kind = kind(&status.readiness);
+        if known.as_ref() != Some(&kind) {
             match &status.readiness {
                 Readiness::Ready => tracing::info!(position = %status.position, "ready"),
                 Readiness::Waiting(reason) => tracing::warn!("not ready: {reason}"),
                 Readiness::Stopped(reason) => tracing::error!("stopped: {reason}"),
             }
-            known = Some(status.readiness);
+            known = Some(kind);
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+/// What is the same while the numbers move.
+fn kind(readiness: &Readiness) -> String {
+    let (state, reason) = match readiness {
+        Readiness::Ready => ("ready", ""),
+        Readiness::Waiting(reason) => ("waiting", reason.as_str()),
+        Readiness::Stopped(reason) => ("stopped", reason.as_str()),
+    };
+    let words =
+        reason.split(|letter: char| letter.is_ascii_digit()).filter(|part| !part.is_empty());
+    std::iter::once(state).chain(words).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_logged_once_while_only_its_numbers_move() {
+        let waiting = |reason: &str| kind(&Readiness::Waiting(reason.to_owned()));
+        assert_eq!(waiting("at 1 of 17"), waiting("at 16 of 17"));
+        assert_ne!(waiting("at 1 of 17"), waiting("at 1 of 17, gaining"));
+        assert_ne!(waiting("at 1 of 17"), kind(&Readiness::Stopped("at 1 of 17".to_owned())));
+        assert_ne!(waiting(""), kind(&Readiness::Ready));
     }
 }

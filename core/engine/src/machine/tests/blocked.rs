@@ -33,6 +33,19 @@ fn recorded(actions: &[Action]) -> Option<(&[Folded], Position)> {
 }
 
 #[test]
+fn a_group_that_must_not_be_offered_again_is_executed_again_on_top_of_the_barrier() {
+    let (mut machine, _) = behind_a_barrier();
+    let actions = machine.on(Duration::ZERO, Event::Quiet);
+    assert!(matches!(actions[..], [Action::Offer]), "{actions:?}");
+    let actions = machine.on(Duration::ZERO, Event::Withdrawn);
+    assert!(matches!(actions[0], Action::Rollback(Fate::Again)), "{actions:?}");
+    let (folded, position) = recorded(&actions).expect("the barrier is written");
+    assert_eq!((folded.len(), position.seq), (1, Seq(4)));
+    machine.on(Duration::ZERO, Event::Recorded);
+    assert!(machine.can_execute());
+}
+
+#[test]
 fn a_group_is_offered_again_on_top_of_a_barrier_without_another_execution() {
     let (mut machine, barrier) = behind_a_barrier();
     let (id, payload, draft) = offer(&mut machine);
