@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
 use ha_core::{
-    AttemptId, AttemptName, ChangeTransport, Engine, Outcome, RunningHash, Seq, SnapshotMeta, Value,
+    AttemptId, AttemptName, ChangeTransport, Engine, Outcome, RunningHash, Seq, SnapshotMeta,
+    TransactionName, Value,
 };
 use ha_engine::{NodeOptions, Retention, SnapshotOptions};
 use ha_memory::{MemoryLog, Spoil};
@@ -238,8 +239,13 @@ async fn the_outcome_of_a_write_that_nobody_keeps_any_more_is_forgotten() {
         a.run("INSERT INTO t VALUES(1)").await;
     }
     let lineage = a.node.status().position.lineage;
-    let name =
-        |base| AttemptName { lineage, base: Seq(base), attempt: AttemptId { boot: 1, counter: 1 } };
+    let name = |base| {
+        TransactionName::from(AttemptName {
+            lineage,
+            base: Seq(base),
+            attempt: AttemptId { boot: 1, counter: 1 },
+        })
+    };
     assert_eq!(a.node.outcome(&name(3)).await.unwrap(), Outcome::NotCommitted);
     a.transport.trim(Seq(900)).await.unwrap();
     assert_eq!(a.node.outcome(&name(3)).await.unwrap(), Outcome::Forgotten);

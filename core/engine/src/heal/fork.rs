@@ -17,10 +17,12 @@ impl Healer {
     /// can begin again.
     pub(super) async fn forked(&self, bounds: &Bounds) -> Result<Healing> {
         let kept = Kept::read(self.database.clone(), self.position).await?;
-        let fork = self.fork(bounds, &kept).await?;
-        // The log may have been trimmed since the last one was found to differ.
-        let before = Seq(self.position.seq.0.saturating_sub(1));
-        self.parted(kept, fork.map(|fork| fork.min(before))).await
+        let fork = match self.fork(bounds, &kept).await? {
+            // What differs is trimmed, or was meanwhile.
+            Some(fork) if fork >= self.position.seq => kept.first().map(|first| Seq(first.0 - 1)),
+            fork => fork,
+        };
+        self.parted(kept, fork).await
     }
 
     /// Compares all that is kept.

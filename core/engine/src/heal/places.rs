@@ -126,18 +126,23 @@ impl Healer {
         }
     }
 
-    /// What the stored snapshots say. Several that differ say nothing: some are of what the log has
-    /// lost.
+    /// What the stored snapshots say. Several that differ say nothing: some are of what the log has lost.
+    /// But of those of the place itself the one counts that is listed first: nothing may be left that tells
+    /// which is right, and this is the same for whoever asks, and what he would restore.
     pub(super) async fn stored_states(&self, chain: &Chain) -> Result<Comparison> {
         if !self.log.capabilities().snapshots {
             return Ok(Comparison::Silent);
         }
         let metas = self.log.snapshots().await?;
-        let said: Vec<_> = metas.iter().filter_map(|meta| chain.leads_to(meta)).collect();
-        Ok(match (said.contains(&true), said.contains(&false)) {
-            (true, false) => Comparison::Same,
-            (false, true) => Comparison::Other,
-            (false, false) | (true, true) => Comparison::Silent,
+        let all: Vec<_> = metas.iter().filter_map(|meta| chain.leads_to(meta)).collect();
+        let here: Vec<_> = metas.iter().filter_map(|meta| chain.begins_with(meta)).collect();
+        let differ = |said: &[bool]| said.contains(&true) && said.contains(&false);
+        let counts = if differ(&here) { &here } else { &all };
+        Ok(match counts.first() {
+            Some(_) if differ(&all) && !differ(&here) => Comparison::Silent,
+            Some(true) => Comparison::Same,
+            Some(false) => Comparison::Other,
+            None => Comparison::Silent,
         })
     }
 }

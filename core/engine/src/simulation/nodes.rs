@@ -30,6 +30,8 @@ pub(super) struct Slot {
     pub(super) cut: Cell<bool>,
     pub(super) interruptions: Cell<u64>,
     pub(super) notice: Cell<Notice>,
+    /// How often it was told of something that the log had lost meanwhile.
+    pub(super) told_late: Cell<u64>,
     /// It may have gone on with a history that has ended, since it was last seen.
     pub(super) mixes: Cell<bool>,
     /// The longest that a message takes, in milliseconds.
@@ -80,6 +82,7 @@ impl Slot {
             cut: Cell::default(),
             interruptions: Cell::default(),
             notice: Cell::default(),
+            told_late: Cell::default(),
             mixes: Cell::default(),
             latency: Cell::new(latency),
             clock: Cell::default(),
@@ -131,6 +134,15 @@ impl Slot {
     pub(super) fn interrupt(&self) {
         self.interruptions.set(self.interruptions.get() + 1);
         world().changed.send_replace(());
+    }
+
+    /// The node is told of something that the log has lost meanwhile, after all that it has asked the log.
+    pub(super) fn goes_on_with_what_is_lost(&self) {
+        self.mixes.set(true);
+        self.told_late.set(self.told_late.get() + 1);
+        if self.notice.get() == Notice::Aware {
+            self.notice.set(Notice::Reconnected);
+        }
     }
 
     fn prepare_file(&self) {

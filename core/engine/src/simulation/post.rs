@@ -40,12 +40,16 @@ pub(super) fn post(
             return sleep(2 * ACK).await;
         }
         let result = arrive(node, &draft);
+        let losses = self::world().losses();
         way(node).await;
         if strikes(Fault::AckLate) {
             sleep(millis(draw(1_000))).await;
         }
         if strikes(Fault::AckLost) || is_cut(node) {
             return sleep(2 * ACK).await;
+        }
+        if result.is_ok() && losses != self::world().losses() {
+            self::world().slots[node].goes_on_with_what_is_lost();
         }
         let _ = answer.send(result);
     });
