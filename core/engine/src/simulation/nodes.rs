@@ -30,6 +30,8 @@ pub(super) struct Slot {
     pub(super) cut: Cell<bool>,
     pub(super) interruptions: Cell<u64>,
     pub(super) notice: Cell<Notice>,
+    /// Its connection ended with a crash of the log, and the log has not answered it since.
+    pub(super) cut_off: Cell<bool>,
     /// How often it was told of something that the log had lost meanwhile.
     pub(super) told_late: Cell<u64>,
     /// It may have gone on with a history that has ended, since it was last seen.
@@ -82,6 +84,7 @@ impl Slot {
             cut: Cell::default(),
             interruptions: Cell::default(),
             notice: Cell::default(),
+            cut_off: Cell::default(),
             told_late: Cell::default(),
             mixes: Cell::default(),
             latency: Cell::new(latency),

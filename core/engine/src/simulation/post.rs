@@ -34,7 +34,7 @@ pub(super) fn post(
             return sleep(2 * ACK).await;
         }
         let world = self::world();
-        let may_be_lost = losses != world.losses() || world.is_cut_off_by_crash(node);
+        let may_be_lost = losses != world.losses() || world.slots[node].cut_off.get();
         let survives = world.faults.has(Fault::RewindUnder) && world.log.borrow().led_to(&draft);
         if may_be_lost && !survives {
             return sleep(2 * ACK).await;

@@ -42,11 +42,15 @@ impl Wire {
 
     /// Asks the log something, which takes a while and may fail.
     async fn ask<T>(&self, question: impl FnOnce(&super::log::Log) -> Result<T>) -> Result<T> {
+        let crashes = world().crashes.get();
         way(self.node).await;
         reachable(self.node)?;
         let answer = question(&world().log.borrow());
         way(self.node).await;
         reachable(self.node)?;
+        if crashes == world().crashes.get() {
+            world().slots[self.node].cut_off.set(false);
+        }
         answer
     }
 
