@@ -62,7 +62,7 @@ impl Healer {
         let path = host::blocking(save).await??;
         tracing::error!(
             file = %path.display(), first = %fork.next(), last = %self.position.seq,
-            "entries that this node had applied are not in the log; they are saved and are no longer part of the database"
+            "entries that this node had applied are not in the log, or are not known to be; they are saved"
         );
         Ok(path.display().to_string())
     }

@@ -9,7 +9,7 @@ use ha_core::{Error, Result, Seq, Stored};
 use super::compare::{Here, compare};
 use super::{AT_ONCE, Comparison, Healer, Kept};
 use crate::chain::{Back, Chain, LOOK};
-use crate::machine::Position;
+use crate::machine::{Position, Reseed};
 
 /// A node takes fewer entries before it hears that the log has lost what they were made on.
 const UNHEARD: u64 = 16;
@@ -39,13 +39,25 @@ impl Healer {
             match self.compare_at(place).await? {
                 Comparison::Same => {}
                 Comparison::Silent => seen = Comparison::Silent,
-                differs @ (Comparison::Other | Comparison::Ends) => return Ok(differs),
+                differs @ (Comparison::Other | Comparison::Ends | Comparison::Gone) => {
+                    return Ok(differs);
+                }
             }
+        }
+        if seen == Comparison::Silent && self.has_gap().await? {
+            return Ok(Comparison::Gone);
         }
         match places.first() {
             Some(first) if !self.is_same_before(first.at.seq).await? => Ok(Comparison::Other),
             Some(_) | None => Ok(seen),
         }
+    }
+
+    /// Whether what comes after the position is trimmed. What a subscription gives all the same may go on
+    /// from another history.
+    async fn has_gap(&self) -> Result<bool> {
+        let bounds = self.log.bounds().await?;
+        Ok(Reseed::across_gap(&self.position, &bounds).is_some())
     }
 
     /// Whether the newest entries before `seq` are those that are kept here. That one of them was made

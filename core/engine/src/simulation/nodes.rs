@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ha_core::{Engine, Error, Readiness, Seq, Token};
+use ha_core::{Appended, Engine, Error, Readiness, Seq, Token};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::sleep;
 
@@ -32,8 +32,8 @@ pub(super) struct Slot {
     pub(super) notice: Cell<Notice>,
     /// Its connection ended with a crash of the log, and the log has not answered it since.
     pub(super) cut_off: Cell<bool>,
-    /// How often it was told of something that the log had lost meanwhile.
-    pub(super) told_late: Cell<u64>,
+    /// Up to where it was told that the log has stored something, after that was lost.
+    pub(super) told_late: Cell<Seq>,
     /// It may have gone on with a history that has ended, since it was last seen.
     pub(super) mixes: Cell<bool>,
     /// The longest that a message takes, in milliseconds.
@@ -139,10 +139,11 @@ impl Slot {
         world().changed.send_replace(());
     }
 
-    /// The node is told of something that the log has lost meanwhile, after all that it has asked the log.
-    pub(super) fn goes_on_with_what_is_lost(&self) {
+    /// The node is told that the log has stored this, which it has lost meanwhile. Whatever else the node
+    /// has asked, it goes on with that until it asks for this place.
+    pub(super) fn goes_on_with_what_is_lost(&self, stored: Appended) {
         self.mixes.set(true);
-        self.told_late.set(self.told_late.get() + 1);
+        self.told_late.set(self.told_late.get().max(stored.last));
         if self.notice.get() == Notice::Aware {
             self.notice.set(Notice::Reconnected);
         }

@@ -48,8 +48,8 @@ pub(super) fn post(
         if strikes(Fault::AckLost) || is_cut(node) {
             return sleep(2 * ACK).await;
         }
-        if result.is_ok() && losses != self::world().losses() {
-            self::world().slots[node].goes_on_with_what_is_lost();
+        if let (Ok(stored), true) = (&result, losses != self::world().losses()) {
+            self::world().slots[node].goes_on_with_what_is_lost(*stored);
         }
         let _ = answer.send(result);
     });

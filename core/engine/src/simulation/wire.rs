@@ -132,15 +132,13 @@ impl ChangeTransport for Wire {
 
     async fn read(&self, seq: Seq) -> Result<Option<Stored>> {
         world().note("read back", seq.0, self.node as u64);
-        let (reconnected, told_late) = {
-            let slot = &world().slots[self.node];
-            (slot.notice.get() == Notice::Reconnected, slot.told_late.get())
-        };
+        let reconnected = world().slots[self.node].notice.get() == Notice::Reconnected;
         let answer = self.ask(|log| log.get(seq)).await?;
         let slot = &world().slots[self.node];
-        let is_newest = slot.told_late.get() == told_late;
-        if reconnected && is_newest && slot.notice.get() == Notice::Reconnected {
+        let is_enough = seq >= slot.told_late.get();
+        if reconnected && is_enough && slot.notice.get() == Notice::Reconnected {
             slot.notice.set(Notice::Aware);
+            slot.told_late.set(Seq::ZERO);
         }
         Ok(answer)
     }

@@ -115,6 +115,9 @@ impl Writer {
             Comparison::Ends => Some(format!(
                 "the stream ends before {seq}, which this database has applied: it has lost entries"
             )),
+            Comparison::Gone => Some(format!(
+                "the stream no longer has what comes after {seq}, nor anything that tells what stands there"
+            )),
             Comparison::Other => Some(format!(
                 "the stream holds another entry at {seq} than the one applied here: it was rewound or \
                  restored from an old copy"
