@@ -216,7 +216,7 @@ impl Healer {
         let hash = kept.hash_at(seq);
         let there = hash.map(|hash| Position { seq, hash, ..self.position });
         let said = match &there {
-            Some(there) => self.stored_states(&Chain::new(*there)).await?,
+            Some(there) => self.stored_states(&Chain::new(*there)).await?.told(),
             None => Comparison::Silent,
         };
         if said == Comparison::Silent {

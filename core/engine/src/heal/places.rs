@@ -132,29 +132,49 @@ impl Healer {
                 None => {}
             }
         }
-        match self.stored_states(&chain).await? {
-            Comparison::Silent => Ok(said),
-            told => Ok(told),
-        }
+        let states = self.stored_states(&chain).await?;
+        Ok(first_that_tells([states.agree, said, states.first]))
     }
 
-    /// What the stored snapshots say. Several that differ say nothing: some are of what the log has lost.
-    /// But of those of the place itself the one counts that is listed first: nothing may be left that tells
-    /// which is right, and this is the same for whoever asks, and what he would restore.
-    pub(super) async fn stored_states(&self, chain: &Chain) -> Result<Comparison> {
+    /// What the stored snapshots say.
+    pub(super) async fn stored_states(&self, chain: &Chain) -> Result<States> {
         if !self.log.capabilities().snapshots {
-            return Ok(Comparison::Silent);
+            return Ok(States { agree: Comparison::Silent, first: Comparison::Silent });
         }
         let metas = self.log.snapshots().await?;
-        let all: Vec<_> = metas.iter().filter_map(|meta| chain.leads_to(meta)).collect();
-        let here: Vec<_> = metas.iter().filter_map(|meta| chain.begins_with(meta)).collect();
-        let differ = |said: &[bool]| said.contains(&true) && said.contains(&false);
-        let counts = if differ(&here) { &here } else { &all };
-        Ok(match counts.first() {
-            Some(_) if differ(&all) && !differ(&here) => Comparison::Silent,
-            Some(true) => Comparison::Same,
-            Some(false) => Comparison::Other,
-            None => Comparison::Silent,
-        })
+        let said: Vec<_> = metas.iter().filter_map(|meta| chain.leads_to(meta)).collect();
+        let first = metas.iter().find_map(|meta| chain.begins_with(meta));
+        let differ = said.contains(&true) && said.contains(&false);
+        let agree = said.first().copied().filter(|_| !differ);
+        Ok(States { agree: told(agree), first: told(first) })
+    }
+}
+
+/// What stored snapshots say of a place.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct States {
+    /// All of them. Several that differ say nothing: some are of what the log has lost.
+    agree: Comparison,
+    /// Of those of the place itself the one that is listed first. If nothing else is left that tells which
+    /// is right, it counts: it is the same for whoever asks, and what he would restore.
+    first: Comparison,
+}
+
+impl States {
+    /// What they say if there is nothing else.
+    pub(super) fn told(self) -> Comparison {
+        first_that_tells([self.agree, self.first])
+    }
+}
+
+fn first_that_tells<const N: usize>(said: [Comparison; N]) -> Comparison {
+    said.into_iter().find(|said| *said != Comparison::Silent).unwrap_or(Comparison::Silent)
+}
+
+fn told(is_same: Option<bool>) -> Comparison {
+    match is_same {
+        Some(true) => Comparison::Same,
+        Some(false) => Comparison::Other,
+        None => Comparison::Silent,
     }
 }

@@ -151,7 +151,7 @@ impl Keeper {
     async fn usable(&self, bounds: &Bounds) -> Result<Vec<Usable>> {
         let (mut usable, here) = (Vec::new(), self.shared.record().position);
         for meta in candidates(self.transport.snapshots().await?, bounds, Seq::ZERO) {
-            match fit(&self.transport, &meta, bounds, Some(&here)).await? {
+            match fit(&self.transport, &meta, Some(&here)).await? {
                 Fit::Contradicted(_) => {}
                 Fit::Unproven => usable.push(Usable { meta, proven: false }),
                 Fit::Proven | Fit::Base(..) => usable.push(Usable { meta, proven: true }),
