@@ -1,12 +1,13 @@
 //! Nodes: how they are started, killed and given other files.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ha_core::{Appended, Engine, Error, Readiness, Seq, Token};
 use tokio::sync::{Notify, oneshot};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::executor::{Owner, WORLD};
 use super::fault::Fault;
@@ -30,6 +31,8 @@ pub(super) struct Slot {
     pub(super) cut: Cell<bool>,
     pub(super) interruptions: Cell<u64>,
     pub(super) notice: Cell<Notice>,
+    /// When it began to read each place, of those where it has found an entry.
+    pub(super) found: RefCell<BTreeMap<Seq, Instant>>,
     /// Its connection ended with a crash of the log, and the log has not answered it since.
     pub(super) cut_off: Cell<bool>,
     /// Up to where it was told that the log has stored something, after that was lost.
@@ -84,6 +87,7 @@ impl Slot {
             cut: Cell::default(),
             interruptions: Cell::default(),
             notice: Cell::default(),
+            found: RefCell::default(),
             cut_off: Cell::default(),
             told_late: Cell::default(),
             mixes: Cell::default(),

@@ -12,7 +12,7 @@ use ha_core::{
     Draft, Error, Result, Seq, SnapshotMeta, Stored, TransportHealth,
 };
 use parking_lot::Mutex;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::fault::Fault;
 use super::feed::Feed;
@@ -133,7 +133,11 @@ impl ChangeTransport for Wire {
     async fn read(&self, seq: Seq) -> Result<Option<Stored>> {
         world().note("read back", seq.0, self.node as u64);
         let reconnected = world().slots[self.node].notice.get() == Notice::Reconnected;
+        let begun = Instant::now();
         let answer = self.ask(|log| log.get(seq)).await?;
+        if answer.is_some() {
+            world().slots[self.node].found.borrow_mut().insert(seq, begun);
+        }
         let slot = &world().slots[self.node];
         let is_enough = seq >= slot.told_late.get();
         if reconnected && is_enough && slot.notice.get() == Notice::Reconnected {
