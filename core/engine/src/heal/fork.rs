@@ -8,9 +8,9 @@ use ha_core::{Bounds, Result, Seq};
 
 use super::compare::{Here, was_made_on};
 use super::kept::Kept;
-use super::{COPY, Healer, Healing, lost};
+use super::{Healer, Healing, lost};
 use crate::host;
-use crate::machine::{Position, Reseed};
+use crate::machine::{COPY, Position, Reseed};
 
 impl Healer {
     /// The log holds other entries than were applied here: saves those, so that the database

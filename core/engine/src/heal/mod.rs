@@ -39,9 +39,6 @@ pub use lost::lost_entries;
 pub(crate) use kept::Kept;
 pub(crate) use places::Place;
 
-/// What to do if there is nothing to become.
-const COPY: &str = "Start from a copy of the database (GET / of a node that is ready)";
-
 /// So many entries of the log are read at once: over a long way, each takes its time.
 const AT_ONCE: usize = 16;
 

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{Message, News, Writer};
 use crate::heal::{Comparison, Place};
-use crate::machine::{Event, Reseed};
+use crate::machine::{COPY, Event, Reseed};
 use crate::planted::{Bug, planted};
 
 /// How often a node that hears nothing asks whether the log is still there.
@@ -100,9 +100,7 @@ impl Writer {
             Error::Truncated { first, .. } if *first <= next => self.link.subscribe(next),
             _ if next > Seq(1) => self.tell(Event::Misfit(error.to_string())),
             _ => {
-                let advice =
-                    "Start from a newer copy of the database (GET / of a node that is ready)";
-                self.tell(Event::Reseed(Reseed::newest(error.to_string(), advice)));
+                self.tell(Event::Reseed(Reseed::newest(error.to_string(), COPY)));
             }
         }
     }
