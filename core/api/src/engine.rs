@@ -4,8 +4,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::{
-    AttemptName, Batch, ByteStream, Description, Health, Limits, ReadLevel, Reply, Result, Seq,
-    Token, TransactionStream,
+    Batch, ByteStream, Description, Health, Limits, ReadLevel, Reply, Result, Seq, Token,
+    TransactionName, TransactionStream,
 };
 
 /// A node, as its front-ends see it.
@@ -37,7 +37,7 @@ pub trait Engine: Debug + Send + Sync + 'static {
 
     /// What became of a transaction whose client was told
     /// [`crate::Error::OutcomeUnknown`].
-    async fn outcome(&self, name: &AttemptName) -> Result<Outcome>;
+    async fn outcome(&self, name: &TransactionName) -> Result<Outcome>;
 
     /// How the node is.
     fn status(&self) -> Status;
@@ -161,13 +161,13 @@ impl Debug for Canceller {
 /// What became of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is part of the log; a reader at this position sees it.
+    /// A try of it is part of the log; a reader at this position sees it.
     Committed(Token),
-    /// Another entry took its place; it will never be committed.
+    /// Other entries took the places of all its tries; it will never be committed.
     NotCommitted,
-    /// Nothing has taken its place yet.
+    /// Nothing has taken the place of one of them yet.
     Unknown,
-    /// The log and the node no longer hold the entry that would tell.
+    /// The log and the node no longer hold an entry that would tell.
     Forgotten,
 }
 

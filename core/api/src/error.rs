@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::{AttemptName, Lineage, Seq, Token};
+use crate::{Lineage, Seq, Token, TransactionName};
 
 /// The result of most calls in `ha`.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -41,7 +41,7 @@ pub enum Error {
     /// The write was handed to the log and no answer tells its outcome. It is everywhere or
     /// nowhere; the name can be asked for later.
     #[error("the outcome of the transaction is unknown; ask for {0} later")]
-    OutcomeUnknown(AttemptName),
+    OutcomeUnknown(TransactionName),
     /// A position that the client gave belongs to another log than the node follows.
     #[error(
         "position {token} belongs to another log, this node follows {lineage}: the database was begun anew{}; read without it",

@@ -17,6 +17,7 @@ mod position;
 mod settings;
 pub mod sql;
 mod statement;
+mod transaction;
 mod transport;
 mod value;
 
@@ -34,6 +35,7 @@ pub use settings::Settings;
 pub use statement::{
     Batch, Column, Description, Limits, ParamDescription, Params, Reply, ResultSet, Statement,
 };
+pub use transaction::TransactionName;
 pub use transport::{
     AppendError, Appended, Bounds, ByteStream, Capabilities, ChangeTransport, Delivery, Draft,
     SnapshotMeta, Stored,

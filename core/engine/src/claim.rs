@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use ha_core::{AttemptName, Error};
+use ha_core::{Error, TransactionName};
 use parking_lot::Mutex;
 
 /// What the client of a transaction and the writer agree on: whether it may be stored, and whether
@@ -11,18 +11,18 @@ pub(crate) struct Claim(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// The attempt that it may be stored as.
-    attempt: Option<AttemptName>,
+    /// The tries that may be stored.
+    stored_as: Option<TransactionName>,
     has_left: bool,
 }
 
 impl Claim {
-    /// From now on the transaction may be stored as this attempt, or without one is not stored.
+    /// From now on the transaction may be stored under this name, or without one is not stored.
     /// `false` if the client has left: then it must not be handed to the log.
-    pub(crate) fn may_be(&self, attempt: Option<AttemptName>) -> bool {
+    pub(crate) fn may_be(&self, stored_as: Option<TransactionName>) -> bool {
         let mut state = self.0.lock();
         if !state.has_left {
-            state.attempt = attempt;
+            state.stored_as = stored_as;
         }
         !state.has_left
     }
@@ -32,7 +32,7 @@ impl Claim {
     pub(crate) fn leave(&self, reason: String) -> Error {
         let mut state = self.0.lock();
         state.has_left = true;
-        state.attempt.map_or(Error::NotSent(reason), Error::OutcomeUnknown)
+        state.stored_as.clone().map_or(Error::NotSent(reason), Error::OutcomeUnknown)
     }
 
     /// Whether the client has left.

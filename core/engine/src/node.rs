@@ -10,8 +10,8 @@ use std::thread::JoinHandle;
 use async_trait::async_trait;
 use futures::future::AbortHandle;
 use ha_core::{
-    AttemptName, ChangeTransport, Engine, Error, Health, Outcome, Readiness, Result, Session,
-    SessionOptions, Snapshot, Status, Token, TransactionStream,
+    ChangeTransport, Engine, Error, Health, Outcome, Readiness, Result, Session, SessionOptions,
+    Snapshot, Status, Token, TransactionName, TransactionStream,
 };
 use parking_lot::Mutex;
 
@@ -122,14 +122,8 @@ impl Engine for Node {
         self.feed(from).await
     }
 
-    async fn outcome(&self, name: &AttemptName) -> Result<Outcome> {
-        if name.lineage != self.shared.token().lineage {
-            return Ok(Outcome::Forgotten);
-        }
-        match self.judge(name).await {
-            Err(Error::Truncated { .. }) => Ok(Outcome::Forgotten),
-            outcome => outcome,
-        }
+    async fn outcome(&self, name: &TransactionName) -> Result<Outcome> {
+        self.outcome_of(name).await
     }
 
     fn status(&self) -> Status {

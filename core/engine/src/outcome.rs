@@ -1,14 +1,38 @@
-//! What became of an attempt whose clients were not told.
+//! What became of a transaction whose client was not told.
 
 use ha_changes::Meta;
-use ha_core::{AttemptId, AttemptName, Outcome, Result, Seq, Token};
+use ha_core::{AttemptId, AttemptName, Error, Outcome, Result, Seq, Token, TransactionName};
 
 use crate::node::Node;
 use crate::store;
 
 impl Node {
+    /// What became of any of the tries; that nothing is stored is told only if that is known of all.
+    pub(crate) async fn outcome_of(&self, name: &TransactionName) -> Result<Outcome> {
+        let mut outcome = Outcome::NotCommitted;
+        for one in name.tries() {
+            outcome = match (self.outcome_of_try(one).await?, outcome) {
+                (committed @ Outcome::Committed(_), _) => return Ok(committed),
+                (Outcome::Unknown, _) | (_, Outcome::Unknown) => Outcome::Unknown,
+                (Outcome::Forgotten, _) | (_, Outcome::Forgotten) => Outcome::Forgotten,
+                (Outcome::NotCommitted, other) => other,
+            };
+        }
+        Ok(outcome)
+    }
+
+    async fn outcome_of_try(&self, name: &AttemptName) -> Result<Outcome> {
+        if name.lineage != self.shared.token().lineage {
+            return Ok(Outcome::Forgotten);
+        }
+        match self.judge(name).await {
+            Err(Error::Truncated { .. }) => Ok(Outcome::Forgotten),
+            outcome => outcome,
+        }
+    }
+
     /// What stands after the attempt's base decides; if that is a part of it, what follows.
-    pub(crate) async fn judge(&self, name: &AttemptName) -> Result<Outcome> {
+    async fn judge(&self, name: &AttemptName) -> Result<Outcome> {
         let first = name.base.next();
         let Some(payload) = self.at(first).await? else { return Ok(Outcome::Unknown) };
         let Some(meta) = meta_of(name.attempt, &payload) else { return Ok(Outcome::NotCommitted) };

@@ -559,6 +559,33 @@ async fn a_node_that_waits_on_an_empty_log_goes_on_once_somebody_begins_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_nobody_has_the_state_that_the_log_goes_on_from_the_instructions_lead_out() {
+    let log = MemoryLog::new();
+    let a = with_rows("a", &log, 3).await;
+    let b = start("b", &log).await;
+    b.reach(&a).await;
+    let (a, b) = (a.stop().await, b.stop().await);
+    // What both have is lost, and what was before is trimmed: the log goes on from a state without row 3.
+    log.rewind(Seq(3));
+    let stranger = log.open();
+    stranger.trim(Seq(4)).await.unwrap();
+    raw(&log, "junk").await;
+    let (a, b) = (start_in("a", &log, a).await, start_in("b", &log, b).await);
+    for node in [&a, &b] {
+        let reason = until_stopped(node).await;
+        assert!(reason.contains("delete the stream"), "{reason}");
+        assert!(reason.contains("start the node that is furthest with --new-lineage"), "{reason}");
+    }
+    let (a, b) = (a.stop().await, b.stop().await);
+    log.recreate();
+    let a = new_lineage(&log, a).await;
+    let b = start_in("b", &log, b).await;
+    insert(&b, [4]).await;
+    equal(&a, &b).await;
+    assert_eq!(rows(&a).await, "1,2,3,4");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_log_of_strangers_is_never_followed() {
     let (log, strangers) = (MemoryLog::new(), MemoryLog::new());
     let a = with_rows("a", &log, 3).await;

@@ -174,7 +174,7 @@ async fn an_attempt_whose_entry_is_void_is_not_committed() {
     raw(&log, std::str::from_utf8(&payload).unwrap()).await;
     a.run("INSERT INTO t VALUES(1)").await;
     b.reach(&a).await;
-    let name = AttemptName { lineage: here.lineage, base: here.seq, attempt };
+    let name = AttemptName { lineage: here.lineage, base: here.seq, attempt }.into();
     for node in [&a, &b] {
         assert_eq!(node.node.outcome(&name).await.unwrap(), Outcome::NotCommitted);
     }

@@ -27,7 +27,7 @@ async fn rewind_under(log: &MemoryLog, late: &Late, last: u64, nodes: [&Running;
     late.let_go().await;
 }
 
-async fn is_committed(node: &Running, name: &ha_core::AttemptName) {
+async fn is_committed(node: &Running, name: &ha_core::TransactionName) {
     let asking = async {
         while !matches!(node.node.outcome(name).await, Ok(Outcome::Committed(_))) {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
@@ -102,4 +102,28 @@ async fn of_two_attempts_the_one_that_the_log_has_taken_is_named() {
     tokio::time::timeout(support::PATIENCE, stored).await.expect("the log has the first one");
     equal(&a, &b).await;
     is_committed(&b, &name).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_attempts_the_log_may_take_the_first_after_the_second_was_given_up() {
+    let (log, late, a, b) = two("CREATE TABLE t(who)").await;
+    let last = b.node_seq();
+    let writing = async { a.try_run("INSERT INTO t VALUES('a')").await };
+    let overtaking = async {
+        late.is_held().await;
+        late.hold();
+        b.run("INSERT INTO t VALUES('b')").await;
+        // It was executed on that, and is on its way for longer than the client waits.
+        late.is_held().await;
+    };
+    let (told, ()) = tokio::join!(writing, overtaking);
+    let name = unknown(told);
+    // The first is the first that is let go.
+    rewind_under(&log, &late, last, [&a, &b]).await;
+    [&a, &b].iter().for_each(|node| log.reconnect(&node.transport));
+    let rows = "SELECT group_concat(who) FROM t";
+    is_committed(&b, &name).await;
+    is_committed(&a, &name).await;
+    equal(&a, &b).await;
+    assert_eq!(a.value(rows).await, Value::Text("a".to_owned()));
 }

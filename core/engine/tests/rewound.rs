@@ -6,6 +6,7 @@ use ha_core::{ChangeTransport, Engine, Readiness, RunningHash, Seq, Value};
 use ha_engine::lost_entries;
 use ha_memory::{MemoryLog, MemoryOptions};
 use rusqlite::Connection;
+use support::late::Late;
 use support::stored::{put, state, store};
 use support::{Running, equal, options, raw, start, start_with, until};
 use tempfile::TempDir;
@@ -224,4 +225,41 @@ async fn the_same_own_entry_at_the_end_proves_nothing_of_those_before_it() {
     // The log had lost its end before, and had taken this for void.
     raw(&log, std::str::from_utf8(&last).unwrap()).await;
     becomes(&log, old, &other).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_histories_of_which_only_snapshots_are_left_the_first_listed_counts() {
+    let log = MemoryLog::new();
+    let old = three_entries(&log).await;
+    let (body, seq, hash) = state(&old).await;
+    let old = old.stop().await;
+    let other = another_third(&log).await;
+    store(&other).await;
+    put(&other, body, seq, hash).await;
+    other.transport.trim(Seq(4)).await.unwrap();
+    becomes(&log, old, &other).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_still_delivered_behind_a_gap_is_not_applied_to_what_nothing_proves() {
+    let log = MemoryLog::new();
+    let (late, old) = Late::start("a", &log).await;
+    for sql in ["CREATE TABLE t(v)", "INSERT INTO t VALUES(1)", "INSERT INTO t VALUES(2)"] {
+        old.run(sql).await;
+    }
+    log.disconnect(&old.transport);
+    let other = another_third(&log).await;
+    // They say nothing of where they stand.
+    raw(&log, "junk").await;
+    raw(&log, "junk").await;
+    until("the junk", || other.node_seq() == 5).await;
+    store(&other).await;
+    late.hold_reads();
+    let delivered = late.delivered();
+    log.reconnect(&old.transport);
+    late.has_delivered(delivered + 2).await;
+    other.transport.trim(Seq(6)).await.unwrap();
+    late.let_reads_go();
+    until("it is ready", || old.node_seq() == 5).await;
+    equal(&old, &other).await;
 }

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
 use ha_core::{
-    AttemptId, AttemptName, ChangeTransport, Engine, Outcome, RunningHash, Seq, SnapshotMeta, Value,
+    AttemptId, AttemptName, ChangeTransport, Engine, Outcome, RunningHash, Seq, SnapshotMeta,
+    TransactionName, Value,
 };
 use ha_engine::{NodeOptions, Retention, SnapshotOptions};
 use ha_memory::{MemoryLog, Spoil};
 use sha2::Digest;
-use support::{PATIENCE, Running, equal, options, start, start_with};
+use support::stored::{put, state, store};
+use support::{PATIENCE, Running, equal, options, raw, start, start_with};
 use tempfile::TempDir;
 
 const SOON: Duration = Duration::from_millis(20);
@@ -109,6 +111,33 @@ async fn two_are_kept_and_the_log_is_trimmed_to_the_older_one() {
     let late = start("late", &log).await;
     equal(a, &late).await;
     equal(a, &nodes[1]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_of_what_the_log_has_lost_is_none_of_the_two_that_are_kept() {
+    let log = MemoryLog::new();
+    let old = start("old", &log).await;
+    for sql in ["CREATE TABLE t(v)", "INSERT INTO t VALUES(1)", "INSERT INTO t VALUES('lost')"] {
+        old.run(sql).await;
+    }
+    let (body, seq, hash) = state(&old).await;
+    old.stop().await;
+    log.rewind(Seq(2));
+    let node = start("node", &log).await;
+    until("what is left", || async { node.node_seq() == 2 }).await;
+    store(&node).await;
+    node.run("INSERT INTO t VALUES(2)").await;
+    put(&node, body, seq, hash).await;
+    // It may stand after both third entries.
+    raw(&log, "junk").await;
+    until("the junk", || async { node.node_seq() == 4 }).await;
+    let node = node.stop().await;
+    let soon = SnapshotOptions::every(Some(Duration::from_millis(50)), None);
+    let with = |dir: &TempDir| NodeOptions { snapshots: Some(soon), ..options("node", dir) };
+    let node = start_with(&log, node, with).await.unwrap();
+    let kept = || async { list(&node).await.iter().map(|meta| meta.seq.0).collect::<Vec<_>>() };
+    until("a third", || async { kept().await.contains(&4) && kept().await.len() == 2 }).await;
+    assert_eq!(kept().await, [4, 2]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -238,8 +267,13 @@ async fn the_outcome_of_a_write_that_nobody_keeps_any_more_is_forgotten() {
         a.run("INSERT INTO t VALUES(1)").await;
     }
     let lineage = a.node.status().position.lineage;
-    let name =
-        |base| AttemptName { lineage, base: Seq(base), attempt: AttemptId { boot: 1, counter: 1 } };
+    let name = |base| {
+        TransactionName::from(AttemptName {
+            lineage,
+            base: Seq(base),
+            attempt: AttemptId { boot: 1, counter: 1 },
+        })
+    };
     assert_eq!(a.node.outcome(&name(3)).await.unwrap(), Outcome::NotCommitted);
     a.transport.trim(Seq(900)).await.unwrap();
     assert_eq!(a.node.outcome(&name(3)).await.unwrap(), Outcome::Forgotten);

@@ -8,7 +8,7 @@ use axum::http::{Method, StatusCode, Uri};
 use axum::middleware;
 use axum::response::Response;
 use axum::routing::{delete, get, post};
-use ha_core::{AttemptName, Engine, Outcome, Readiness};
+use ha_core::{Engine, Outcome, Readiness, TransactionName};
 use serde_json::json;
 
 use crate::failure::{Failure, Style};
@@ -103,7 +103,7 @@ async fn outcome(State(app): State<Arc<App>>, Path(name): Path<String>) -> Respo
 }
 
 async fn tell_outcome(app: &App, name: &str) -> Result<Response, Failure> {
-    let name: AttemptName = name.parse()?;
+    let name: TransactionName = name.parse()?;
     let (text, position) = match app.engine.outcome(&name).await? {
         Outcome::Committed(position) => ("committed", Some(position)),
         Outcome::NotCommitted => ("not_committed", None),

@@ -61,7 +61,7 @@ async fn each_error_has_its_status_and_a_problem_body() {
 
 #[tokio::test]
 async fn an_unknown_outcome_names_the_transaction() {
-    let server = serve(Failing(Error::OutcomeUnknown(attempt(6))), options());
+    let server = serve(Failing(Error::OutcomeUnknown(attempt(6).into())), options());
     let name = attempt(6).to_string();
     let plain = post(&server.url("/"), r#"[{"sql":"x"}]"#).await;
     assert_eq!(plain.status, 504);

@@ -7,8 +7,8 @@ use futures::stream::BoxStream;
 use ha_abi::{HaEngine, HaSlice};
 use ha_bridge::{Answer, Imported, ask, ask_stream, take};
 use ha_core::{
-    AttemptName, Engine, Error, Health, Outcome, Readiness, Result, Session, SessionOptions,
-    Snapshot, Status, Token, Transaction, json,
+    Engine, Error, Health, Outcome, Readiness, Result, Session, SessionOptions, Snapshot, Status,
+    Token, Transaction, TransactionName, json,
 };
 
 use crate::runtime;
@@ -106,7 +106,7 @@ impl Engine for Remote {
         Ok(Snapshot { position: token(&answer.done(ORIGIN)?)?, body })
     }
 
-    async fn outcome(&self, name: &AttemptName) -> Result<Outcome> {
+    async fn outcome(&self, name: &TransactionName) -> Result<Outcome> {
         let name = name.to_string();
         let Table(table) = &*self.0;
         // SAFETY: the engine is there, the name for as long as the call.

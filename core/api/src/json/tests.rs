@@ -7,7 +7,8 @@ use serde::de::DeserializeOwned;
 use super::*;
 use crate::{
     AppendError, AttemptId, AttemptName, Batch, Error, IdempotencyKey, Limits, Lineage, Params,
-    ReadLevel, Reply, ResultSet, Seq, Settings, Statement, Token, TransactionOptions, Value,
+    ReadLevel, Reply, ResultSet, Seq, Settings, Statement, Token, TransactionName,
+    TransactionOptions, Value,
 };
 
 const TOKEN: Token = Token { lineage: Lineage([1; 8]), seq: Seq(7), n: 2 };
@@ -79,6 +80,7 @@ fn a_reply_keeps_all_it_says() {
 fn every_error_is_the_same_on_the_other_side() {
     let attempt = AttemptId { boot: 1, counter: 2 };
     let name = AttemptName { lineage: TOKEN.lineage, base: Seq(1), attempt };
+    let names = TransactionName::of([name, AttemptName { base: Seq(2), ..name }]);
     let text = || "why".to_owned();
     let errors = [
         Error::Sql { code: 2067, message: text(), offset: Some(3) },
@@ -86,7 +88,8 @@ fn every_error_is_the_same_on_the_other_side() {
         Error::NotAllowed(text()),
         Error::Unsupported(text()),
         Error::Conflict,
-        Error::OutcomeUnknown(name),
+        Error::OutcomeUnknown(name.into()),
+        Error::OutcomeUnknown(names.expect("there are two")),
         Error::OtherLog { token: TOKEN, lineage: Lineage([2; 8]), kept: Some(Seq(3)) },
         Error::KeyReused(text()),
         Error::NotSent(text()),

@@ -4,7 +4,7 @@ use std::str::FromStr;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{AttemptId, AttemptName, IdempotencyKey, Lineage, RunningHash, Token};
+use crate::{AttemptId, AttemptName, IdempotencyKey, Lineage, RunningHash, Token, TransactionName};
 
 /// Types that are their text.
 macro_rules! as_text {
@@ -22,7 +22,7 @@ macro_rules! as_text {
     )*};
 }
 
-as_text!(AttemptId AttemptName Lineage RunningHash Token);
+as_text!(AttemptId AttemptName Lineage RunningHash Token TransactionName);
 
 fn parsed<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
     let text = std::borrow::Cow::<'de, str>::deserialize(from)?;

@@ -16,6 +16,8 @@ pub(crate) enum Comparison {
     Ends,
     /// It no longer stores anything that would tell.
     Silent,
+    /// Nor what comes next: it cannot be followed from here.
+    Gone,
 }
 
 /// What the log has at the position.

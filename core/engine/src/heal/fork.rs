@@ -8,19 +8,21 @@ use ha_core::{Bounds, Result, Seq};
 
 use super::compare::{Here, was_made_on};
 use super::kept::Kept;
-use super::{COPY, Healer, Healing, lost};
+use super::{Healer, Healing, lost};
 use crate::host;
-use crate::machine::{Position, Reseed};
+use crate::machine::{COPY, Position, Reseed};
 
 impl Healer {
     /// The log holds other entries than were applied here: saves those, so that the database
     /// can begin again.
     pub(super) async fn forked(&self, bounds: &Bounds) -> Result<Healing> {
         let kept = Kept::read(self.database.clone(), self.position).await?;
-        let fork = self.fork(bounds, &kept).await?;
-        // The log may have been trimmed since the last one was found to differ.
-        let before = Seq(self.position.seq.0.saturating_sub(1));
-        self.parted(kept, fork.map(|fork| fork.min(before))).await
+        let fork = match self.fork(bounds, &kept).await? {
+            // What differs is trimmed, or was meanwhile.
+            Some(fork) if fork >= self.position.seq => kept.first().map(|first| Seq(first.0 - 1)),
+            fork => fork,
+        };
+        self.parted(kept, fork).await
     }
 
     /// Compares all that is kept.
@@ -60,7 +62,7 @@ impl Healer {
         let path = host::blocking(save).await??;
         tracing::error!(
             file = %path.display(), first = %fork.next(), last = %self.position.seq,
-            "entries that this node had applied are not in the log; they are saved and are no longer part of the database"
+            "entries that this node had applied are not in the log, or are not known to be; they are saved"
         );
         Ok(path.display().to_string())
     }

@@ -10,8 +10,8 @@ use ha_core::{Bounds, Result, Seq};
 
 use super::compare::{Here, names_history};
 use super::kept::Kept;
-use super::{COPY, Healer, Healing};
-use crate::machine::{self, Position, Reseed};
+use super::{Healer, Healing};
+use crate::machine::{self, COPY, Position, Reseed};
 
 /// What a log was made from, as its base says.
 struct Beginning {

@@ -39,9 +39,6 @@ pub use lost::lost_entries;
 pub(crate) use kept::Kept;
 pub(crate) use places::Place;
 
-/// What to do if there is nothing to become.
-const COPY: &str = "Start from a copy of the database (GET / of a node that is ready)";
-
 /// So many entries of the log are read at once: over a long way, each takes its time.
 const AT_ONCE: usize = 16;
 
@@ -58,6 +55,8 @@ pub(crate) struct Healer {
     lost: PathBuf,
     position: Position,
     attempts: Attempts,
+    /// The log has acknowledged what stands after that, and not given it back.
+    unseen_after: Option<Seq>,
 }
 
 /// Names for the appends of one healing; no two healings of a process share a round.
@@ -101,7 +100,12 @@ impl Healer {
         position: Position,
         attempts: Attempts,
     ) -> Self {
-        Self { log, database, lost, position, attempts }
+        Self { log, database, lost, position, attempts, unseen_after: None }
+    }
+
+    /// Tells after which entry those begin that the log has acknowledged and not given back.
+    pub(crate) fn with_unseen_after(self, unseen_after: Option<Seq>) -> Self {
+        Self { unseen_after, ..self }
     }
 
     /// Does what can be done about whatever is wrong, if anything is. Compares everything that is kept
@@ -128,11 +132,11 @@ impl Healer {
                 return self.another_log(&bounds).await;
             }
             if let Some(reseed) = Reseed::across_gap(&self.position, &bounds) {
-                return Ok(Healing::Reseed(reseed));
+                return self.across(reseed).await;
             }
             match self.compare().await? {
                 Comparison::Same => return self.compare_all(&bounds).await,
-                Comparison::Silent => return Ok(Healing::Sound),
+                Comparison::Silent | Comparison::Gone => return Ok(Healing::Sound),
                 Comparison::Other => return self.forked(&bounds).await,
                 Comparison::Ends => {
                     if let Some(healing) = self.ends_early().await? {
@@ -141,6 +145,22 @@ impl Healer {
                 }
             }
         }
+    }
+
+    /// What this node knows of by an acknowledgement only may be of an end that the log has lost; nothing
+    /// tells any more.
+    async fn across(&self, reseed: Reseed) -> Result<Healing> {
+        let Some(after) = self.unseen_after.filter(|after| *after < self.position.seq) else {
+            return Ok(Healing::Reseed(reseed));
+        };
+        let kept = Kept::read(self.database.clone(), self.position).await?;
+        let saved = self.save(Arc::new(kept), after).await?;
+        let (first, last) = (after.next(), self.position.seq);
+        let reason = format!(
+            "{}; entries {first} to {last} may be lost and are in {saved} now",
+            reseed.reason
+        );
+        Ok(Healing::Reseed(Reseed { reason, ..reseed }))
     }
 
     /// The log ends before the position: gives it back what it lost. `None` if it has changed
@@ -193,7 +213,7 @@ impl Healer {
         let hash = kept.hash_at(seq);
         let there = hash.map(|hash| Position { seq, hash, ..self.position });
         let said = match &there {
-            Some(there) => self.stored_states(&Chain::new(*there)).await?,
+            Some(there) => self.stored_states(&Chain::new(*there)).await?.told(),
             None => Comparison::Silent,
         };
         if said == Comparison::Silent {

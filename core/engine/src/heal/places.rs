@@ -9,7 +9,7 @@ use ha_core::{Error, Result, Seq, Stored};
 use super::compare::{Here, compare};
 use super::{AT_ONCE, Comparison, Healer, Kept};
 use crate::chain::{Back, Chain, LOOK};
-use crate::machine::Position;
+use crate::machine::{Position, Reseed};
 
 /// A node takes fewer entries before it hears that the log has lost what they were made on.
 const UNHEARD: u64 = 16;
@@ -39,13 +39,25 @@ impl Healer {
             match self.compare_at(place).await? {
                 Comparison::Same => {}
                 Comparison::Silent => seen = Comparison::Silent,
-                differs @ (Comparison::Other | Comparison::Ends) => return Ok(differs),
+                differs @ (Comparison::Other | Comparison::Ends | Comparison::Gone) => {
+                    return Ok(differs);
+                }
             }
+        }
+        if seen == Comparison::Silent && self.has_gap().await? {
+            return Ok(Comparison::Gone);
         }
         match places.first() {
             Some(first) if !self.is_same_before(first.at.seq).await? => Ok(Comparison::Other),
             Some(_) | None => Ok(seen),
         }
+    }
+
+    /// Whether what comes after the position is trimmed. What a subscription gives all the same may go on
+    /// from another history.
+    async fn has_gap(&self) -> Result<bool> {
+        let bounds = self.log.bounds().await?;
+        Ok(Reseed::across_gap(&self.position, &bounds).is_some())
     }
 
     /// Whether the newest entries before `seq` are those that are kept here. That one of them was made
@@ -120,24 +132,49 @@ impl Healer {
                 None => {}
             }
         }
-        match self.stored_states(&chain).await? {
-            Comparison::Silent => Ok(said),
-            told => Ok(told),
-        }
+        let states = self.stored_states(&chain).await?;
+        Ok(first_that_tells([states.agree, said, states.first]))
     }
 
-    /// What the stored snapshots say. Several that differ say nothing: some are of what the log has
-    /// lost.
-    pub(super) async fn stored_states(&self, chain: &Chain) -> Result<Comparison> {
+    /// What the stored snapshots say.
+    pub(super) async fn stored_states(&self, chain: &Chain) -> Result<States> {
         if !self.log.capabilities().snapshots {
-            return Ok(Comparison::Silent);
+            return Ok(States { agree: Comparison::Silent, first: Comparison::Silent });
         }
         let metas = self.log.snapshots().await?;
         let said: Vec<_> = metas.iter().filter_map(|meta| chain.leads_to(meta)).collect();
-        Ok(match (said.contains(&true), said.contains(&false)) {
-            (true, false) => Comparison::Same,
-            (false, true) => Comparison::Other,
-            (false, false) | (true, true) => Comparison::Silent,
-        })
+        let first = metas.iter().find_map(|meta| chain.begins_with(meta));
+        let differ = said.contains(&true) && said.contains(&false);
+        let agree = said.first().copied().filter(|_| !differ);
+        Ok(States { agree: told(agree), first: told(first) })
+    }
+}
+
+/// What stored snapshots say of a place.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct States {
+    /// All of them. Several that differ say nothing: some are of what the log has lost.
+    agree: Comparison,
+    /// Of those of the place itself the one that is listed first. If nothing else is left that tells which
+    /// is right, it counts: it is the same for whoever asks, and what he would restore.
+    first: Comparison,
+}
+
+impl States {
+    /// What they say if there is nothing else.
+    pub(super) fn told(self) -> Comparison {
+        first_that_tells([self.agree, self.first])
+    }
+}
+
+fn first_that_tells<const N: usize>(said: [Comparison; N]) -> Comparison {
+    said.into_iter().find(|said| *said != Comparison::Silent).unwrap_or(Comparison::Silent)
+}
+
+fn told(is_same: Option<bool>) -> Comparison {
+    match is_same {
+        Some(true) => Comparison::Same,
+        Some(false) => Comparison::Other,
+        None => Comparison::Silent,
     }
 }

@@ -30,6 +30,9 @@ impl Machine {
             // While it is another node's turn the group could not be offered.
             _ => return self.made_way(stored),
         };
+        if self.is_loose_enough() {
+            return self.made_way(stored);
+        }
         if self.is_contradicted_by(&stored) {
             self.block(deadline, target);
             return self.misfit(contradiction(&stored));

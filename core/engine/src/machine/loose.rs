@@ -10,7 +10,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use ha_core::{AppendError, Appended, AttemptId, AttemptName, Error, Seq, Stored};
+use ha_core::{AppendError, Appended, AttemptId, AttemptName, Error, Seq, Stored, TransactionName};
 
 use super::phase::Attempt;
 use super::waits::RETRY;
@@ -44,10 +44,16 @@ enum Proof {
 
 impl Machine {
     /// Whether the transactions of these attempts can be executed again: none of the attempts is part
-    /// of the state.
+    /// of the state, and one more can be named.
     #[must_use]
     pub fn may_repeat(&self, attempts: &[AttemptId]) -> bool {
         self.loose_of(attempts).all(|loose| loose.excluded)
+            && self.loose_of(attempts).count() < TransactionName::MOST
+    }
+
+    /// Whether of what is open so many attempts may be stored that no further one could be named.
+    pub(super) fn is_loose_enough(&self) -> bool {
+        self.loose.len() >= TransactionName::MOST
     }
 
     /// Whether there are any.
@@ -69,17 +75,16 @@ impl Machine {
     }
 
     /// What clients are told who would be told that nothing of these attempts is stored, or that it
-    /// is not known of the `last` one: the one that the log has told of, or else the latest, which
-    /// excludes the others. `None` if nothing is stored.
+    /// is not known of the `last` one: all that may be stored. Whichever the log has now, if it is rewound
+    /// it may take another one. `None` if nothing is stored.
     #[must_use]
     pub fn name_of(
         &self,
         attempts: &[AttemptId],
         last: Option<AttemptName>,
-    ) -> Option<AttemptName> {
-        let told = self.loose_of(attempts).find(|loose| loose.proof == Proof::Told);
-        let latest = || self.loose_of(attempts).last().map(|loose| loose.name);
-        told.map(|loose| loose.name).or(last).or_else(latest)
+    ) -> Option<TransactionName> {
+        let earlier = self.loose_of(attempts).map(|loose| loose.name);
+        TransactionName::of(earlier.filter(|name| Some(*name) != last).chain(last))
     }
 
     /// Forgets the attempts that nobody waits for any more.

@@ -8,6 +8,11 @@ use ha_core::{Bounds, Lineage, Seq, Stored};
 use super::phase::Phase;
 use super::{Action, Machine, Position};
 
+/// What to do if there is nothing to become.
+pub const COPY: &str = "Start from a copy of the database (GET / of a node that is ready). If no node is, nobody \
+     has the state that the stream goes on from: delete the stream (of an embedded server its store directory), \
+     start the node that is furthest with --new-lineage, and then the others";
+
 /// The pause after the first try that failed; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -81,18 +86,13 @@ impl Reseed {
             return None;
         }
         let first = bounds.first;
-        let (reason, copy) = if position.seq == Seq::ZERO {
-            let reason = "what is before is gone: an empty database cannot follow it".to_owned();
-            (reason, "a copy of the database")
+        let reason = if position.seq == Seq::ZERO {
+            "what is before is gone: an empty database cannot follow it".to_owned()
         } else {
             let at = position.seq;
-            let reason = format!("this database is at {at}: the entries between are gone");
-            (reason, "a newer copy of the database")
+            format!("this database is at {at}: the entries between are gone")
         };
-        Some(Self::newest(
-            format!("the stream begins at {first}, and {reason}"),
-            format!("Start from {copy} (GET / of a node that is ready)"),
-        ))
+        Some(Self::newest(format!("the stream begins at {first}, and {reason}"), COPY))
     }
 
     /// Restoring what the base entry `entry` of the log `lineage` names.
@@ -100,7 +100,7 @@ impl Reseed {
     pub fn base(lineage: Lineage, snapshot: BaseSnapshot, entry: Stored) -> Self {
         Self {
             reason: format!("the log begins with a database at entry {}", entry.seq),
-            advice: "Start from a copy of the database (GET / of a node that is ready)".to_owned(),
+            advice: COPY.to_owned(),
             target: Target::Base { lineage, snapshot: Box::new(snapshot), entry },
         }
     }

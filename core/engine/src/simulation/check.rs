@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use ha_core::{Error, ReadLevel, Reply, Seq, Stored, Token, Value};
+use ha_core::{
+    AttemptName, Error, Outcome, ReadLevel, Reply, Seq, Stored, Token, TransactionName, Value,
+};
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
@@ -253,10 +255,31 @@ fn value(value: ValueRef<'_>) -> Value {
 }
 
 /// What became of a transaction, as a node says it, is what the log says.
-pub(super) fn outcome(op: i64, name: &ha_core::AttemptName, outcome: &ha_core::Outcome) {
-    use ha_core::Outcome;
+pub(super) fn outcome(op: i64, name: &TransactionName, outcome: &Outcome) {
     let world = world();
     let log = world.log.borrow();
+    let mut places = name.tries().iter().filter_map(|one| stands(&log, op, one));
+    let place = places.next();
+    assert!(places.next().is_none(), "{name} is there twice");
+    let any = |is_so: &dyn Fn(&AttemptName) -> bool| name.tries().iter().any(is_so);
+    let right = match outcome {
+        Outcome::Committed(Token { seq, .. }) => place == Some(*seq),
+        Outcome::NotCommitted => place.is_none(),
+        Outcome::Unknown => any(&|one| one.base.next() > log.last()),
+        Outcome::Forgotten => {
+            any(&|one| one.base.next() < log.bounds().first || one.lineage != log.bounds().lineage)
+        }
+    };
+    assert!(right, "the outcome of {op} at {name} is not {outcome:?}");
+    // A repetition has a name of its own.
+    let anywhere = log.chain().iter().any(|point| point.ops.contains(&op));
+    let tried_once = !world.ops.borrow()[op as usize].keyed;
+    let lied = *outcome == Outcome::NotCommitted && tried_once && anywhere;
+    assert!(!lied, "{op} is in the log, but not at {name}");
+}
+
+/// Where the log has the transaction, if it has it as this attempt.
+fn stands(log: &Log, op: i64, name: &AttemptName) -> Option<Seq> {
     let first = name.base.next();
     let meta = |point: &Rc<Point>| ha_changes::decode_part(&point.payload).ok()?.meta().cloned();
     let found = log.chain().get(first.0 as usize).and_then(meta);
@@ -265,18 +288,7 @@ pub(super) fn outcome(op: i64, name: &ha_core::AttemptName, outcome: &ha_core::O
     let ops = found.as_ref().and_then(|_| log.chain().get(place.0 as usize));
     let ops = ops.map(|point| &point.ops[..]).unwrap_or_default();
     let stands = ops.contains(&op);
-    let may_be_void = world.has_lost() && ops.is_empty() || place > first;
+    let may_be_void = world().has_lost() && ops.is_empty() || place > first;
     assert!(stands || found.is_none() || may_be_void, "{name} is not {op}");
-    let right = match outcome {
-        Outcome::Committed(Token { seq, .. }) => stands && *seq == place,
-        Outcome::NotCommitted => !stands,
-        Outcome::Unknown => first > log.last(),
-        Outcome::Forgotten => first < log.bounds().first || name.lineage != log.bounds().lineage,
-    };
-    assert!(right, "the outcome of {op} at {name} is not {outcome:?}");
-    let anywhere = log.chain().iter().any(|point| point.ops.contains(&op));
-    // Of several attempts the last is named, and a log that has lost its end may take an earlier one.
-    let tried_once = !world.ops.borrow()[op as usize].keyed && !world.has_lost();
-    let lied = *outcome == Outcome::NotCommitted && tried_once && anywhere;
-    assert!(!lied, "{op} is in the log, but not at {name}");
+    stands.then_some(place)
 }

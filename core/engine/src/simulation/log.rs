@@ -208,7 +208,8 @@ impl Log {
         self.first == Seq(1)
     }
 
-    /// The least end that the log can have without a gap to a snapshot of it.
+    /// The least end that the log can have without a gap to a snapshot of it. Of those that nodes take they
+    /// keep two, and may be removing the others.
     pub(super) fn held(&self) -> Seq {
         if self.first <= Seq(1) {
             return Seq(1);
@@ -218,7 +219,9 @@ impl Log {
             let here = self.chain.get(meta.seq.0 as usize).is_some_and(|at| at.hash == meta.hash);
             kept.is_whole && here && meta.lineage == self.lineage && meta.seq.next() >= self.first
         });
-        of_log.map(|kept| kept.meta.seq).min().unwrap_or(self.last())
+        let mut places: Vec<_> = of_log.map(|kept| kept.meta.seq).collect();
+        places.sort_by_key(|seq| std::cmp::Reverse(*seq));
+        places.get(1).or(places.first()).copied().unwrap_or(self.last())
     }
 
     /// Stores a snapshot.

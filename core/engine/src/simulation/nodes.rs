@@ -1,12 +1,13 @@
 //! Nodes: how they are started, killed and given other files.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ha_core::{Engine, Error, Readiness, Seq, Token};
+use ha_core::{Appended, Engine, Error, Readiness, Seq, Token};
 use tokio::sync::{Notify, oneshot};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::executor::{Owner, WORLD};
 use super::fault::Fault;
@@ -30,6 +31,12 @@ pub(super) struct Slot {
     pub(super) cut: Cell<bool>,
     pub(super) interruptions: Cell<u64>,
     pub(super) notice: Cell<Notice>,
+    /// When it began to read each place, of those where it has found an entry.
+    pub(super) found: RefCell<BTreeMap<Seq, Instant>>,
+    /// Its connection ended with a crash of the log, and the log has not answered it since.
+    pub(super) cut_off: Cell<bool>,
+    /// Up to where it was told that the log has stored something, after that was lost.
+    pub(super) told_late: Cell<Seq>,
     /// It may have gone on with a history that has ended, since it was last seen.
     pub(super) mixes: Cell<bool>,
     /// The longest that a message takes, in milliseconds.
@@ -80,6 +87,9 @@ impl Slot {
             cut: Cell::default(),
             interruptions: Cell::default(),
             notice: Cell::default(),
+            found: RefCell::default(),
+            cut_off: Cell::default(),
+            told_late: Cell::default(),
             mixes: Cell::default(),
             latency: Cell::new(latency),
             clock: Cell::default(),
@@ -131,6 +141,16 @@ impl Slot {
     pub(super) fn interrupt(&self) {
         self.interruptions.set(self.interruptions.get() + 1);
         world().changed.send_replace(());
+    }
+
+    /// The node is told that the log has stored this, which it has lost meanwhile. Whatever else the node
+    /// has asked, it goes on with that until it asks for this place.
+    pub(super) fn goes_on_with_what_is_lost(&self, stored: Appended) {
+        self.mixes.set(true);
+        self.told_late.set(self.told_late.get().max(stored.last));
+        if self.notice.get() == Notice::Aware {
+            self.notice.set(Notice::Reconnected);
+        }
     }
 
     fn prepare_file(&self) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ha_core::{
-    AttemptName, Batch, Error, IdempotencyKey, ReadLevel, Reply, Statement, Token, Value,
+    Batch, Error, IdempotencyKey, ReadLevel, Reply, Statement, Token, TransactionName, Value,
 };
 
 use super::state::State;
@@ -81,7 +81,7 @@ pub(super) enum Told {
     /// It is in no log.
     Failed(Error),
     /// It is everywhere or nowhere.
-    Unknown(AttemptName),
+    Unknown(TransactionName),
     /// The client or the node was gone before the answer.
     Gone,
 }

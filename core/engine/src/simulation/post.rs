@@ -2,9 +2,9 @@
 
 use std::future::Future;
 
-use ha_core::{AppendError, Appended, Draft};
+use ha_core::{AppendError, Appended, Draft, Seq};
 use tokio::sync::oneshot;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::executor::WORLD;
 use super::fault::Fault;
@@ -21,7 +21,7 @@ pub(super) fn post(
 ) -> impl Future<Output = Result<Result<Appended, AppendError>, ()>> {
     let (answer, answered) = oneshot::channel();
     let world = world();
-    let losses = world.losses();
+    let (losses, sent) = (world.losses(), Instant::now());
     world.dice.spawn_for(WORLD, async move {
         if strikes(Fault::RequestLost) {
             return sleep(2 * ACK).await;
@@ -34,12 +34,17 @@ pub(super) fn post(
             return sleep(2 * ACK).await;
         }
         let world = self::world();
-        let may_be_lost = losses != world.losses() || world.is_cut_off_by_crash(node);
+        let may_be_lost = losses != world.losses() || world.slots[node].cut_off.get();
+        let is_settled = is_settled(node, &draft, sent);
         let survives = world.faults.has(Fault::RewindUnder) && world.log.borrow().led_to(&draft);
-        if may_be_lost && !survives {
+        if may_be_lost && (is_settled || !survives) {
             return sleep(2 * ACK).await;
         }
+        if !is_settled {
+            lose_what_is_in_the_way(&draft);
+        }
         let result = arrive(node, &draft);
+        let losses = self::world().losses();
         way(node).await;
         if strikes(Fault::AckLate) {
             sleep(millis(draw(1_000))).await;
@@ -47,9 +52,24 @@ pub(super) fn post(
         if strikes(Fault::AckLost) || is_cut(node) {
             return sleep(2 * ACK).await;
         }
+        if let (Ok(stored), true) = (&result, losses != self::world().losses()) {
+            self::world().slots[node].goes_on_with_what_is_lost(*stored);
+        }
         let _ = answer.send(result);
     });
     async { answered.await.map_err(|_| ()) }
+}
+
+/// Whether the sender has had no answer, and has read since then what stands in a place of the draft: it
+/// takes the draft for not stored. That it comes later still, and the log loses just that, is one chance too many.
+fn is_settled(node: usize, draft: &Draft, sent: Instant) -> bool {
+    let world = world();
+    let found = world.slots[node].found.borrow();
+    let given_up = sent + ACK;
+    draft.expect.is_some_and(|Seq(before)| {
+        let places = Seq(before + 1)..=Seq(before + draft.parts.len() as u64);
+        found.range(places).any(|(_, read)| *read >= given_up)
+    })
 }
 
 /// The log may lose its end right before a draft comes to which that end had left no place.
@@ -67,7 +87,6 @@ fn lose_what_is_in_the_way(draft: &Draft) {
 /// A draft has reached the log.
 fn arrive(node: usize, draft: &Draft) -> Result<Appended, AppendError> {
     let world = world();
-    lose_what_is_in_the_way(draft);
     if draft.expect.is_some() && strikes(Fault::Refused) {
         let last = world.log.borrow().last().next();
         return Err(AppendError::Refused { last: Some(last) });

@@ -12,7 +12,7 @@ use ha_core::{
     Draft, Error, Result, Seq, SnapshotMeta, Stored, TransportHealth,
 };
 use parking_lot::Mutex;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::fault::Fault;
 use super::feed::Feed;
@@ -42,11 +42,15 @@ impl Wire {
 
     /// Asks the log something, which takes a while and may fail.
     async fn ask<T>(&self, question: impl FnOnce(&super::log::Log) -> Result<T>) -> Result<T> {
+        let crashes = world().crashes.get();
         way(self.node).await;
         reachable(self.node)?;
         let answer = question(&world().log.borrow());
         way(self.node).await;
         reachable(self.node)?;
+        if crashes == world().crashes.get() {
+            world().slots[self.node].cut_off.set(false);
+        }
         answer
     }
 
@@ -129,10 +133,16 @@ impl ChangeTransport for Wire {
     async fn read(&self, seq: Seq) -> Result<Option<Stored>> {
         world().note("read back", seq.0, self.node as u64);
         let reconnected = world().slots[self.node].notice.get() == Notice::Reconnected;
+        let begun = Instant::now();
         let answer = self.ask(|log| log.get(seq)).await?;
-        let notice = &world().slots[self.node].notice;
-        if reconnected && notice.get() == Notice::Reconnected {
-            notice.set(Notice::Aware);
+        if answer.is_some() {
+            world().slots[self.node].found.borrow_mut().insert(seq, begun);
+        }
+        let slot = &world().slots[self.node];
+        let is_enough = seq >= slot.told_late.get();
+        if reconnected && is_enough && slot.notice.get() == Notice::Reconnected {
+            slot.notice.set(Notice::Aware);
+            slot.told_late.set(Seq::ZERO);
         }
         Ok(answer)
     }

@@ -31,9 +31,6 @@ pub(super) struct World {
     pub(super) floor: Cell<Floor>,
     /// How often the log has lost its end together with everything on its way to nodes.
     pub(super) crashes: Cell<u64>,
-    /// Whether it was like that the last time.
-    crashed_last: Cell<bool>,
-
     /// What nodes do by themselves.
     pub(super) upkeep: Upkeep,
     /// The longest time between two calls of a client, in milliseconds.
@@ -119,7 +116,6 @@ impl World {
             faults,
             floor: Cell::default(),
             crashes: Cell::new(0),
-            crashed_last: Cell::new(false),
             upkeep,
             pause,
             exact_bounds,
@@ -173,8 +169,8 @@ impl World {
         for slot in &self.slots {
             slot.notice.set(Notice::Unaware);
             slot.mixes.set(true);
+            slot.cut_off.set(false);
         }
-        self.crashed_last.set(false);
         self.slots.iter().for_each(Slot::interrupt);
     }
 
@@ -182,12 +178,7 @@ impl World {
     pub(super) fn crashed(&self, last: Seq) {
         self.rewound(last);
         self.crashes.set(self.crashes.get() + 1);
-        self.crashed_last.set(true);
-    }
-
-    /// Whether the node's connection ended with a crash and the node has not asked the log anything since.
-    pub(super) fn is_cut_off_by_crash(&self, node: usize) -> bool {
-        self.crashed_last.get() && self.slots[node].notice.get() != Notice::Aware
+        self.slots.iter().for_each(|slot| slot.cut_off.set(true));
     }
 
     /// How often the log has lost its end.

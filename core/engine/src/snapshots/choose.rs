@@ -15,7 +15,7 @@ pub(super) enum Fit {
     Proven,
     /// Nothing is after it that would tell.
     Unproven,
-    /// A later entry was made on another state.
+    /// A later entry was made on another state, or the asking node has come there from one.
     Contradicted(Seq),
     /// It is what this entry says that the log begins with.
     Base(Box<BaseSnapshot>, Stored),
@@ -54,16 +54,19 @@ fn without_gap(
     snapshots
 }
 
-/// Compares a snapshot with the entries after it.
+/// Compares a snapshot with the entries after it, and with the place that a node has reached with them
+/// if it follows the log: entries that are made on no state, or on an earlier one, stand after the
+/// snapshots of two histories.
 pub(super) async fn fit(
     transport: &Arc<dyn ChangeTransport>,
     meta: &SnapshotMeta,
-    bounds: &Bounds,
+    here: Option<&Position>,
 ) -> Result<Fit> {
     let SnapshotMeta { lineage, seq, hash, .. } = *meta;
     let mut chain = Chain::new(Position { lineage, seq, hash });
     let (mut next, mut found) = (meta.seq.next(), Fit::Unproven);
-    while next <= bounds.last && next.0 <= meta.seq.0 + LOOK {
+    // The end that the log has told may lie behind.
+    while next.0 <= meta.seq.0 + LOOK {
         let Some(stored) = transport.read(next).await? else { break };
         if let Some(fit) = based(meta, &stored) {
             return Ok(fit);
@@ -76,7 +79,8 @@ pub(super) async fn fit(
         }
         next = next.next();
     }
-    Ok(found)
+    let elsewhere = here.filter(|here| chain.passes(here) == Some(false));
+    Ok(elsewhere.map_or(found, |here| Fit::Contradicted(here.seq)))
 }
 
 /// What a base that stands after the snapshot says of it, if the entry is one: whatever is before
@@ -145,6 +149,11 @@ mod tests {
 
     /// What a log says of the snapshot at its entry 2.
     async fn said(after: Vec<Bytes>) -> Fit {
+        told(after, None).await
+    }
+
+    /// The same, to a node that stands `here`.
+    async fn told(after: Vec<Bytes>, here: Option<&Position>) -> Fit {
         let log = MemoryLog::new();
         let transport: Arc<dyn ChangeTransport> = log.open();
         let mut payloads = vec![Bytes::from_static(b"a"), Bytes::from_static(b"b")];
@@ -154,8 +163,7 @@ mod tests {
             let draft = Draft { expect: None, attempt, parts: vec![payload] };
             transport.append(draft).await.unwrap_or_else(|error: AppendError| panic!("{error}"));
         }
-        let bounds = transport.bounds().await.unwrap();
-        fit(&transport, &meta(2), &bounds).await.unwrap()
+        fit(&transport, &meta(2), here).await.unwrap()
     }
 
     #[tokio::test]
@@ -176,6 +184,23 @@ mod tests {
         let early = entry(Kind::Noop, 1, RunningHash([9; 32]));
         let then = hash().extend(Seq(3), &early);
         assert_eq!(said(vec![early, entry(Kind::Noop, 3, then)]).await, Fit::Proven);
+    }
+
+    #[tokio::test]
+    async fn where_a_node_has_come_from_another_state_no_snapshot_of_this_one_fits() {
+        let foreign = Bytes::from_static(b"{\"changes\":[]}");
+        let at = |seq, hash| Position { lineage: LINEAGE, seq: Seq(seq), hash };
+        let led_to = at(3, hash().extend(Seq(3), &foreign));
+        let other = RunningHash([9; 32]);
+        for (here, fit) in [
+            (led_to, Fit::Unproven),
+            (at(3, other), Fit::Contradicted(Seq(3))),
+            (at(2, other), Fit::Contradicted(Seq(2))),
+            (at(4, other), Fit::Unproven),
+            (at(1, other), Fit::Unproven),
+        ] {
+            assert_eq!(told(vec![foreign.clone()], Some(&here)).await, fit);
+        }
     }
 
     #[tokio::test]

@@ -105,7 +105,7 @@ impl Fetching<'_> {
 
     /// The snapshot's state; `None` if it is not one of this log.
     async fn snapshot(&mut self, meta: &SnapshotMeta, bounds: &Bounds) -> Result<Option<Seed>> {
-        let fit = in_time(fit(self.transport, meta, bounds)).await?;
+        let fit = in_time(fit(self.transport, meta, None)).await?;
         let is_proven = fit == Fit::Proven;
         match fit {
             Fit::Unproven if meta.lineage != bounds.lineage => return Ok(None),

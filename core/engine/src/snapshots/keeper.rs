@@ -149,9 +149,9 @@ impl Keeper {
     /// Those that a node could restore now, the newest first. One may be of entries that the log
     /// has lost since.
     async fn usable(&self, bounds: &Bounds) -> Result<Vec<Usable>> {
-        let mut usable = Vec::new();
+        let (mut usable, here) = (Vec::new(), self.shared.record().position);
         for meta in candidates(self.transport.snapshots().await?, bounds, Seq::ZERO) {
-            match fit(&self.transport, &meta, bounds).await? {
+            match fit(&self.transport, &meta, Some(&here)).await? {
                 Fit::Contradicted(_) => {}
                 Fit::Unproven => usable.push(Usable { meta, proven: false }),
                 Fit::Proven | Fit::Base(..) => usable.push(Usable { meta, proven: true }),

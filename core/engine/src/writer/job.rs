@@ -1,6 +1,6 @@
 use ha_core::{
-    AttemptId, AttemptName, Batch, Description, Error, Params, Reply, Result, ResultSet, Seq,
-    Statement, Token, Value,
+    AttemptId, Batch, Description, Error, Params, Reply, Result, ResultSet, Seq, Statement, Token,
+    TransactionName, Value,
 };
 use ha_sqlite::{Interrupt, Moment};
 use sha2::{Digest as _, Sha256};
@@ -157,9 +157,9 @@ impl Job {
         let _ = self.reply.send(Err(error));
     }
 
-    /// Tells the client that nobody knows whether it is stored, as this attempt; without one it is
+    /// Tells the client that nobody knows whether it is stored, under this name; without one it is
     /// not, because it changed nothing.
-    pub(crate) fn unknown(self, name: Option<AttemptName>) {
+    pub(crate) fn unknown(self, name: Option<TransactionName>) {
         let unconfirmed = "the state that it was executed on could not be confirmed";
         let nothing = || Error::NotSent(unconfirmed.to_owned());
         self.fail(name.map_or_else(nothing, Error::OutcomeUnknown));

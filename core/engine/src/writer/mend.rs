@@ -20,6 +20,7 @@ impl Writer {
             self.store.record().position,
             Attempts { boot: self.identity.boot, round: self.healings },
         )
+        .with_unseen_after(self.unseen.after())
     }
 
     pub(super) fn mend(&mut self) {

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use ha_core::Stored;
+use ha_core::{Seq, Stored};
 
 use crate::heal::Place;
 use crate::machine::Position;
@@ -68,6 +68,11 @@ impl Unseen {
         first.into_iter().chain(others)
     }
 
+    /// The place before the first of them.
+    pub(super) fn after(&self) -> Option<Seq> {
+        self.entries.front().map(|own| own.before.seq)
+    }
+
     /// They are as they should be, or nothing depends on them any more.
     pub(super) fn clear(&mut self) {
         *self = Self::default();
@@ -76,7 +81,7 @@ impl Unseen {
 
 #[cfg(test)]
 mod tests {
-    use ha_core::{Lineage, RunningHash, Seq};
+    use ha_core::{Lineage, RunningHash};
 
     use super::*;
 

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{Message, News, Writer};
 use crate::heal::{Comparison, Place};
-use crate::machine::{Event, Reseed};
+use crate::machine::{COPY, Event, Reseed};
 use crate::planted::{Bug, planted};
 
 /// How often a node that hears nothing asks whether the log is still there.
@@ -100,9 +100,7 @@ impl Writer {
             Error::Truncated { first, .. } if *first <= next => self.link.subscribe(next),
             _ if next > Seq(1) => self.tell(Event::Misfit(error.to_string())),
             _ => {
-                let advice =
-                    "Start from a newer copy of the database (GET / of a node that is ready)";
-                self.tell(Event::Reseed(Reseed::newest(error.to_string(), advice)));
+                self.tell(Event::Reseed(Reseed::newest(error.to_string(), COPY)));
             }
         }
     }
@@ -114,6 +112,9 @@ impl Writer {
             Comparison::Same | Comparison::Silent => None,
             Comparison::Ends => Some(format!(
                 "the stream ends before {seq}, which this database has applied: it has lost entries"
+            )),
+            Comparison::Gone => Some(format!(
+                "the stream no longer has what comes after {seq}, nor anything that tells what stands there"
             )),
             Comparison::Other => Some(format!(
                 "the stream holds another entry at {seq} than the one applied here: it was rewound or \

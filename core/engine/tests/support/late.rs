@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
+use futures::StreamExt;
 use futures::stream::BoxStream;
 use ha_core::{
     AppendError, Appended, Bounds, ByteStream, Capabilities, ChangeTransport, Delivery, Draft,
@@ -13,7 +14,7 @@ use ha_core::{
 use ha_engine::Node;
 use ha_memory::{Memory, MemoryLog};
 use tempfile::TempDir;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::{PATIENCE, Running, options};
 
@@ -27,6 +28,8 @@ pub(crate) struct Late {
     held: Notify,
     goes_on: Notify,
     arrived: Notify,
+    holds_reads: watch::Sender<bool>,
+    delivered: Arc<watch::Sender<u64>>,
 }
 
 impl Late {
@@ -39,6 +42,8 @@ impl Late {
             held: Notify::new(),
             goes_on: Notify::new(),
             arrived: Notify::new(),
+            holds_reads: watch::Sender::new(false),
+            delivered: Arc::new(watch::Sender::new(0)),
         });
         let dir = TempDir::new().unwrap();
         let transport = Arc::<Self>::clone(&late);
@@ -55,6 +60,28 @@ impl Late {
     /// Returns once it is.
     pub(crate) async fn is_held(&self) {
         tokio::time::timeout(PATIENCE, self.held.notified()).await.expect("something is appended");
+    }
+
+    /// Reads are not answered.
+    pub(crate) fn hold_reads(&self) {
+        self.holds_reads.send_replace(true);
+    }
+
+    /// Those that wait are answered, and all others.
+    pub(crate) fn let_reads_go(&self) {
+        self.holds_reads.send_replace(false);
+    }
+
+    /// How many entries subscriptions have given.
+    pub(crate) fn delivered(&self) -> u64 {
+        *self.delivered.borrow()
+    }
+
+    /// Returns once they are so many.
+    pub(crate) async fn has_delivered(&self, entries: u64) {
+        let mut delivered = self.delivered.subscribe();
+        let there = delivered.wait_for(|delivered| *delivered >= entries);
+        tokio::time::timeout(PATIENCE, there).await.expect("they are delivered").unwrap();
     }
 
     /// Lets it arrive.
@@ -88,10 +115,19 @@ impl ChangeTransport for Late {
     }
 
     async fn subscribe(&self, from: Seq) -> Result<BoxStream<'static, Result<Delivery>>> {
-        self.memory.subscribe(from).await
+        let delivered = Arc::clone(&self.delivered);
+        let count = move |item: &Result<Delivery>| {
+            if matches!(item, Ok(Delivery::Entry(_))) {
+                delivered.send_modify(|delivered| *delivered += 1);
+            }
+        };
+        Ok(self.memory.subscribe(from).await?.inspect(count).boxed())
     }
 
     async fn read(&self, seq: Seq) -> Result<Option<Stored>> {
+        let mut holds = self.holds_reads.subscribe();
+        // The sender is here.
+        let _ = holds.wait_for(|holds| !holds).await;
         self.memory.read(seq).await
     }
 

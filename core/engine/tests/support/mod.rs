@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ha_core::{
-    AttemptId, AttemptName, Batch, ChangeTransport, Draft, Engine, Error, Outcome, Readiness,
-    Reply, Result, Session, SessionOptions, Statement, TransactionOptions, Value,
+    AttemptId, Batch, ChangeTransport, Draft, Engine, Error, Outcome, Readiness, Reply, Result,
+    Session, SessionOptions, Statement, TransactionName, TransactionOptions, Value,
 };
 use ha_engine::{Node, NodeOptions};
 use ha_memory::{Memory, MemoryLog};
@@ -190,8 +190,8 @@ pub(crate) async fn equal(a: &Running, b: &Running) {
     }
 }
 
-/// The name of an attempt whose outcome its client was not told.
-pub(crate) fn unknown<T: std::fmt::Debug>(result: Result<T>) -> AttemptName {
+/// The name of a write whose outcome its client was not told.
+pub(crate) fn unknown<T: std::fmt::Debug>(result: Result<T>) -> TransactionName {
     match result {
         Err(Error::OutcomeUnknown(name)) => name,
         other => panic!("{other:?}"),
@@ -199,7 +199,7 @@ pub(crate) fn unknown<T: std::fmt::Debug>(result: Result<T>) -> AttemptName {
 }
 
 /// What became of it, once the node knows.
-pub(crate) async fn settled(node: &Running, name: &AttemptName) -> Outcome {
+pub(crate) async fn settled(node: &Running, name: &TransactionName) -> Outcome {
     let asking = async {
         loop {
             match node.node.outcome(name).await {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ha_core::{
-    AttemptName, Engine, Error, Health, Lineage, Outcome, Readiness, Result, Seq, Session,
-    SessionOptions, Snapshot, Status, Token, TransactionStream, TransportHealth,
+    Engine, Error, Health, Lineage, Outcome, Readiness, Result, Seq, Session, SessionOptions,
+    Snapshot, Status, Token, TransactionName, TransactionStream, TransportHealth,
 };
 use ha_engine::{Found, Node};
 use tokio::sync::watch;
@@ -78,7 +78,7 @@ impl Engine for Lobby {
         self.awaited().await?.changes(from).await
     }
 
-    async fn outcome(&self, name: &AttemptName) -> Result<Outcome> {
+    async fn outcome(&self, name: &TransactionName) -> Result<Outcome> {
         self.awaited().await?.outcome(name).await
     }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use ha_core::{
-    AttemptName, Batch, Canceller, Description, Engine, Error, Health, Outcome, Reply, Result,
-    Session, SessionOptions, Snapshot, Status, Token, TransactionOptions, TransactionState,
+    Batch, Canceller, Description, Engine, Error, Health, Outcome, Reply, Result, Session,
+    SessionOptions, Snapshot, Status, Token, TransactionName, TransactionOptions, TransactionState,
     TransactionStream,
 };
 use tokio::sync::{Notify, watch};
@@ -97,7 +97,7 @@ impl Engine for Failing {
         Err(self.0.clone())
     }
 
-    async fn outcome(&self, _: &AttemptName) -> Result<Outcome> {
+    async fn outcome(&self, _: &TransactionName) -> Result<Outcome> {
         Err(self.0.clone())
     }
 
@@ -128,7 +128,7 @@ impl Engine for Held {
         Memory::new().changes(from).await
     }
 
-    async fn outcome(&self, name: &AttemptName) -> Result<Outcome> {
+    async fn outcome(&self, name: &TransactionName) -> Result<Outcome> {
         Memory::new().outcome(name).await
     }
 

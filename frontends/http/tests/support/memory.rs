@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
 use ha_core::{
-    AttemptName, Batch, Canceller, Column, Description, Engine, Error, Health, Limits, Lineage,
-    Outcome, Params, Readiness, Reply, Result, ResultSet, Seq, Session, SessionOptions, Snapshot,
-    Statement, Status, Token, TransactionOptions, TransactionState, TransactionStream, Value, sql,
+    Batch, Canceller, Column, Description, Engine, Error, Health, Limits, Lineage, Outcome, Params,
+    Readiness, Reply, Result, ResultSet, Seq, Session, SessionOptions, Snapshot, Statement, Status,
+    Token, TransactionName, TransactionOptions, TransactionState, TransactionStream, Value, sql,
 };
 use parking_lot::Mutex;
 use rusqlite::types::{ToSqlOutput, ValueRef};
@@ -64,8 +64,8 @@ impl Engine for Memory {
     }
 
     /// The base decides, so that a test can ask for each outcome.
-    async fn outcome(&self, name: &AttemptName) -> Result<Outcome> {
-        match name.base.0 {
+    async fn outcome(&self, name: &TransactionName) -> Result<Outcome> {
+        match name.tries()[0].base.0 {
             1 => Ok(Outcome::Committed(token(2))),
             2 => Ok(Outcome::NotCommitted),
             3 => Ok(Outcome::Unknown),

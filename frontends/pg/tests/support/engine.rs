@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use futures::StreamExt as _;
 use futures::stream;
 use ha_core::{
-    AttemptName, Batch, Canceller, Column, Description, Engine, Error, Health, Lineage, Outcome,
+    Batch, Canceller, Column, Description, Engine, Error, Health, Lineage, Outcome,
     ParamDescription, Params, Readiness, Reply, Result, ResultSet, Seq, Session, SessionOptions,
-    Snapshot, Statement, Status, Token, TransactionOptions, TransactionState, TransactionStream,
-    Value,
+    Snapshot, Statement, Status, Token, TransactionName, TransactionOptions, TransactionState,
+    TransactionStream, Value,
 };
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, InterruptHandle};
@@ -47,7 +47,7 @@ impl Engine for TestEngine {
         Ok(stream::pending().boxed())
     }
 
-    async fn outcome(&self, _: &AttemptName) -> Result<Outcome> {
+    async fn outcome(&self, _: &TransactionName) -> Result<Outcome> {
         Ok(Outcome::Unknown)
     }
 

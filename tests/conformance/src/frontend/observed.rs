@@ -3,8 +3,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use ha_core::{
-    AttemptName, Batch, Canceller, Description, Engine, Health, Outcome, Reply, Result, Session,
-    SessionOptions, Snapshot, Status, Token, Transaction, TransactionOptions, TransactionState,
+    Batch, Canceller, Description, Engine, Health, Outcome, Reply, Result, Session, SessionOptions,
+    Snapshot, Status, Token, Transaction, TransactionName, TransactionOptions, TransactionState,
 };
 use tokio::sync::watch;
 
@@ -82,7 +82,7 @@ impl Engine for Observed {
         self.node.changes(from).await
     }
 
-    async fn outcome(&self, name: &AttemptName) -> Result<Outcome> {
+    async fn outcome(&self, name: &TransactionName) -> Result<Outcome> {
         self.node.outcome(name).await
     }
 
