@@ -14,7 +14,7 @@ use ha_changes::Kind;
 use ha_core::{Bounds, ChangeTransport, Error, Lineage, Result, Seq};
 use ha_sqlite::{OpenOptions, Role, error};
 
-use crate::heal::lost_entries;
+use crate::heal::{KeptFile, lost_entries};
 use crate::host;
 use crate::machine::{Identity, Position, Reseed};
 use crate::options::NodeOptions;
@@ -46,12 +46,14 @@ pub(crate) struct Start {
     pub(crate) partial: Option<Seq>,
 }
 
-/// Decides how the node starts, and makes what has to be made for it: the file, the base.
+/// Decides how the node starts, and makes what has to be made for it: the file, the base. `file` is the
+/// database's.
 pub(crate) async fn begin(
     options: &NodeOptions,
     open: &OpenOptions,
     identity: &Identity,
     transport: &Arc<dyn ChangeTransport>,
+    file: &KeptFile,
 ) -> Result<Start> {
     remind_of_lost_entries(options);
     let path = options.path.clone();
@@ -63,7 +65,7 @@ pub(crate) async fn begin(
         Looked::Foreign(_) if !readable => from_here(bounds.lineage),
         Looked::Nothing => without_file(options, transport, &bounds).await?,
         Looked::Position(record) => {
-            with_position(record, options, identity, transport, &bounds).await?
+            with_position(record, options, identity, transport, &bounds, file).await?
         }
         Looked::Foreign(digest) if bounds.last == Seq::ZERO => {
             base::make(options, identity, transport, &bounds, Source::File(digest)).await?

@@ -128,12 +128,6 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     beside.into()
 }
 
-/// From which entry on the file's database has the log, if it has not all of it.
-pub(super) fn partial_since(path: &Path) -> Result<Option<Seq>> {
-    let conn = Connection::open(path).map_err(error)?;
-    store::partial_since(&conn).map_err(error)
-}
-
 /// The SHA-256 of the file as it is; of what a crash left beside it too, which is a part of
 /// the database.
 pub(super) fn digest(path: &Path) -> Result<[u8; 32]> {

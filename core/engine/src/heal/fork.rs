@@ -16,7 +16,7 @@ impl Healer {
     /// The log holds other entries than were applied here: saves those, so that the database
     /// can begin again.
     pub(super) async fn forked(&self, bounds: &Bounds) -> Result<Healing> {
-        let kept = Kept::read(self.database.clone(), self.position).await?;
+        let kept = Kept::read(&self.database, self.position).await?;
         let fork = self.fork(bounds, &kept).await?;
         // The log may have been trimmed since the last one was found to differ.
         let before = Seq(self.position.seq.0.saturating_sub(1));
@@ -25,7 +25,7 @@ impl Healer {
 
     /// Compares all that is kept.
     pub(super) async fn compare_all(&self, bounds: &Bounds) -> Result<Healing> {
-        let kept = Kept::read(self.database.clone(), self.position).await?;
+        let kept = Kept::read(&self.database, self.position).await?;
         let fork = self.fork(bounds, &kept).await?;
         let nothing_to_compare =
             kept.first().is_none_or(|first| first.max(bounds.first) > self.position.seq);

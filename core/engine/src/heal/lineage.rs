@@ -40,7 +40,7 @@ impl Healer {
         if (from.seq, from.hash) == (self.position.seq, self.position.hash) {
             return Ok(beginning.adopt(bounds));
         }
-        let kept = Kept::read(self.database.clone(), self.position).await?;
+        let kept = Kept::read(&self.database, self.position).await?;
         let Some(fork) = last_common(from, &self.position, &kept) else {
             return Ok(Healing::Stop(incomplete(from, &self.position)));
         };
@@ -63,7 +63,7 @@ impl Healer {
     /// nats-server 2.11 takes the moment of its start for that of a stream's creation, from the next
     /// start on, if the stream's configuration is updated in between; each start of v0.0.7 does that.
     pub(crate) async fn is_same_log(&self, bounds: &Bounds) -> Result<bool> {
-        let kept = Kept::read(self.database.clone(), self.position).await?;
+        let kept = Kept::read(&self.database, self.position).await?;
         let oldest = kept.first().unwrap_or(self.position.seq.next()).max(bounds.first);
         let mut there = pin!(self.each(oldest..=self.position.seq));
         let mut seen = false;

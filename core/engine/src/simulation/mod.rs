@@ -146,6 +146,7 @@ fn enter(
 fn genesis() -> &'static Genesis {
     static GENESIS: OnceLock<Genesis> = OnceLock::new();
     GENESIS.get_or_init(|| {
+        ha_sqlite::keep_files_private().expect("no other process looks at what is simulated");
         let dir = tempfile::TempDir::new_in(campaign::scratch()).expect("there is room");
         let runtime = runtime();
         let _entered = runtime.enter();

@@ -110,8 +110,9 @@ impl Slot {
     /// Kills the node.
     pub(super) fn kill(&self) {
         let Some(run) = self.run.take() else { return };
-        // SQLite would tidy up.
+        // SQLite would tidy up files that are still there.
         let image = self.image();
+        remove(&self.path);
         world().dice.crash(run.owner);
         drop(run);
         image.write(&self.path);

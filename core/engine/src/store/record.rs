@@ -184,7 +184,7 @@ pub(crate) fn entries(
     let kept = "SELECT seq, payload FROM _ha_entries WHERE seq BETWEEN ?1 AND ?2 ORDER BY seq";
     let entry = |row: &Row<'_>| Ok((Seq(row.get::<_, i64>(0)?.unsigned_abs()), row.get(1)?));
     let (first, last) = (sql(*places.start()), sql(*places.end()));
-    conn.prepare(kept)?.query_map([first, last], entry)?.collect()
+    conn.prepare_cached(kept)?.query_map([first, last], entry)?.collect()
 }
 
 /// Forgets, in the open transaction, what decides nothing in another log: all but the position and
