@@ -56,8 +56,8 @@ pub(crate) async fn begin(
     file: &KeptFile,
 ) -> Result<Start> {
     remind_of_lost_entries(options);
-    let path = options.path.clone();
-    let found = blocking(move || look(&path)).await?;
+    let kept = file.clone();
+    let found = blocking(move || look(&kept)).await?;
     let bounds = transport.bounds().await?;
     let readable = transport.capabilities().readable;
     let start = match found {
@@ -72,9 +72,13 @@ pub(crate) async fn begin(
         }
         Looked::Foreign(digest) => with_content(options, open, identity, transport, digest).await?,
     };
-    let (path, open, record) = (options.path.clone(), open.clone(), start.record);
+    let (kept, open, record) = (file.clone(), open.clone(), start.record);
     let (entry, partial) = (start.entry.clone(), start.partial);
-    blocking(move || prepare(&path, &open, record, entry.as_deref(), partial)).await?;
+    let prepare = move || match is_prepared(&kept, record) {
+        Ok(true) => Ok(()),
+        Ok(false) | Err(_) => prepare(kept.path(), &open, record, entry.as_deref(), partial),
+    };
+    blocking(prepare).await?;
     Ok(start)
 }
 
@@ -177,6 +181,14 @@ fn from_here(lineage: Lineage) -> Start {
         entry: None,
         partial: None,
     }
+}
+
+/// Whether the file has all our tables and the position.
+fn is_prepared(file: &KeptFile, record: Record) -> Result<bool> {
+    file.read(|conn| {
+        let is_there = || Ok(store::read_record(conn)? == Some(record));
+        Ok(store::is_created(conn).map_err(error)? && is_there()?)
+    })
 }
 
 /// Makes the file and our tables if they are missing, and records the position.

@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use bytes::Bytes;
 use ha_changes::Kind;
 use ha_core::{Result, RunningHash, Seq};
+use ha_sqlite::error;
 use rusqlite::Connection;
 
 use super::file::KeptFile;
@@ -35,14 +36,17 @@ impl Kept {
         file: &KeptFile,
         places: RangeInclusive<Seq>,
     ) -> Result<Vec<(Seq, Vec<u8>)>> {
-        file.ask(|conn| store::entries(conn, places)).await
+        file.ask(|conn| store::entries(conn, places).map_err(error)).await
     }
 
     /// Reads the one at `seq`, and whether the database's running hash is the log's: one that
     /// began in the middle of the log has a hash of its own.
     pub(super) async fn read_one(file: &KeptFile, seq: Seq) -> Result<(Option<Vec<u8>>, bool)> {
-        file.ask(move |conn| Ok((store::entry(conn, seq)?, store::partial_since(conn)?.is_none())))
-            .await
+        file.ask(move |conn| {
+            let partial = store::partial_since(conn).map_err(error)?;
+            Ok((store::entry(conn, seq).map_err(error)?, partial.is_none()))
+        })
+        .await
     }
 
     /// Reads what an open database keeps. Blocks.

@@ -39,11 +39,7 @@ pub(super) fn effect(op: i64, before: &State, after: &State) {
 /// What a node says of itself after a turn: it goes forward only, and stands where the log did.
 pub(super) fn observe(owner: Owner) {
     let world = world();
-    let Some(slot) =
-        world.slots.iter().find(|slot| slot.node().is_some_and(|run| run.owner == owner))
-    else {
-        return;
-    };
+    let Some(slot) = world.slots.iter().find(|slot| slot.is_run_by(owner)) else { return };
     let Some(run) = slot.node() else { return };
     let record = run.node.shared.record();
     let token = run.node.shared.token();

@@ -39,6 +39,7 @@ use crate::planted::{self, Bug};
 use crate::writer::Writer;
 use executor::Owner;
 use fault::Rewinds;
+use nodes::Slot;
 use op::millis;
 use report::Report;
 use schedule::schedule;
@@ -97,7 +98,7 @@ impl Drop for Leave {
     fn drop(&mut self) {
         let world = CURRENT.take();
         if let Some(world) = &world {
-            world.slots.iter().for_each(|slot| drop(slot.run.take()));
+            world.slots.iter().for_each(Slot::discard);
             world.dice.clear();
         }
         planted::plant(None);
@@ -151,8 +152,8 @@ fn genesis() -> &'static Genesis {
         let runtime = runtime();
         let _entered = runtime.enter();
         let empty = World::new(0, dir.path(), 1, None, Rewinds::Few);
-        let made = Rc::new(RefCell::new(Vec::new()));
-        let entries = Rc::clone(&made);
+        let made = Rc::new(RefCell::new(None));
+        let genesis = Rc::clone(&made);
         enter(&runtime, empty, async move {
             let world = self::world();
             world.dice.spawn(nodes::keep_running(0));
@@ -163,11 +164,10 @@ fn genesis() -> &'static Genesis {
             let mut session = run.node.session(SessionOptions::default()).await.expect("it runs");
             session.run(op::schema()).await.expect("it works");
             let log = world.log.borrow();
-            *entries.borrow_mut() =
-                log.chain().iter().skip(1).map(|point| point.payload.clone()).collect();
+            let entries = log.chain().iter().skip(1).map(|point| point.payload.clone());
+            let file = world.slots[0].image().whole(&dir.path().join("genesis"));
+            *genesis.borrow_mut() = Some(Genesis { entries: entries.collect(), file });
         });
-        // Its last connection is closed, so that there is no WAL.
-        let file = std::fs::read(dir.path().join("0.db")).expect("it is there");
-        Genesis { entries: made.take(), file }
+        made.take().expect("nothing went wrong")
     })
 }

@@ -97,6 +97,11 @@ impl Slot {
         self.run.borrow().clone()
     }
 
+    /// Whether that is the run of its node.
+    pub(super) fn is_run_by(&self, owner: Owner) -> bool {
+        self.run.borrow().as_ref().is_some_and(|run| run.owner == owner)
+    }
+
     /// Its file is this at the next start.
     pub(super) fn give(&self, file: File) {
         *self.next_file.borrow_mut() = Some(file);
@@ -126,6 +131,12 @@ impl Slot {
         image.tear(|length| world().dice.below(length + 1));
         image.write(&self.path);
         self.seen.set(None);
+    }
+
+    /// Ends the node and its file: nobody asks for it any more.
+    pub(super) fn discard(&self) {
+        remove(&self.path);
+        drop(self.run.take());
     }
 
     /// Connections are made anew.
