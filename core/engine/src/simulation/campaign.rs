@@ -19,15 +19,15 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use tempfile::TempDir;
 
-use super::fault::Rewinds;
+use super::fault::{Fault, Rewinds};
 use super::report::Report;
-use super::{Event, run};
+use super::{Event, drawn, run};
 use crate::planted::Bug;
 
 /// Schedules in a normal test run.
 const SCHEDULES: u64 = 20_000;
 /// Within so many schedules a mistake must be found.
-const ENOUGH: u64 = 5_000;
+const ENOUGH: usize = 5_000;
 /// Every so many schedules one is run twice.
 const TWICE: u64 = 1_000;
 
@@ -152,18 +152,21 @@ fn checked(seed: u64, dir: &Path) -> Option<Report> {
     outcome.ok()
 }
 
-/// Runs schedules with a mistake until one of them finds it.
+/// Runs schedules with a mistake until one of them finds it, of those that have what it takes.
 fn find(bug: Bug) {
     let dir = TempDir::new_in(scratch()).expect("there is room");
-    let rewinds = match bug {
-        Bug::Uncompared => Rewinds::All,
-        Bug::SeenIsRefused => Rewinds::Under,
-        _ => Rewinds::Few,
+    let (rewinds, takes) = match bug {
+        Bug::Uncompared => (Rewinds::All, None),
+        Bug::SeenIsRefused => (Rewinds::Under, Some(Fault::RewindUnder)),
+        _ => (Rewinds::Few, None),
     };
+    let has_often = |seed, fault| drawn(seed, dir.path(), rewinds).faults.has_often(fault);
+    let schedules = (0..).filter(|seed| takes.is_none_or(|fault| has_often(*seed, fault)));
     let fails =
         |seed, bug| catch_unwind(AssertUnwindSafe(|| run(seed, dir.path(), bug, rewinds))).is_err();
     // It must be the mistake that is found.
-    let found = (0..ENOUGH).find(|seed| fails(*seed, Some(bug)) && !fails(*seed, None));
+    let mut schedules = schedules.take(ENOUGH);
+    let found = schedules.find(|seed| fails(*seed, Some(bug)) && !fails(*seed, None));
     println!("{bug:?} was found by seed {found:?}");
     assert!(found.is_some(), "{bug:?} was not found by {ENOUGH} schedules");
 }

@@ -112,6 +112,9 @@ pub(super) const FAULTS: [Fault; 30] = [
     Fault::Idle,
 ];
 
+/// How often something goes wrong, in a thousand occasions.
+const RATES: [u64; 4] = [10, 50, 150, 400];
+
 /// Which schedules have a log that loses its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rewinds {
@@ -148,7 +151,7 @@ impl Faults {
             // Nobody can tell which of two histories is the log's whose snapshots bridge the same gap.
             let may = fault != Fault::RewindUnder || !rates.contains_key(&Fault::Trim);
             if dice.below(5) < share && may {
-                rates.insert(fault, [10, 50, 150, 400][dice.below(4) as usize]);
+                rates.insert(fault, RATES[dice.below(4) as usize]);
             }
         }
         Self { rates, happened: RefCell::default(), over: Cell::new(false) }
@@ -172,6 +175,11 @@ impl Faults {
     /// Whether the schedule has it.
     pub(super) fn has(&self, fault: Fault) -> bool {
         self.rates.contains_key(&fault) && !self.over.get()
+    }
+
+    /// Whether the schedule has it as often as any has.
+    pub(super) fn has_often(&self, fault: Fault) -> bool {
+        self.rates.get(&fault) == RATES.last()
     }
 
     /// It has happened.

@@ -108,12 +108,18 @@ impl Drop for Leave {
 /// Runs a schedule with files in `dir`, panics if it breaks a promise. `rewinds` says
 /// whether the log is sure to lose its end.
 fn run(seed: u64, dir: &Path, bug: Option<Bug>, rewinds: Rewinds) -> Report {
-    let genesis = genesis();
+    // It has a runtime of its own.
+    genesis();
     let runtime = runtime();
     let _entered = runtime.enter();
-    let world = World::new(seed, dir, 3, Some(genesis), rewinds);
+    let world = drawn(seed, dir, rewinds);
     planted::plant(bug);
     enter(&runtime, world, schedule())
+}
+
+/// What there is at the beginning of a schedule.
+fn drawn(seed: u64, dir: &Path, rewinds: Rewinds) -> World {
+    World::new(seed, dir, 3, Some(genesis()), rewinds)
 }
 
 fn runtime() -> tokio::runtime::Runtime {
