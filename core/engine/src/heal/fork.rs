@@ -49,7 +49,7 @@ impl Healer {
             fork.next(),
             self.position.seq
         );
-        Ok(Healing::Reseed(Reseed::newest(reason, COPY)))
+        Ok(Healing::Reseed(Reseed::newest(self.position.lineage, reason, COPY)))
     }
 
     /// Saves what is kept after `fork`, and all parts of an entry that is lost in part; where that is.

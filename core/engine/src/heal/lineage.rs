@@ -54,7 +54,7 @@ impl Healer {
             "the stream was made again from entry {} of the old one, this database is at {}{beyond}",
             from.seq, self.position.seq
         );
-        Ok(Healing::Reseed(Reseed::newest(reason, COPY)))
+        Ok(Healing::Reseed(Reseed::newest(bounds.lineage, reason, COPY)))
     }
 
     /// Whether the log is the one this database follows though its lineage is another: it holds

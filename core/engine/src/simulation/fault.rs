@@ -65,6 +65,8 @@ pub(super) enum Fault {
     RewindUnder,
     /// The log gets another lineage, and is the same.
     Rename,
+    /// The log is deleted, and begun anew with a node's database.
+    Again,
     /// The newest snapshot is damaged.
     BadSnapshot,
     /// The log tells an end that it had before.
@@ -79,7 +81,7 @@ pub(super) enum Fault {
 
 /// The kinds that schedules have. That a log gets another lineage is left to those who ask for it
 /// with `HA_SIM_RENAME`: clients' positions are void then; [`Fault::RewindUnder`] comes with [`Rewinds::Under`].
-pub(super) const FAULTS: [Fault; 30] = [
+pub(super) const FAULTS: [Fault; 31] = [
     Fault::AckLost,
     Fault::AckLate,
     Fault::RequestLost,
@@ -105,6 +107,7 @@ pub(super) const FAULTS: [Fault; 30] = [
     Fault::Turn,
     Fault::Trim,
     Fault::Rewind,
+    Fault::Again,
     Fault::BadSnapshot,
     Fault::Behind,
     Fault::ClockJump,
@@ -142,10 +145,13 @@ impl Faults {
         let mut rates = BTreeMap::new();
         let renames = std::env::var_os("HA_SIM_RENAME").is_some();
         let under = (rewinds == Rewinds::Under).then_some(Fault::RewindUnder);
+        let again = std::env::var_os("HA_SIM_AGAIN").is_some();
         for fault in FAULTS.into_iter().chain(renames.then_some(Fault::Rename)).chain(under) {
             let share = match fault {
                 Fault::Rewind if rewinds == Rewinds::Few => 1,
                 Fault::Rewind => 5,
+                Fault::Again if again => 5,
+                Fault::Again => 0,
                 _ => 2,
             };
             // Nobody can tell which of two histories is the log's whose snapshots bridge the same gap.

@@ -50,6 +50,10 @@ pub(crate) async fn fetch(
     let mut fetching = Fetching { transport, room, progress };
     let failed = |error: Error| NoSeed::Failed(error.to_string());
     let bounds = in_time(transport.bounds()).await.map_err(failed)?;
+    let (Target::Newest { lineage } | Target::Base { lineage, .. }) = &target;
+    if *lineage != bounds.lineage {
+        return Err(NoSeed::OtherLog);
+    }
     let Target::Base { lineage, snapshot, entry } = target else {
         return fetching.newest(&bounds, Seq::ZERO).await;
     };

@@ -102,7 +102,8 @@ impl Writer {
             _ => {
                 let advice =
                     "Start from a newer copy of the database (GET / of a node that is ready)";
-                self.tell(Event::Reseed(Reseed::newest(error.to_string(), advice)));
+                let lineage = self.machine.position().lineage;
+                self.tell(Event::Reseed(Reseed::newest(lineage, error.to_string(), advice)));
             }
         }
     }
