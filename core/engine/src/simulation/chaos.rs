@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use super::damage::damage;
 use super::executor::WORLD;
 use super::fault::{FAULTS, Fault};
-use super::nodes::{File, Slot, restart};
+use super::nodes::{File, restart};
 use super::op::millis;
 use super::{World, world};
 use crate::machine::Position;
@@ -181,7 +181,7 @@ fn rename(world: &World) -> bool {
 /// Deletes the log. Whoever has no database would begin another one, so that it is done only while all
 /// nodes have theirs; what comes then is the operator's.
 pub(super) fn again(world: &World) -> bool {
-    if !world.slots.iter().all(Slot::has_position) {
+    if !world.slots.iter().all(|slot| slot.has_position() && !slot.begins.get()) {
         return false;
     }
     world.log.borrow_mut().begin_again(World::draw(2) == 0);

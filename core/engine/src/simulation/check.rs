@@ -90,7 +90,7 @@ fn followed(slot: &Slot, log: &Log, stood: &Rc<Point>, now: Token) {
     }
     let saved = saved(slot);
     let lost = log.beyond(stood, origin);
-    world().note("followed", now.seq.0, lost.len() as u64);
+    world().note("followed a log begun anew", now.seq.0, lost.len() as u64);
     let is_saved = lost.iter().all(|payload| saved.contains(payload));
     assert!(is_saved, "{} has not saved {} entries", slot.path().display(), lost.len());
 }

@@ -148,15 +148,15 @@ impl Faults {
         let again = std::env::var_os("HA_SIM_AGAIN").is_some();
         for fault in FAULTS.into_iter().chain(renames.then_some(Fault::Rename)).chain(under) {
             let share = match fault {
-                Fault::Rewind if rewinds == Rewinds::Few => 1,
-                Fault::Rewind => 5,
-                Fault::Again if again => 5,
-                Fault::Again => 0,
-                _ => 2,
+                Fault::Again if again => 10,
+                Fault::Again => 1,
+                Fault::Rewind if rewinds == Rewinds::Few => 2,
+                Fault::Rewind => 10,
+                _ => 4,
             };
             // Nobody can tell which of two histories is the log's whose snapshots bridge the same gap.
             let may = fault != Fault::RewindUnder || !rates.contains_key(&Fault::Trim);
-            if dice.below(5) < share && may {
+            if dice.below(10) < share && may {
                 rates.insert(fault, RATES[dice.below(4) as usize]);
             }
         }
