@@ -14,7 +14,7 @@ use ha_changes::Kind;
 use ha_core::{Bounds, ChangeTransport, Error, Lineage, Result, Seq};
 use ha_sqlite::{OpenOptions, Role, error};
 
-use crate::heal::lost_entries;
+use crate::heal::{KeptFile, lost_entries};
 use crate::host;
 use crate::machine::{Identity, Position, Reseed};
 use crate::options::NodeOptions;
@@ -46,16 +46,18 @@ pub(crate) struct Start {
     pub(crate) partial: Option<Seq>,
 }
 
-/// Decides how the node starts, and makes what has to be made for it: the file, the base.
+/// Decides how the node starts, and makes what has to be made for it: the file, the base. `file` is the
+/// database's.
 pub(crate) async fn begin(
     options: &NodeOptions,
     open: &OpenOptions,
     identity: &Identity,
     transport: &Arc<dyn ChangeTransport>,
+    file: &KeptFile,
 ) -> Result<Start> {
     remind_of_lost_entries(options);
-    let path = options.path.clone();
-    let found = blocking(move || look(&path)).await?;
+    let kept = file.clone();
+    let found = blocking(move || look(&kept)).await?;
     let bounds = transport.bounds().await?;
     let readable = transport.capabilities().readable;
     let start = match found {
@@ -63,16 +65,20 @@ pub(crate) async fn begin(
         Looked::Foreign(_) if !readable => from_here(bounds.lineage),
         Looked::Nothing => without_file(options, transport, &bounds).await?,
         Looked::Position(record) => {
-            with_position(record, options, identity, transport, &bounds).await?
+            with_position(record, options, identity, transport, &bounds, file).await?
         }
         Looked::Foreign(digest) if bounds.last == Seq::ZERO => {
             base::make(options, identity, transport, &bounds, Source::File(digest)).await?
         }
         Looked::Foreign(digest) => with_content(options, open, identity, transport, digest).await?,
     };
-    let (path, open, record) = (options.path.clone(), open.clone(), start.record);
+    let (kept, open, record) = (file.clone(), open.clone(), start.record);
     let (entry, partial) = (start.entry.clone(), start.partial);
-    blocking(move || prepare(&path, &open, record, entry.as_deref(), partial)).await?;
+    let prepare = move || match is_prepared(&kept, record) {
+        Ok(true) => Ok(()),
+        Ok(false) | Err(_) => prepare(kept.path(), &open, record, entry.as_deref(), partial),
+    };
+    blocking(prepare).await?;
     Ok(start)
 }
 
@@ -175,6 +181,14 @@ fn from_here(lineage: Lineage) -> Start {
         entry: None,
         partial: None,
     }
+}
+
+/// Whether the file has all our tables and the position.
+fn is_prepared(file: &KeptFile, record: Record) -> Result<bool> {
+    file.read(|conn| {
+        let is_there = || Ok(store::read_record(conn)? == Some(record));
+        Ok(store::is_created(conn).map_err(error)? && is_there()?)
+    })
 }
 
 /// Makes the file and our tables if they are missing, and records the position.

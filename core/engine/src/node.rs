@@ -58,7 +58,7 @@ impl Node {
     pub fn reseed(&self, reason: &str) {
         self.shared.doubt(true);
         let advice = "Start with an empty database file to follow the stream from its beginning";
-        let reseed = Reseed::newest(reason, advice);
+        let reseed = Reseed::newest(self.shared.token().lineage, reason, advice);
         // The thread is gone only when the node is.
         let _ = self.inbox.send(Message::Event(Event::Reseed(reseed)));
     }

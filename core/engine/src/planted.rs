@@ -45,6 +45,14 @@ pub(crate) enum Bug {
     /// What the log has in the place of what was applied here is not looked at after an
     /// interruption.
     Uncompared,
+    /// What was executed under a key is forgotten by who adopts a log that was begun anew.
+    KeyNotCarried,
+    /// A log that was begun anew from an earlier state than the own is followed, and what it has not is not saved.
+    LostUnsaved,
+    /// A log that was begun anew is followed although it does not go on from the own one.
+    AnyLineage,
+    /// The log in which a state is looked for may be another one than that of which it was to be.
+    OtherLogRestored,
 }
 
 /// Whether the mistake is made here.

@@ -5,6 +5,7 @@ mod support;
 use std::path::Path;
 
 use ha_core::{ChangeTransport, Error, Seq, Value};
+use ha_engine::NodeOptions;
 use ha_memory::MemoryLog;
 use rusqlite::Connection;
 use support::stored::{position, put, state, store};
@@ -191,4 +192,21 @@ async fn a_node_that_is_told_to_becomes_what_is_stored_while_its_clients_go_on()
         store(&a).await;
         rows(&a, 2).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_to_restore_from_a_log_that_was_deleted_keeps_what_there_is() {
+    let log = MemoryLog::new();
+    let a = writer(&log).await;
+    rows(&a, 3).await;
+    log.disconnect(&a.transport);
+    a.node.reseed("its state is in doubt");
+    log.recreate();
+    log.reconnect(&a.transport);
+    let reason = until_stopped(&a).await;
+    assert!(reason.contains("--new-lineage"), "{reason}");
+
+    let dir = a.stop().await;
+    let a = start_with(&log, dir, |dir| NodeOptions { new_lineage: true, ..options("a", dir) });
+    assert_eq!(a.await.unwrap().value("SELECT count(*) FROM t").await, Value::Integer(3));
 }

@@ -9,6 +9,7 @@ mod moment;
 mod open;
 mod raw;
 mod values;
+mod vfs;
 
 pub use capture::{Capture, Event, EventOp};
 pub use counters::Counters;
@@ -18,3 +19,4 @@ pub use moment::Moment;
 pub use open::{Durability, OpenOptions, Role, open};
 pub use raw::deferred_foreign_keys;
 pub use values::{SqlValue, error, value_of};
+pub use vfs::keep_files_private;

@@ -1,8 +1,6 @@
 #![allow(unsafe_code)]
 
 use std::cell::{Cell, RefCell};
-use std::ffi::{CStr, c_int};
-use std::sync::OnceLock;
 
 use rand::rngs::StdRng;
 use rand::{RngCore, SeedableRng};
@@ -10,9 +8,6 @@ use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::limits::Limit;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Error, Result, ffi};
-
-/// The name of our VFS: the system's, with a clock that can be stopped.
-pub(crate) const VFS: &CStr = c"ha";
 
 /// 1970-01-01 as SQLite counts: milliseconds since noon in Greenwich on November 24, 4714 B.C.
 const EPOCH: i64 = 210_866_760_000_000;
@@ -50,36 +45,9 @@ impl Drop for End {
     }
 }
 
-/// Registers our VFS, once for the process.
-pub(crate) fn register_vfs() -> Result<()> {
-    static CODE: OnceLock<c_int> = OnceLock::new();
-    match *CODE.get_or_init(register) {
-        ffi::SQLITE_OK => Ok(()),
-        code => Err(Error::SqliteFailure(ffi::Error::new(code), None)),
-    }
-}
-
-fn register() -> c_int {
-    // SAFETY: a null name asks for the default VFS, which is never unregistered.
-    let system = unsafe { ffi::sqlite3_vfs_find(std::ptr::null()) };
-    if system.is_null() {
-        return ffi::SQLITE_ERROR;
-    }
-    // SAFETY: it points to the default VFS. Its methods take what they need from `pAppData`
-    // and `mxPathname`, which the copy has as well; SQLite itself registers such copies.
-    let mut ours = unsafe { *system };
-    ours.zName = VFS.as_ptr();
-    ours.pNext = std::ptr::null_mut();
-    ours.xCurrentTimeInt64 = Some(current_time);
-    // SAFETY: the copy is leaked, so that it lives as long as the process.
-    unsafe { ffi::sqlite3_vfs_register(Box::leak(Box::new(ours)), 0) }
-}
-
-unsafe extern "C" fn current_time(_: *mut ffi::sqlite3_vfs, now: *mut ffi::sqlite3_int64) -> c_int {
-    let unix_ms = NOW.get().unwrap_or_else(system_time);
-    // SAFETY: SQLite passes a pointer to an integer of its own.
-    unsafe { *now = unix_ms.saturating_add(EPOCH) };
-    ffi::SQLITE_OK
+/// What 'now' is for the SQL of this thread, as SQLite counts.
+pub(crate) fn now() -> i64 {
+    NOW.get().unwrap_or_else(system_time).saturating_add(EPOCH)
 }
 
 fn system_time() -> i64 {

@@ -4,8 +4,9 @@ use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 
-use crate::moment::{VFS, install_chance, register_vfs};
+use crate::moment::install_chance;
 use crate::raw::load_extensions;
+use crate::vfs::{VFS, register_vfs};
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

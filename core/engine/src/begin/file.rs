@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use ha_core::{Error, Result, Seq, Token};
 use ha_sqlite::error;
-use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use sha2::{Digest, Sha256};
 
+use crate::heal::KeptFile;
 use crate::store::{self, Record};
 
 /// What a database file is, before the node touches it.
@@ -51,7 +51,7 @@ pub(crate) fn lock(path: &Path) -> Result<File> {
 /// # Errors
 /// When the file cannot be read, is no database, or was written by a newer version.
 pub fn inspect(path: &Path) -> Result<Found> {
-    Ok(match look(path)? {
+    Ok(match look(&KeptFile::at(path))? {
         Looked::Nothing => Found::Nothing,
         Looked::Position(Record { position, transactions }) => {
             Found::Position(Token { lineage: position.lineage, seq: position.seq, n: transactions })
@@ -79,7 +79,8 @@ pub(super) enum Looked {
     Foreign([u8; 32]),
 }
 
-pub(super) fn look(path: &Path) -> Result<Looked> {
+pub(super) fn look(file: &KeptFile) -> Result<Looked> {
+    let path = file.path();
     let context = || format!("read the database file {}", path.display());
     match std::fs::metadata(path) {
         Ok(metadata) if metadata.len() > 0 => {}
@@ -89,7 +90,7 @@ pub(super) fn look(path: &Path) -> Result<Looked> {
         }
         Err(failure) => return Err(Error::io(context(), &failure)),
     }
-    if let Some(record) = peek(path)? {
+    if let Some(record) = peek(file)? {
         return Ok(Looked::Position(record));
     }
     let digest = digest(path)?;
@@ -110,28 +111,24 @@ pub(super) fn look(path: &Path) -> Result<Looked> {
 
 /// The position that the file records, if it is beyond the beginning of its log. Neither the file
 /// nor what is beside it is changed: what has none is told by its bytes.
-fn peek(path: &Path) -> Result<Option<Record>> {
+fn peek(file: &KeptFile) -> Result<Option<Record>> {
+    let path = file.path();
     if beside(path, "-journal").exists() {
         return Ok(None);
     }
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let conn = Connection::open_with_flags(path, flags).map_err(error)?;
-    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(error)?;
-    let record = store::read_record(&conn)
-        .map_err(|failure| Error::Corrupt(format!("{}: {failure}", path.display())))?;
-    Ok(record.filter(|record| record.position.seq > Seq::ZERO))
+    let unusable = |failure| Error::Corrupt(format!("{}: {failure}", path.display()));
+    let record = file.read(|conn| store::read_record(conn).map_err(unusable))?;
+    let record = record.filter(|record| record.position.seq > Seq::ZERO);
+    if record.is_none() {
+        file.close();
+    }
+    Ok(record)
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut beside = path.as_os_str().to_owned();
     beside.push(suffix);
     beside.into()
-}
-
-/// From which entry on the file's database has the log, if it has not all of it.
-pub(super) fn partial_since(path: &Path) -> Result<Option<Seq>> {
-    let conn = Connection::open(path).map_err(error)?;
-    store::partial_since(&conn).map_err(error)
 }
 
 /// The SHA-256 of the file as it is; of what a crash left beside it too, which is a part of

@@ -3,9 +3,8 @@ use std::sync::Arc;
 use ha_core::{Bounds, ChangeTransport, Error, Result, Seq};
 
 use super::base::{self, Source};
-use super::file::partial_since;
-use super::{Start, blocking, policy, resume};
-use crate::heal::{Attempts, Healer, Healing};
+use super::{Start, policy, resume};
+use crate::heal::{Attempts, Healer, Healing, KeptFile};
 use crate::machine::Identity;
 use crate::options::NodeOptions;
 use crate::store::Record;
@@ -18,20 +17,20 @@ pub(super) async fn with_position(
     identity: &Identity,
     transport: &Arc<dyn ChangeTransport>,
     bounds: &Bounds,
+    file: &KeptFile,
 ) -> Result<Start> {
     if record.position.seq == Seq::ZERO {
         return Ok(resume(record, bounds));
     }
     let attempts = Attempts { boot: identity.boot, round: 0 };
-    let (path, lost) = (options.path.clone(), options.lost.clone());
     let healer = |position| {
-        Healer::new(Arc::clone(transport), path.clone(), lost.clone(), position, attempts)
+        let (log, lost) = (Arc::clone(transport), options.lost.clone());
+        Healer::new(log, file.clone(), lost, position, attempts)
     };
     let record = under_its_lineage(record, &healer(record.position), bounds).await?;
     let position = record.position;
     let other_log = bounds.lineage != position.lineage;
-    let path = options.path.clone();
-    let partial = blocking(move || partial_since(&path)).await?;
+    let partial = file.partial_since().await?;
     if let Some(first) = partial.filter(|_| other_log) {
         return Err(Error::config(
             options.path.display().to_string(),

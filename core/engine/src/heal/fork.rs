@@ -16,7 +16,7 @@ impl Healer {
     /// The log holds other entries than were applied here: saves those, so that the database
     /// can begin again.
     pub(super) async fn forked(&self, bounds: &Bounds) -> Result<Healing> {
-        let kept = Kept::read(self.database.clone(), self.position).await?;
+        let kept = Kept::read(&self.database, self.position).await?;
         let fork = match self.fork(bounds, &kept).await? {
             // What differs is trimmed, or was meanwhile.
             Some(fork) if fork >= self.position.seq => kept.first().map(|first| Seq(first.0 - 1)),
@@ -27,7 +27,7 @@ impl Healer {
 
     /// Compares all that is kept.
     pub(super) async fn compare_all(&self, bounds: &Bounds) -> Result<Healing> {
-        let kept = Kept::read(self.database.clone(), self.position).await?;
+        let kept = Kept::read(&self.database, self.position).await?;
         let fork = self.fork(bounds, &kept).await?;
         let nothing_to_compare =
             kept.first().is_none_or(|first| first.max(bounds.first) > self.position.seq);
@@ -51,7 +51,7 @@ impl Healer {
             fork.next(),
             self.position.seq
         );
-        Ok(Healing::Reseed(Reseed::newest(reason, COPY)))
+        Ok(Healing::Reseed(Reseed::newest(self.position.lineage, reason, COPY)))
     }
 
     /// Saves what is kept after `fork`, and all parts of an entry that is lost in part; where that is.

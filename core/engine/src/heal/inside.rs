@@ -26,7 +26,7 @@ impl Healer {
 
     /// Whether the position is reached from `before` by the parts of an entry that goes on with `next`.
     async fn is_led_to_by(&self, before: &Position, next: &Meta) -> Result<bool> {
-        let kept = Kept::read(self.database.clone(), self.position).await?;
+        let kept = Kept::read(&self.database, self.position).await?;
         let mut hash = before.hash;
         for (seq, number) in (before.seq.0 + 1..).map(Seq).zip(1..next.part.0) {
             // The log may have been trimmed inside the entry.

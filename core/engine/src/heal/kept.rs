@@ -2,15 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use ha_changes::Kind;
 use ha_core::{Result, RunningHash, Seq};
 use ha_sqlite::error;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 
-use crate::host;
+use super::file::KeptFile;
 use crate::machine::Position;
 use crate::store;
 
@@ -26,24 +25,24 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    /// Reads what the file at `path` keeps. Takes up to 64 MiB.
-    pub(super) async fn read(path: PathBuf, position: Position) -> Result<Self> {
-        let rows = Self::read_some(path, Seq::ZERO..=position.seq).await?;
+    /// Reads what the file keeps. Takes up to 64 MiB.
+    pub(super) async fn read(file: &KeptFile, position: Position) -> Result<Self> {
+        let rows = Self::read_some(file, Seq::ZERO..=position.seq).await?;
         Ok(Self::new(position, rows))
     }
 
     /// Reads those of these places.
     pub(super) async fn read_some(
-        path: PathBuf,
+        file: &KeptFile,
         places: RangeInclusive<Seq>,
     ) -> Result<Vec<(Seq, Vec<u8>)>> {
-        on_file(path, |conn| store::entries(conn, places).map_err(error)).await
+        file.ask(|conn| store::entries(conn, places).map_err(error)).await
     }
 
     /// Reads the one at `seq`, and whether the database's running hash is the log's: one that
     /// began in the middle of the log has a hash of its own.
-    pub(super) async fn read_one(path: PathBuf, seq: Seq) -> Result<(Option<Vec<u8>>, bool)> {
-        on_file(path, move |conn| {
+    pub(super) async fn read_one(file: &KeptFile, seq: Seq) -> Result<(Option<Vec<u8>>, bool)> {
+        file.ask(move |conn| {
             let partial = store::partial_since(conn).map_err(error)?;
             Ok((store::entry(conn, seq).map_err(error)?, partial.is_none()))
         })
@@ -147,22 +146,6 @@ impl Kept {
         }
         found.filter(|_| hash == self.position.hash)
     }
-}
-
-async fn on_file<T: Send + 'static>(
-    path: PathBuf,
-    read: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
-) -> Result<T> {
-    let opened = move || read(&open(&path)?);
-    host::blocking(opened).await?
-}
-
-/// A node's own file is in WAL mode, whose index even readers may have to make.
-fn open(path: &Path) -> Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let conn = Connection::open_with_flags(path, flags).map_err(error)?;
-    conn.busy_timeout(std::time::Duration::from_secs(10)).map_err(error)?;
-    Ok(conn)
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use super::compare::{Here, names_history};
 use super::kept::Kept;
 use super::{Healer, Healing};
 use crate::machine::{self, COPY, Position, Reseed};
+use crate::planted::{Bug, planted};
 
 /// What a log was made from, as its base says.
 struct Beginning {
@@ -37,14 +38,15 @@ impl Healer {
             ));
         };
         let from = &beginning.from;
-        if (from.seq, from.hash) == (self.position.seq, self.position.hash) {
+        let is_here = (from.seq, from.hash) == (self.position.seq, self.position.hash);
+        if is_here || planted(Bug::AnyLineage) {
             return Ok(beginning.adopt(bounds));
         }
-        let kept = Kept::read(self.database.clone(), self.position).await?;
+        let kept = Kept::read(&self.database, self.position).await?;
         let Some(fork) = last_common(from, &self.position, &kept) else {
             return Ok(Healing::Stop(incomplete(from, &self.position)));
         };
-        let beyond = if fork < self.position.seq {
+        let beyond = if fork < self.position.seq && !planted(Bug::LostUnsaved) {
             let saved = self.save(Arc::new(kept), fork).await?;
             format!("; entries {} to {} are in {saved} now", fork.next(), self.position.seq)
         } else {
@@ -54,7 +56,7 @@ impl Healer {
             "the stream was made again from entry {} of the old one, this database is at {}{beyond}",
             from.seq, self.position.seq
         );
-        Ok(Healing::Reseed(Reseed::newest(reason, COPY)))
+        Ok(Healing::Reseed(Reseed::newest(bounds.lineage, reason, COPY)))
     }
 
     /// Whether the log is the one this database follows though its lineage is another: it holds
@@ -63,7 +65,7 @@ impl Healer {
     /// nats-server 2.11 takes the moment of its start for that of a stream's creation, from the next
     /// start on, if the stream's configuration is updated in between; each start of v0.0.7 does that.
     pub(crate) async fn is_same_log(&self, bounds: &Bounds) -> Result<bool> {
-        let kept = Kept::read(self.database.clone(), self.position).await?;
+        let kept = Kept::read(&self.database, self.position).await?;
         let oldest = kept.first().unwrap_or(self.position.seq.next()).max(bounds.first);
         let mut there = pin!(self.each(oldest..=self.position.seq));
         let mut seen = false;

@@ -15,6 +15,7 @@
 
 mod again;
 mod compare;
+mod file;
 mod fork;
 mod inside;
 mod kept;
@@ -36,6 +37,7 @@ pub(crate) use compare::Comparison;
 use compare::Here;
 pub use lost::lost_entries;
 
+pub(crate) use file::KeptFile;
 pub(crate) use kept::Kept;
 pub(crate) use places::Place;
 
@@ -50,7 +52,7 @@ const TRIES: usize = 3;
 pub(crate) struct Healer {
     log: Arc<dyn ChangeTransport>,
     /// The database file.
-    database: PathBuf,
+    database: KeptFile,
     /// Where what is lost is saved: the beginning of a path.
     lost: PathBuf,
     position: Position,
@@ -95,7 +97,7 @@ pub(crate) enum Healing {
 impl Healer {
     pub(crate) fn new(
         log: Arc<dyn ChangeTransport>,
-        database: PathBuf,
+        database: KeptFile,
         lost: PathBuf,
         position: Position,
         attempts: Attempts,
@@ -153,7 +155,7 @@ impl Healer {
         let Some(after) = self.unseen_after.filter(|after| *after < self.position.seq) else {
             return Ok(Healing::Reseed(reseed));
         };
-        let kept = Kept::read(self.database.clone(), self.position).await?;
+        let kept = Kept::read(&self.database, self.position).await?;
         let saved = self.save(Arc::new(kept), after).await?;
         let (first, last) = (after.next(), self.position.seq);
         let reason = format!(
@@ -171,7 +173,7 @@ impl Healer {
         if end >= position || bounds.lineage != self.position.lineage {
             return Ok(None);
         }
-        let kept = Kept::read(self.database.clone(), self.position).await?;
+        let kept = Kept::read(&self.database, self.position).await?;
         let is_ours =
             self.is_ours(&kept, end, kept.hash_at(end)).await? && self.is_same_before(end).await?;
         if !is_ours {

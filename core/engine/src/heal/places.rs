@@ -65,7 +65,7 @@ impl Healer {
     /// yet that the log had lost that.
     pub(super) async fn is_same_before(&self, seq: Seq) -> Result<bool> {
         let (first, last) = (seq.0.saturating_sub(UNHEARD), seq.0.saturating_sub(1));
-        let kept = Kept::read_some(self.database.clone(), Seq(first)..=Seq(last)).await?;
+        let kept = Kept::read_some(&self.database, Seq(first)..=Seq(last)).await?;
         let compare = |(seq, kept)| async move {
             Ok::<_, Error>(match self.here(seq).await? {
                 Here::Entry(there) => there == kept,
@@ -78,7 +78,7 @@ impl Healer {
     }
 
     async fn compare_at(&self, Place { at, payload }: &Place) -> Result<Comparison> {
-        let (kept, has_hash) = Kept::read_one(self.database.clone(), at.seq).await?;
+        let (kept, has_hash) = Kept::read_one(&self.database, at.seq).await?;
         let kept = payload.clone().or(kept.map(Bytes::from));
         let here = self.here(at.seq).await?;
         let wants_next =
@@ -108,7 +108,7 @@ impl Healer {
     pub(super) async fn before(&self, at: &Position, payload: Bytes) -> Result<Comparison> {
         let mut back = Back::new(*at, payload);
         while let Some(seq) = back.next() {
-            let (Some(kept), _) = Kept::read_one(self.database.clone(), seq).await? else { break };
+            let (Some(kept), _) = Kept::read_one(&self.database, seq).await? else { break };
             let Some(stored) = self.at(seq).await? else { break };
             if stored != kept {
                 return Ok(Comparison::Other);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ha_changes::BaseSnapshot;
 use ha_core::{Bounds, Lineage, Seq, Stored};
 
-use super::phase::Phase;
+use super::phase::{Mending, Phase};
 use super::{Action, Machine, Position};
 
 /// What to do if there is nothing to become.
@@ -33,7 +33,10 @@ pub struct Reseed {
 pub enum Target {
     /// The newest snapshot of the log as it is now; an empty database if there is none and the
     /// log has all its entries.
-    Newest,
+    Newest {
+        /// The log. Of another one, that has come in its place since, nothing is known.
+        lineage: Lineage,
+    },
     /// What an entry of the log says that the log begins with.
     Base {
         /// The log.
@@ -52,6 +55,8 @@ pub enum NoSeed {
     Failed(String),
     /// Nothing is stored that could be restored.
     Nothing(String),
+    /// The log is not the one any more of which it was to be.
+    OtherLog,
 }
 
 /// The database is to become another state, and is fetching it.
@@ -73,9 +78,10 @@ pub(super) struct Restored {
 }
 
 impl Reseed {
-    /// Becoming the newest state that is stored. `advice` is for the case that there is none.
-    pub fn newest(reason: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { reason: reason.into(), advice: advice.into(), target: Target::Newest }
+    /// Becoming the newest state of the log `lineage`. `advice` is for the case that there is none.
+    pub fn newest(lineage: Lineage, reason: impl Into<String>, advice: impl Into<String>) -> Self {
+        let target = Target::Newest { lineage };
+        Self { reason: reason.into(), advice: advice.into(), target }
     }
 
     /// Bridging what is gone from the log between the position and its beginning, if that is so.
@@ -92,7 +98,8 @@ impl Reseed {
             let at = position.seq;
             format!("this database is at {at}: the entries between are gone")
         };
-        Some(Self::newest(format!("the stream begins at {first}, and {reason}"), COPY))
+        let reason = format!("the stream begins at {first}, and {reason}");
+        Some(Self::newest(bounds.lineage, reason, COPY))
     }
 
     /// Restoring what the base entry `entry` of the log `lineage` names.
@@ -137,8 +144,8 @@ impl Machine {
     /// How often the database was made what it is now, in vain.
     fn tries_before(&self, target: &Target) -> u32 {
         match (target, self.restored) {
-            (Target::Newest, Some(Restored { at, times })) if at == self.ground => times,
-            (Target::Newest | Target::Base { .. }, _) => 0,
+            (Target::Newest { .. }, Some(Restored { at, times })) if at == self.ground => times,
+            (Target::Newest { .. } | Target::Base { .. }, _) => 0,
         }
     }
 
@@ -164,7 +171,20 @@ impl Machine {
                 let reason = format!("{reason}. {found}. {advice}");
                 self.stop(reason)
             }
+            NoSeed::OtherLog => self.doubt_the_log(),
         }
+    }
+
+    /// The log has changed since it was decided that the database is to become another state: what it
+    /// means for the one there is, is looked at anew.
+    fn doubt_the_log(&mut self) -> Vec<Action> {
+        if self.position.seq == Seq::ZERO {
+            return self.follow_again();
+        }
+        let reason = "the stream was made again just now".to_owned();
+        tracing::warn!(reason, position = %self.position.seq, "nothing is restored");
+        self.phase = Phase::Mending(Mending { reason, hopeless: false, look_at: None });
+        vec![Action::Mend]
     }
 
     /// The database stands there. If it was re-seeded, or is part of another log now, the log is followed from there on, and

@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 
 use super::Node;
 use crate::begin::{self, Start, begin, why_read_only};
+use crate::heal::KeptFile;
 use crate::host;
 use crate::machine::Identity;
 use crate::options::NodeOptions;
@@ -35,7 +36,8 @@ impl Node {
     ) -> Result<()> {
         let open = open_options(options, transport);
         let _lock = lock(options).await?;
-        let begun = begin(options, &open, &identity(options), transport).await;
+        let file = KeptFile::at(&options.path);
+        let begun = begin(options, &open, &identity(options), transport, &file).await;
         begun.map(drop).map_err(|error| with_advice(error, &options.path))
     }
 
@@ -62,12 +64,14 @@ impl Node {
         let lock = lock(&options).await?;
         let room = Room::of(&options.path, open.clone(), options.scratch);
         room.sweep();
-        let start = begin(&options, &open, &identity, &transport).await?;
+        let file = KeptFile::at(&options.path);
+        let start = begin(&options, &open, &identity, &transport, &file).await?;
         restrict(&mut options, &start);
         let (inbox, outbox) = mpsc::channel();
         let shared = shared(&options, &start);
         let link = Link::new(Arc::clone(&transport), Handle::current(), inbox.clone());
-        let setup = setup(&options, &start, identity, room.clone(), &shared, link, outbox);
+        let rooms = (room.clone(), file);
+        let setup = setup(&options, &start, identity, rooms, &shared, link, outbox);
         let confirms = !transport.capabilities().exact_bounds;
         if confirms {
             shared.must_confirm();
@@ -120,7 +124,7 @@ fn setup(
     options: &NodeOptions,
     start: &Start,
     identity: Identity,
-    room: Room,
+    (room, file): (Room, KeptFile),
     shared: &Arc<Shared>,
     link: Link,
     inbox: Receiver<Message>,
@@ -130,6 +134,7 @@ fn setup(
         inbox,
         shared: Arc::clone(shared),
         room,
+        file,
         identity,
         idle_timeout: options.idle_timeout,
         patience: options.replication_timeout,

@@ -7,7 +7,8 @@
 //!   as many as there is time for, from `HA_SIM_FROM` on; `HA_SIM_FAILURES=n` goes on until so many
 //!   have failed. With `HA_SIM_REWIND=1` the log loses its end in each of them, not in every fifth;
 //!   with `HA_SIM_PARTS=1` it takes entries of several parts in each, not in every fourth;
-//!   with `HA_SIM_UNDER=1` many of these ends are in the way of entries that arrive then.
+//!   with `HA_SIM_UNDER=1` many of these ends are in the way of entries that arrive then; with
+//!   `HA_SIM_AGAIN=1` the log is deleted and begun anew in each, not in every tenth.
 #![allow(clippy::print_stdout, reason = "what was found is to be read")]
 
 use std::ops::Range;
@@ -19,15 +20,15 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use tempfile::TempDir;
 
-use super::fault::Rewinds;
+use super::fault::{Fault, Rewinds};
 use super::report::Report;
-use super::{Event, run};
+use super::{Event, drawn, run};
 use crate::planted::Bug;
 
 /// Schedules in a normal test run.
 const SCHEDULES: u64 = 20_000;
 /// Within so many schedules a mistake must be found.
-const ENOUGH: u64 = 5_000;
+const ENOUGH: usize = 5_000;
 /// Every so many schedules one is run twice.
 const TWICE: u64 = 1_000;
 
@@ -80,6 +81,10 @@ finds! {
     finds_rows_of_failed_transactions: AbandonedRowsSent,
     finds_logs_that_are_not_compared: Uncompared,
     finds_logs_that_are_trimmed_too_far: TrimmedTooFar,
+    finds_keys_that_are_not_carried_into_another_log: KeyNotCarried,
+    finds_entries_that_are_lost_with_their_log_and_not_saved: LostUnsaved,
+    finds_logs_that_do_not_go_on_from_the_own_one: AnyLineage,
+    finds_states_of_another_log_than_they_were_to_be_of: OtherLogRestored,
 }
 
 /// Where files are: in memory, if the system has such a place.
@@ -152,18 +157,24 @@ fn checked(seed: u64, dir: &Path) -> Option<Report> {
     outcome.ok()
 }
 
-/// Runs schedules with a mistake until one of them finds it.
+/// Runs schedules with a mistake until one of them finds it, of those that have what it takes.
 fn find(bug: Bug) {
     let dir = TempDir::new_in(scratch()).expect("there is room");
-    let rewinds = match bug {
-        Bug::Uncompared => Rewinds::All,
-        Bug::SeenIsRefused => Rewinds::Under,
-        _ => Rewinds::Few,
+    let (rewinds, takes) = match bug {
+        Bug::Uncompared => (Rewinds::All, None),
+        Bug::SeenIsRefused => (Rewinds::Under, Some(Fault::RewindUnder)),
+        Bug::KeyNotCarried | Bug::LostUnsaved | Bug::AnyLineage | Bug::OtherLogRestored => {
+            (Rewinds::Few, Some(Fault::Again))
+        }
+        _ => (Rewinds::Few, None),
     };
+    let has_often = |seed, fault| drawn(seed, dir.path(), rewinds).faults.has_often(fault);
+    let schedules = (0..).filter(|seed| takes.is_none_or(|fault| has_often(*seed, fault)));
     let fails =
         |seed, bug| catch_unwind(AssertUnwindSafe(|| run(seed, dir.path(), bug, rewinds))).is_err();
     // It must be the mistake that is found.
-    let found = (0..ENOUGH).find(|seed| fails(*seed, Some(bug)) && !fails(*seed, None));
+    let mut schedules = schedules.take(ENOUGH);
+    let found = schedules.find(|seed| fails(*seed, Some(bug)) && !fails(*seed, None));
     println!("{bug:?} was found by seed {found:?}");
     assert!(found.is_some(), "{bug:?} was not found by {ENOUGH} schedules");
 }

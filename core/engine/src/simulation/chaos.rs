@@ -57,6 +57,9 @@ fn strike(world: &Rc<World>, fault: Fault) {
 /// Does it, if it is one that is done here and can be now.
 fn happens(world: &Rc<World>, fault: Fault, index: usize) -> bool {
     let slot = &world.slots[index];
+    if world.log.borrow().is_vacant() && !hits_nodes(fault) {
+        return false;
+    }
     let Some(run) = slot.node() else { return false };
     match fault {
         Fault::Partition => cut_off(world, index),
@@ -92,6 +95,7 @@ fn happens(world: &Rc<World>, fault: Fault, index: usize) -> bool {
         Fault::Trim => return trim(world, index),
         Fault::Rewind => return rewind(world),
         Fault::Rename => return rename(world),
+        Fault::Again => return again(world),
         // Nodes that keep snapshots trust those that are listed, and would forget the whole ones.
         Fault::BadSnapshot if world.upkeep.snapshots.is_some() => return false,
         Fault::BadSnapshot => return store_snapshot(world, index, true).is_some(),
@@ -100,6 +104,20 @@ fn happens(world: &Rc<World>, fault: Fault, index: usize) -> bool {
         _ => return false,
     }
     true
+}
+
+/// Whether it leaves the log and the files of nodes as they are.
+fn hits_nodes(fault: Fault) -> bool {
+    matches!(
+        fault,
+        Fault::Partition
+            | Fault::Reconnect
+            | Fault::Crash
+            | Fault::Restart
+            | Fault::Pause
+            | Fault::Turn
+            | Fault::ClockJump
+    )
 }
 
 fn cut_off(world: &Rc<World>, index: usize) {
@@ -160,6 +178,17 @@ fn rename(world: &World) -> bool {
     true
 }
 
+/// Deletes the log. Whoever has no database would begin another one, so that it is done only while all
+/// nodes have theirs; what comes then is the operator's.
+pub(super) fn again(world: &World) -> bool {
+    if !world.slots.iter().all(|slot| slot.has_position() && !slot.begins.get()) {
+        return false;
+    }
+    world.log.borrow_mut().begin_again(World::draw(2) == 0);
+    world.rewound(Seq::ZERO);
+    true
+}
+
 /// Stores a snapshot of a node's database; where that stands, if it has anything.
 fn store_snapshot(world: &World, index: usize, damaged: bool) -> Option<Seq> {
     let slot = &world.slots[index];
@@ -187,7 +216,9 @@ fn stray(world: &Rc<World>) -> bool {
     let payload = {
         let log = world.log.borrow();
         let chain = log.chain();
-        chain[World::draw(chain.len() as u64) as usize].payload.clone()
+        let point = &chain[World::draw(chain.len() as u64) as usize];
+        // A base is appended on the condition that nothing is before it.
+        point.origin.is_none().then(|| point.payload.clone()).unwrap_or_default()
     };
     if payload.is_empty() {
         return false;

@@ -1,8 +1,9 @@
 //! What must hold, whatever goes wrong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 
+use bytes::Bytes;
 use ha_core::{
     AttemptName, Error, Outcome, ReadLevel, Reply, Seq, Stored, Token, TransactionName, Value,
 };
@@ -18,6 +19,7 @@ use super::state::{MARKS, Rows, State};
 use super::world;
 use super::world::Floor;
 use crate::audit::Verdict;
+use crate::heal::lost_entries;
 use crate::machine::Position;
 use crate::shared::LastAudit;
 use crate::store;
@@ -41,11 +43,7 @@ pub(super) fn effect(op: i64, before: &State, after: &State) {
 /// What a node says of itself after a turn: it goes forward only, and stands where the log did.
 pub(super) fn observe(owner: Owner) {
     let world = world();
-    let Some(slot) =
-        world.slots.iter().find(|slot| slot.node().is_some_and(|run| run.owner == owner))
-    else {
-        return;
-    };
+    let Some(slot) = world.slots.iter().find(|slot| slot.is_run_by(owner)) else { return };
     let Some(run) = slot.node() else { return };
     let record = run.node.shared.record();
     let token = run.node.shared.token();
@@ -77,8 +75,48 @@ pub(super) fn observe(owner: Owner) {
         slot.path().display()
     );
     world.note("at", token.seq.0, owner);
+    let stood = slot.stood.replace(point.map(|point| (token.lineage, Rc::clone(point))));
+    if let Some((_, stood)) = stood.filter(|(lineage, _)| *lineage != token.lineage) {
+        followed(slot, &log, &stood, token);
+    }
     drop(log);
     audited(slot, &run);
+}
+
+/// Who follows a log that was begun anew has saved what that has not.
+fn followed(slot: &Slot, log: &Log, stood: &Rc<Point>, now: Token) {
+    let Some(origin) = log.origin().filter(|_| now.lineage == log.bounds().lineage) else { return };
+    // Of who is behind it the base does not tell whether he stood on its history.
+    if log.has(stood) || stood.seq < origin.seq {
+        return;
+    }
+    let saved = saved(slot);
+    let lost = log.beyond(stood, origin);
+    world().note("followed a log begun anew", now.seq.0, lost.len() as u64);
+    let is_saved = lost.iter().all(|payload| saved.contains(payload));
+    assert!(is_saved, "{} has not saved {} entries", slot.path().display(), lost.len());
+}
+
+/// The entries in the files of what was lost.
+fn saved(slot: &Slot) -> HashSet<Bytes> {
+    let files = lost_entries(slot.path());
+    let texts = files.iter().map(|file| std::fs::read_to_string(file).expect("it is readable"));
+    let payload = |line: &str| -> Bytes {
+        let line: serde_json::Value = serde_json::from_str(line).expect("each line is JSON");
+        let text = |name| line.get(name).and_then(serde_json::Value::as_str);
+        let digits =
+            || hex::decode(text("payload_hex").unwrap_or_default()).expect("it is hexadecimal");
+        text("payload").map_or_else(digits, |text| text.as_bytes().to_vec()).into()
+    };
+    texts.flat_map(|text| text.lines().map(payload).collect::<Vec<_>>()).collect()
+}
+
+/// The state that a log is begun with is the one that it goes on from.
+pub(super) fn base(body: Option<Bytes>, state: &State) {
+    let file = tempfile::NamedTempFile::new_in(super::campaign::scratch()).expect("there is room");
+    std::fs::write(file.path(), body.expect("a base is stored first")).expect("there is room");
+    let conn = Connection::open(file.path()).expect("it can be opened");
+    assert_eq!(tables(&conn), *state, "the base is another state");
 }
 
 /// Until a node has heard that the log has lost its end, it may go on with a history that has ended.
@@ -144,7 +182,10 @@ pub(super) fn written(
     let log = world.log.borrow();
     let fits = |point: &Rc<Point>| {
         let place = (token.n as usize).wrapping_sub(1);
-        point.ops.get(place) == Some(&op) && (keyed || spec.fits(reply, &point.states[place + 1]))
+        let stands = point.ops.get(place) == Some(&op);
+        let was_carried =
+            keyed && token.n == 0 && point.origin.is_some() && point.done.contains(&op);
+        was_carried || stands && (keyed || spec.fits(reply, &point.states[place + 1]))
     };
     let points = log.points(token.seq);
     let found = points.iter().any(fits);
@@ -182,7 +223,7 @@ pub(super) fn told() {
     let world = world();
     let log = world.log.borrow();
     let mut counts = BTreeMap::<i64, usize>::new();
-    for op in log.chain().iter().flat_map(|point| &point.ops) {
+    for op in log.end().done.iter() {
         *counts.entry(*op).or_default() += 1;
     }
     for (op, record) in (0_i64..).zip(&*world.ops.borrow()).skip(1) {

@@ -33,7 +33,7 @@ pub(super) struct Executor {
     random: RefCell<StdRng>,
     ready: Arc<Ready>,
     tasks: RefCell<BTreeMap<u64, (Owner, Option<Job>)>>,
-    writers: RefCell<BTreeMap<Owner, Option<Writer>>>,
+    writers: RefCell<BTreeMap<Owner, Option<Box<Writer>>>>,
     /// Who stands still.
     paused: RefCell<BTreeSet<Owner>>,
     spawned: Cell<u64>,
@@ -104,7 +104,7 @@ impl Executor {
 
     /// Lets a writer work for whoever is running.
     pub(super) fn adopt(&self, writer: Writer) {
-        self.writers.borrow_mut().insert(self.running.get(), Some(writer));
+        self.writers.borrow_mut().insert(self.running.get(), Some(Box::new(writer)));
     }
 
     /// Whether the writer has not ended.
@@ -258,8 +258,8 @@ impl Executor {
 
     fn is_anybody_ready(&self) -> bool {
         let (paused, tasks) = (self.paused.borrow(), self.tasks.borrow());
-        let mut owners = tasks.iter().filter(|(task, _)| self.ready.tasks.lock().contains(task));
-        owners.any(|(_, (owner, _))| !paused.contains(owner))
+        let ready = self.ready.tasks.lock();
+        ready.iter().filter_map(|task| tasks.get(task)).any(|(owner, _)| !paused.contains(owner))
     }
 
     fn next_turn(&self) -> Option<Instant> {

@@ -65,6 +65,8 @@ pub(super) enum Fault {
     RewindUnder,
     /// The log gets another lineage, and is the same.
     Rename,
+    /// The log is deleted, and begun anew with a node's database.
+    Again,
     /// The newest snapshot is damaged.
     BadSnapshot,
     /// The log tells an end that it had before.
@@ -79,7 +81,7 @@ pub(super) enum Fault {
 
 /// The kinds that schedules have. That a log gets another lineage is left to those who ask for it
 /// with `HA_SIM_RENAME`: clients' positions are void then; [`Fault::RewindUnder`] comes with [`Rewinds::Under`].
-pub(super) const FAULTS: [Fault; 30] = [
+pub(super) const FAULTS: [Fault; 31] = [
     Fault::AckLost,
     Fault::AckLate,
     Fault::RequestLost,
@@ -105,12 +107,16 @@ pub(super) const FAULTS: [Fault; 30] = [
     Fault::Turn,
     Fault::Trim,
     Fault::Rewind,
+    Fault::Again,
     Fault::BadSnapshot,
     Fault::Behind,
     Fault::ClockJump,
     Fault::Cancel,
     Fault::Idle,
 ];
+
+/// How often something goes wrong, in a thousand occasions.
+const RATES: [u64; 4] = [10, 50, 150, 400];
 
 /// Which schedules have a log that loses its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,16 +145,19 @@ impl Faults {
         let mut rates = BTreeMap::new();
         let renames = std::env::var_os("HA_SIM_RENAME").is_some();
         let under = (rewinds == Rewinds::Under).then_some(Fault::RewindUnder);
+        let again = std::env::var_os("HA_SIM_AGAIN").is_some();
         for fault in FAULTS.into_iter().chain(renames.then_some(Fault::Rename)).chain(under) {
             let share = match fault {
-                Fault::Rewind if rewinds == Rewinds::Few => 1,
-                Fault::Rewind => 5,
-                _ => 2,
+                Fault::Again if again => 10,
+                Fault::Again => 1,
+                Fault::Rewind if rewinds == Rewinds::Few => 2,
+                Fault::Rewind => 10,
+                _ => 4,
             };
             // Nobody can tell which of two histories is the log's whose snapshots bridge the same gap.
             let may = fault != Fault::RewindUnder || !rates.contains_key(&Fault::Trim);
-            if dice.below(5) < share && may {
-                rates.insert(fault, [10, 50, 150, 400][dice.below(4) as usize]);
+            if dice.below(10) < share && may {
+                rates.insert(fault, RATES[dice.below(4) as usize]);
             }
         }
         Self { rates, happened: RefCell::default(), over: Cell::new(false) }
@@ -172,6 +181,11 @@ impl Faults {
     /// Whether the schedule has it.
     pub(super) fn has(&self, fault: Fault) -> bool {
         self.rates.contains_key(&fault) && !self.over.get()
+    }
+
+    /// Whether the schedule has it as often as any has.
+    pub(super) fn has_often(&self, fault: Fault) -> bool {
+        self.rates.get(&fault) == RATES.last()
     }
 
     /// It has happened.

@@ -25,6 +25,18 @@ impl Image {
         Self { database: bytes(path.to_owned()), wal: bytes(beside(path, "-wal")) }
     }
 
+    /// The database in one file, as it is when its last connection was closed.
+    pub(super) fn whole(&self, path: &Path) -> Vec<u8> {
+        self.write(path);
+        let conn = Connection::open(path).expect("it can be opened");
+        conn.pragma_query(None, "schema_version", |_| Ok(())).expect("it is readable");
+        drop(conn);
+        let whole = Self::read(path);
+        assert!(whole.wal.is_empty(), "it was in use");
+        remove(path);
+        whole.database
+    }
+
     /// The database in one file, and where it stands.
     pub(super) fn pack(&self, path: &Path) -> (Vec<u8>, Record) {
         self.write(path);

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use bytes::Bytes;
+use ha_changes::{BaseSnapshot, Kind};
 use ha_core::{
     AppendError, Appended, AttemptId, Bounds, Draft, Error, Lineage, Result, RunningHash, Seq,
     SnapshotMeta, Stored,
 };
 
-use super::Genesis;
 use super::point::Point;
+use super::{Genesis, check};
 
 /// No schedule has so many entries.
 const ENDLESS: u64 = 5_000;
@@ -18,6 +19,8 @@ const ENDLESS: u64 = 5_000;
 /// The log.
 pub(super) struct Log {
     lineage: Lineage,
+    /// The one before the log was deleted, if it was.
+    former: Option<Lineage>,
     renamed: bool,
     first: Seq,
     /// The entries and what stands after them, from sequence 0 on.
@@ -43,6 +46,7 @@ impl Log {
         let points = HashMap::from([(Seq::ZERO, vec![Rc::clone(&start)])]);
         let mut log = Self {
             lineage,
+            former: None,
             renamed: false,
             first: Seq(1),
             chain: vec![start],
@@ -117,9 +121,36 @@ impl Log {
     pub(super) fn push(&mut self, payload: Bytes) {
         let before = Rc::clone(self.end());
         assert!(before.seq.0 < ENDLESS, "the log grows for ever");
-        let point = Rc::new(Point::after(&before, payload));
+        let point = match self.base_in(&payload).filter(|_| before.seq == Seq::ZERO) {
+            Some((base, origin)) => Point::base(payload, &base, &origin),
+            None => Point::after(&before, payload),
+        };
+        let point = Rc::new(point);
         self.points.entry(point.seq).or_default().push(Rc::clone(&point));
         self.chain.push(point);
+    }
+
+    /// The base that an entry is, and the place of an earlier log that it goes on from.
+    fn base_in(&self, payload: &Bytes) -> Option<(BaseSnapshot, Rc<Point>)> {
+        let part = ha_changes::decode_part(payload).ok()?;
+        let Kind::Base(base) = part.meta()?.kind else { return None };
+        let from = base.from?;
+        let origin = self.points(from.seq).iter().find(|point| point.hash == from.hash);
+        let origin = origin.unwrap_or_else(|| panic!("{base:?} goes on from where no log was"));
+        check::base(self.snapshot(base.digest), origin.state());
+        Some((base, Rc::clone(origin)))
+    }
+
+    /// The payloads that lead to the point, as far as they do not to `other`; the newest first.
+    pub(super) fn beyond(&self, point: &Rc<Point>, other: &Rc<Point>) -> Vec<Bytes> {
+        let before = |point: &Rc<Point>| {
+            let is_it = |at: &&Rc<Point>| at.hash.extend(point.seq, &point.payload) == point.hash;
+            self.points(Seq(point.seq.0.checked_sub(1)?)).iter().find(is_it).cloned()
+        };
+        let history = |end: &Rc<Point>| std::iter::successors(Some(Rc::clone(end)), before);
+        let common: HashMap<_, _> = history(other).map(|at| (at.seq, at.hash)).collect();
+        let differs = |at: &Rc<Point>| common.get(&at.seq) != Some(&at.hash);
+        history(point).take_while(differs).map(|at| at.payload.clone()).collect()
     }
 
     /// Where the history has ended that the entry was made on, if it goes on with one.
@@ -197,6 +228,35 @@ impl Log {
     pub(super) fn rename(&mut self) {
         self.lineage.0[0] = self.lineage.0[0].wrapping_add(1);
         self.renamed = true;
+    }
+
+    /// Is deleted, and is empty from now on. What was stored beside it may be left.
+    pub(super) fn begin_again(&mut self, with_snapshots: bool) {
+        if !self.is_vacant() {
+            self.former = Some(self.lineage);
+        }
+        self.lineage.0[1] = self.lineage.0[1].wrapping_add(1);
+        self.first = Seq(1);
+        self.chain.truncate(1);
+        self.attempts.clear();
+        if !with_snapshots {
+            self.snapshots.clear();
+        }
+    }
+
+    /// Whether it was deleted, and nobody has begun it anew.
+    pub(super) fn is_vacant(&self) -> bool {
+        self.former.is_some() && self.origin().is_none()
+    }
+
+    /// What the log goes on from, if it was begun anew.
+    pub(super) fn origin(&self) -> Option<&Rc<Point>> {
+        self.chain.get(1)?.origin.as_ref()
+    }
+
+    /// The lineage that it had before it was deleted, if it was.
+    pub(super) fn former(&self) -> Option<Lineage> {
+        self.former
     }
 
     pub(super) fn is_renamed(&self) -> bool {

@@ -39,6 +39,7 @@ use crate::planted::{self, Bug};
 use crate::writer::Writer;
 use executor::Owner;
 use fault::Rewinds;
+use nodes::Slot;
 use op::millis;
 use report::Report;
 use schedule::schedule;
@@ -97,7 +98,7 @@ impl Drop for Leave {
     fn drop(&mut self) {
         let world = CURRENT.take();
         if let Some(world) = &world {
-            world.slots.iter().for_each(|slot| drop(slot.run.take()));
+            world.slots.iter().for_each(Slot::discard);
             world.dice.clear();
         }
         planted::plant(None);
@@ -107,12 +108,18 @@ impl Drop for Leave {
 /// Runs a schedule with files in `dir`, panics if it breaks a promise. `rewinds` says
 /// whether the log is sure to lose its end.
 fn run(seed: u64, dir: &Path, bug: Option<Bug>, rewinds: Rewinds) -> Report {
-    let genesis = genesis();
+    // It has a runtime of its own.
+    genesis();
     let runtime = runtime();
     let _entered = runtime.enter();
-    let world = World::new(seed, dir, 3, Some(genesis), rewinds);
+    let world = drawn(seed, dir, rewinds);
     planted::plant(bug);
     enter(&runtime, world, schedule())
+}
+
+/// What there is at the beginning of a schedule.
+fn drawn(seed: u64, dir: &Path, rewinds: Rewinds) -> World {
+    World::new(seed, dir, 3, Some(genesis()), rewinds)
 }
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -146,12 +153,13 @@ fn enter(
 fn genesis() -> &'static Genesis {
     static GENESIS: OnceLock<Genesis> = OnceLock::new();
     GENESIS.get_or_init(|| {
+        ha_sqlite::keep_files_private().expect("no other process looks at what is simulated");
         let dir = tempfile::TempDir::new_in(campaign::scratch()).expect("there is room");
         let runtime = runtime();
         let _entered = runtime.enter();
         let empty = World::new(0, dir.path(), 1, None, Rewinds::Few);
-        let made = Rc::new(RefCell::new(Vec::new()));
-        let entries = Rc::clone(&made);
+        let made = Rc::new(RefCell::new(None));
+        let genesis = Rc::clone(&made);
         enter(&runtime, empty, async move {
             let world = self::world();
             world.dice.spawn(nodes::keep_running(0));
@@ -162,11 +170,10 @@ fn genesis() -> &'static Genesis {
             let mut session = run.node.session(SessionOptions::default()).await.expect("it runs");
             session.run(op::schema()).await.expect("it works");
             let log = world.log.borrow();
-            *entries.borrow_mut() =
-                log.chain().iter().skip(1).map(|point| point.payload.clone()).collect();
+            let entries = log.chain().iter().skip(1).map(|point| point.payload.clone());
+            let file = world.slots[0].image().whole(&dir.path().join("genesis"));
+            *genesis.borrow_mut() = Some(Genesis { entries: entries.collect(), file });
         });
-        // Its last connection is closed, so that there is no WAL.
-        let file = std::fs::read(dir.path().join("0.db")).expect("it is there");
-        Genesis { entries: made.take(), file }
+        made.take().expect("nothing went wrong")
     })
 }

@@ -3,9 +3,10 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 
-use ha_core::{Appended, Engine, Error, Readiness, Seq, Token};
+use ha_core::{Appended, Engine, Error, Lineage, Readiness, Seq, Token};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep};
 
@@ -13,8 +14,11 @@ use super::executor::{Owner, WORLD};
 use super::fault::Fault;
 use super::image::{Image, remove};
 use super::op::millis;
+use super::point::Point;
 use super::wire::Wire;
-use super::{check, world};
+use super::{World, check, world};
+use crate::begin::{Found, inspect};
+use crate::heal::lost_entries;
 use crate::{Node, NodeOptions};
 
 /// A place for a node: its file and its way to the log.
@@ -45,6 +49,10 @@ pub(super) struct Slot {
     pub(super) clock: Cell<i64>,
     /// Whose the newest run is.
     pub(super) owner: Cell<Owner>,
+    /// It begins the log anew at its next start.
+    pub(super) begins: Cell<bool>,
+    /// Where it was last seen and in which log, since its file was changed by others.
+    pub(super) stood: RefCell<Option<(Lineage, Rc<Point>)>>,
     /// The last comparison of states that the run was seen to make.
     pub(super) audited: Cell<Option<Seq>>,
 }
@@ -77,6 +85,7 @@ pub(super) enum File {
 impl Slot {
     pub(super) fn new(path: PathBuf, latency: u64) -> Self {
         remove(&path);
+        lost_entries(&path).iter().for_each(|file| drop(std::fs::remove_file(file)));
         Self {
             path,
             run: RefCell::default(),
@@ -94,6 +103,8 @@ impl Slot {
             latency: Cell::new(latency),
             clock: Cell::default(),
             owner: Cell::new(WORLD),
+            begins: Cell::default(),
+            stood: RefCell::default(),
             audited: Cell::default(),
         }
     }
@@ -107,6 +118,11 @@ impl Slot {
         self.run.borrow().clone()
     }
 
+    /// Whether that is the run of its node.
+    pub(super) fn is_run_by(&self, owner: Owner) -> bool {
+        self.run.borrow().as_ref().is_some_and(|run| run.owner == owner)
+    }
+
     /// Its file is this at the next start.
     pub(super) fn give(&self, file: File) {
         *self.next_file.borrow_mut() = Some(file);
@@ -117,11 +133,30 @@ impl Slot {
         Image::read(&self.path)
     }
 
+    /// Where the file stands, if it has a position beyond the beginning, and will have.
+    fn position(&self) -> Option<Token> {
+        match inspect(&self.path).ok().filter(|_| self.next_file.borrow().is_none())? {
+            Found::Position(token) => Some(token).filter(|token| token.seq > Seq::ZERO),
+            Found::Nothing | Found::Foreign(_) => None,
+        }
+    }
+
+    pub(super) fn has_position(&self) -> bool {
+        self.position().is_some()
+    }
+
+    /// Nobody knows any more where the node stood.
+    fn forget(&self) {
+        self.seen.set(None);
+        self.stood.take();
+    }
+
     /// Kills the node.
     pub(super) fn kill(&self) {
         let Some(run) = self.run.take() else { return };
-        // SQLite would tidy up.
+        // SQLite would tidy up files that are still there.
         let image = self.image();
+        remove(&self.path);
         world().dice.crash(run.owner);
         drop(run);
         image.write(&self.path);
@@ -134,7 +169,13 @@ impl Slot {
         let mut image = self.image();
         image.tear(|length| world().dice.below(length + 1));
         image.write(&self.path);
-        self.seen.set(None);
+        self.forget();
+    }
+
+    /// Ends the node and its file: nobody asks for it any more.
+    pub(super) fn discard(&self) {
+        remove(&self.path);
+        drop(self.run.take());
     }
 
     /// Connections are made anew.
@@ -155,7 +196,7 @@ impl Slot {
 
     fn prepare_file(&self) {
         let Some(file) = self.next_file.take() else { return };
-        self.seen.set(None);
+        self.forget();
         match file {
             File::Replaced(image) => image.write(&self.path),
             File::Removed => remove(&self.path),
@@ -167,8 +208,12 @@ impl Slot {
 pub(super) async fn keep_running(index: usize) {
     loop {
         world().slots[index].prepare_file();
+        while world().log.borrow().is_vacant() && !world().slots[index].has_position() {
+            sleep(millis(50)).await;
+        }
         match start(index).await {
             Ok(run) => {
+                world().slots[index].begins.set(false);
                 world().note("started", index as u64, run.owner);
                 *world().slots[index].run.borrow_mut() = Some(run);
                 let world = world();
@@ -193,6 +238,7 @@ async fn start(index: usize) -> Result<Run, Error> {
         snapshots: world.upkeep.snapshots,
         retention: world.upkeep.retention,
         audit_interval: world.upkeep.audits,
+        new_lineage: world.slots[index].begins.get(),
         ..NodeOptions::new(format!("n{index}"), world.slots[index].path())
     };
     let (started, is_started) = oneshot::channel();
@@ -211,16 +257,52 @@ async fn start(index: usize) -> Result<Run, Error> {
 
 fn refused(index: usize, error: &Error) {
     world().note("refused", index as u64, 0);
+    if world().slots[index].begins.get() && matches!(error, Error::Config { .. }) {
+        return begun_already(index);
+    }
     let passing =
         matches!(error, Error::Transport { .. } | Error::Truncated { .. } | Error::NotSent(_));
     assert!(passing, "node {index} does not start: {error}");
 }
 
-/// Does what an operator would: a node that stands still is given another file.
+/// The log has begun without a base, or with that of another node.
+fn begun_already(index: usize) {
+    let world = world();
+    if world.log.borrow().is_vacant() {
+        world.log.borrow_mut().begin_again(true);
+        world.rewound(Seq::ZERO);
+    } else {
+        world.slots[index].begins.set(false);
+    }
+}
+
+/// Has a node begin the log that was deleted: mostly the one that is furthest.
+fn begin_anew() {
+    let world = world();
+    if world.slots.iter().any(|slot| slot.begins.get()) || World::draw(4) > 0 {
+        return;
+    }
+    let former = world.log.borrow().former();
+    let place = |slot: &Slot| slot.position().map(|at| (Some(at.lineage) == former, at.seq));
+    let mut slots: Vec<_> = world.slots.iter().collect();
+    slots.sort_by_key(|slot| std::cmp::Reverse(place(slot)));
+    if World::draw(4) == 0 && place(slots[1]).is_some_and(|(is_of_log, _)| is_of_log) {
+        slots.swap(0, 1);
+    }
+    slots[0].begins.set(true);
+    slots[0].kill();
+}
+
+/// Does what an operator would: a log that was deleted is begun anew, and a node that stands still is
+/// given another file.
 pub(super) async fn operate() {
     loop {
         sleep(millis(100)).await;
         let world = world();
+        if world.log.borrow().is_vacant() {
+            begin_anew();
+            continue;
+        }
         for (index, slot) in world.slots.iter().enumerate() {
             let Some(run) = slot.node() else { continue };
             let Readiness::Stopped(reason) = run.node.status().readiness else { continue };
@@ -238,7 +320,11 @@ fn newer_file(index: usize) -> File {
     let world = world();
     let others = world.slots.iter().enumerate().filter(|(other, _)| *other != index);
     let running = others.filter_map(|(_, slot)| Some((slot.node()?.node.status(), slot)));
-    let ready = running.filter(|(status, _)| !matches!(status.readiness, Readiness::Stopped(_)));
+    let (former, lineage) = (world.log.borrow().former(), world.log.borrow().bounds().lineage);
+    let ready = running.filter(|(status, _)| {
+        let is_of_log = former.is_none() || status.position.lineage == lineage;
+        is_of_log && !matches!(status.readiness, Readiness::Stopped(_))
+    });
     match ready.max_by_key(|(status, _)| status.position.seq) {
         Some((_, slot)) => File::Replaced(slot.image()),
         None => File::Removed,

@@ -3,7 +3,9 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use ha_changes::{Assembler, Change, Entry, Keyed, Kind, Meta, Part, Progress, RowOp};
+use ha_changes::{
+    Assembler, BaseSnapshot, Change, Entry, Keyed, Kind, Meta, Part, Progress, RowOp,
+};
 use ha_core::{RunningHash, Seq, Value};
 
 use super::check;
@@ -19,6 +21,10 @@ pub(super) struct Point {
     pub(super) states: Vec<Rc<State>>,
     /// Whose transactions they are.
     pub(super) ops: Vec<i64>,
+    /// Those of the whole history, with the logs that it goes on from.
+    pub(super) done: Rc<Vec<i64>>,
+    /// What the log was begun anew with, if this is its base.
+    pub(super) origin: Option<Rc<Self>>,
     /// The entry goes on after this part, if its other parts come.
     open: Option<Run>,
 }
@@ -39,7 +45,23 @@ impl Point {
             hash: RunningHash::default(),
             states: vec![Rc::default()],
             ops: Vec::new(),
+            done: Rc::default(),
+            origin: None,
             open: None,
+        }
+    }
+
+    /// The base of a log that goes on from `origin`.
+    pub(super) fn base(payload: Bytes, base: &BaseSnapshot, origin: &Rc<Self>) -> Self {
+        let seq = base.seq.next();
+        Self {
+            hash: base.hash.extend(seq, &payload),
+            states: vec![Rc::clone(origin.state())],
+            done: Rc::clone(&origin.done),
+            origin: Some(Rc::clone(origin)),
+            seq,
+            payload,
+            ..Self::start()
         }
     }
 
@@ -53,6 +75,8 @@ impl Point {
             hash,
             states: vec![Rc::clone(before.state())],
             ops: Vec::new(),
+            done: Rc::clone(&before.done),
+            origin: None,
             open: None,
         };
         let Ok(part) = ha_changes::decode_part(&point.payload) else { return point };
@@ -111,6 +135,7 @@ impl Point {
             let op = keyed(mark.id.as_ref()).unwrap_or_else(|| marked(changes));
             check::effect(op, &before, &after);
             self.ops.push(op);
+            Rc::make_mut(&mut self.done).push(op);
             self.states.push(Rc::new(after));
         }
     }

@@ -8,7 +8,7 @@ use super::op::Told;
 use super::world::World;
 
 /// Ways out of trouble, as the trace names them.
-pub(super) const PATHS: [&str; 13] = [
+pub(super) const PATHS: [&str; 14] = [
     "sent again",
     "read back",
     "asked for bounds",
@@ -22,6 +22,7 @@ pub(super) const PATHS: [&str; 13] = [
     "stored a snapshot",
     "trimmed the log",
     "compared states",
+    "followed a log begun anew",
 ];
 
 /// What came of a schedule.

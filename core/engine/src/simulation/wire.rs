@@ -160,7 +160,11 @@ impl ChangeTransport for Wire {
     }
 
     async fn trim(&self, before: Seq) -> Result<()> {
+        let lineage = world().log.borrow().bounds().lineage;
         self.ask(|_| Ok(())).await?;
+        if lineage != world().log.borrow().bounds().lineage {
+            return Err(Error::transport("simulation", "the log is gone"));
+        }
         world().note("trimmed the log", before.0, self.node as u64);
         world().log.borrow_mut().trim(before);
         Ok(())

@@ -155,6 +155,9 @@ impl World {
     /// database says so.
     pub(super) fn seen(&self, token: Token) {
         let log = self.log.borrow();
+        if log.former().is_some() && !log.is_renamed() && token.lineage != log.bounds().lineage {
+            return;
+        }
         let before = log.chain().iter().take_while(|point| point.seq <= token.seq);
         let changing = before.filter(|point| !point.ops.is_empty()).last();
         let seq = changing.map_or(0, |point| point.seq.0);

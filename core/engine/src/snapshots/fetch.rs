@@ -16,6 +16,7 @@ use crate::chain::Back;
 use crate::heal::Kept;
 use crate::host;
 use crate::machine::{NoSeed, Position, Target};
+use crate::planted::{Bug, planted};
 use crate::store::Record;
 
 /// How long the transport may take for an answer, or for the next piece of a snapshot.
@@ -50,6 +51,10 @@ pub(crate) async fn fetch(
     let mut fetching = Fetching { transport, room, progress };
     let failed = |error: Error| NoSeed::Failed(error.to_string());
     let bounds = in_time(transport.bounds()).await.map_err(failed)?;
+    let (Target::Newest { lineage } | Target::Base { lineage, .. }) = &target;
+    if *lineage != bounds.lineage && !planted(Bug::OtherLogRestored) {
+        return Err(NoSeed::OtherLog);
+    }
     let Target::Base { lineage, snapshot, entry } = target else {
         return fetching.newest(&bounds, Seq::ZERO).await;
     };

@@ -32,8 +32,8 @@ pub(crate) use execution::{Execution, Shipped, Transaction};
 pub(crate) use keys::{Answered, Request, carry as carry_keys, remembered};
 pub(crate) use plan::{check, describe, no_transaction_control};
 pub(crate) use record::{
-    Record, change_log, create, entries, entry, is_empty, is_skipped, mark_partial, partial_since,
-    read as read_record, write as write_record,
+    Record, change_log, create, entries, entry, is_created, is_empty, is_skipped, mark_partial,
+    partial_since, read as read_record, write as write_record,
 };
 pub(crate) use rows::{Binder, Budget, collect};
 pub(crate) use staging::Staged;

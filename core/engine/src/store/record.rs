@@ -48,6 +48,13 @@ pub(crate) fn create(conn: &Connection) -> rusqlite::Result<()> {
     conn.execute_batch(SCHEMA)
 }
 
+/// Whether there is nothing for [`create`] to make.
+pub(crate) fn is_created(conn: &Connection) -> rusqlite::Result<bool> {
+    let ours = "SELECT count(*) FROM sqlite_schema WHERE name IN \
+                ('_ha_position', '_ha_entries', '_ha_keys', '_ha_keys_by_seq', '_ha_skipped')";
+    conn.query_row(ours, [], |row| row.get::<_, i64>(0)).map(|count| count == 5)
+}
+
 /// The recorded position; `None` if the file has none.
 pub(crate) fn read(conn: &Connection) -> Result<Option<Record>> {
     let exists = conn
@@ -184,7 +191,7 @@ pub(crate) fn entries(
     let kept = "SELECT seq, payload FROM _ha_entries WHERE seq BETWEEN ?1 AND ?2 ORDER BY seq";
     let entry = |row: &Row<'_>| Ok((Seq(row.get::<_, i64>(0)?.unsigned_abs()), row.get(1)?));
     let (first, last) = (sql(*places.start()), sql(*places.end()));
-    conn.prepare(kept)?.query_map([first, last], entry)?.collect()
+    conn.prepare_cached(kept)?.query_map([first, last], entry)?.collect()
 }
 
 /// Forgets, in the open transaction, what decides nothing in another log: all but the position and

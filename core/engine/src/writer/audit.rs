@@ -165,7 +165,8 @@ impl Writer {
         // Whatever else was hashed is as wrong.
         self.auditor.renewed(Seq(u64::MAX));
         let advice = "Start this node with an empty database file";
-        self.auditor.say(Event::Reseed(Reseed::newest(what, advice)));
+        let lineage = self.machine.position().lineage;
+        self.auditor.say(Event::Reseed(Reseed::newest(lineage, what, advice)));
     }
 }
 

@@ -15,7 +15,7 @@ impl Writer {
         self.healings += 1;
         Healer::new(
             Arc::clone(self.link.transport()),
-            self.store.path().to_owned(),
+            self.file.clone(),
             self.lost.clone(),
             self.store.record().position,
             Attempts { boot: self.identity.boot, round: self.healings },

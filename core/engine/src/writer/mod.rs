@@ -34,6 +34,7 @@ use std::time::Duration;
 use ha_core::{AttemptName, Token};
 use tokio::time::Instant;
 
+use crate::heal::KeptFile;
 use crate::machine::{Event, Identity, Machine};
 use crate::shared::Shared;
 use crate::snapshots::Room;
@@ -66,6 +67,8 @@ pub(crate) struct Writer {
     inbox: Receiver<Message>,
     shared: Arc<Shared>,
     room: Room,
+    /// To be read beside this thread.
+    file: KeptFile,
     identity: Identity,
     idle_timeout: Duration,
     /// Within this the log must have taken a write.

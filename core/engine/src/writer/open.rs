@@ -16,6 +16,7 @@ use super::stages::Stages;
 use super::touched::Touched;
 use super::unseen::Unseen;
 use super::{Link, Message, Writer, strong};
+use crate::heal::KeptFile;
 use crate::machine::{Event, Identity, Machine, Reseed};
 use crate::shared::Shared;
 use crate::snapshots::Room;
@@ -28,6 +29,8 @@ pub(crate) struct Setup {
     pub(crate) inbox: Receiver<Message>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) room: Room,
+    /// The database file, to be read beside the thread.
+    pub(crate) file: KeptFile,
     pub(crate) identity: Identity,
     pub(crate) idle_timeout: Duration,
     pub(crate) patience: Duration,
@@ -85,6 +88,7 @@ impl Writer {
             inbox: setup.inbox,
             shared: setup.shared,
             room: setup.room,
+            file: setup.file,
             identity: setup.identity,
             idle_timeout: setup.idle_timeout,
             patience: setup.patience,
@@ -123,5 +127,12 @@ impl Writer {
         }
         writer.publish();
         Ok(writer)
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // Whatever still reads it is about to be aborted.
+        self.file.close();
     }
 }

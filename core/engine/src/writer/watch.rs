@@ -100,7 +100,8 @@ impl Writer {
             Error::Truncated { first, .. } if *first <= next => self.link.subscribe(next),
             _ if next > Seq(1) => self.tell(Event::Misfit(error.to_string())),
             _ => {
-                self.tell(Event::Reseed(Reseed::newest(error.to_string(), COPY)));
+                let lineage = self.machine.position().lineage;
+                self.tell(Event::Reseed(Reseed::newest(lineage, error.to_string(), COPY)));
             }
         }
     }

@@ -4,11 +4,11 @@ use super::*;
 use crate::machine::{NoSeed, Reseed, Target};
 
 fn reseed() -> Event {
-    Event::Reseed(Reseed::newest("it is wrong", "Do something"))
+    Event::Reseed(Reseed::newest(at(3).lineage, "it is wrong", "Do something"))
 }
 
 fn fetches(actions: &[Action]) -> bool {
-    matches!(actions.last(), Some(Action::Fetch(Target::Newest)))
+    matches!(actions.last(), Some(Action::Fetch(Target::Newest { .. })))
 }
 
 fn failed() -> Event {
@@ -163,4 +163,14 @@ fn what_was_restored_in_vain_is_not_restored_again_without_a_pause() {
     machine.on(now, delivered(3, &other));
     machine.on(now, moved(&machine, &other));
     assert!(fetches(&machine.on(now, reseed())), "something was made of it");
+}
+
+#[test]
+fn a_log_that_was_made_again_meanwhile_is_looked_at_before_anything_is_restored() {
+    let mut machine = idle();
+    machine.on(Duration::ZERO, reseed());
+    let actions = machine.on(Duration::ZERO, Event::NoSeed(NoSeed::OtherLog));
+    assert!(matches!(actions[..], [Action::Mend]), "{actions:?}");
+    assert!(machine.is_mending() && !machine.can_execute());
+    assert_eq!(machine.position(), at(3));
 }

@@ -405,7 +405,8 @@ fn who_was_behind_before_an_entry_of_parts_is_behind_after_it() {
 fn becoming_another_state_or_mending_the_log_takes_back_what_is_staged() {
     let mut machine = idle();
     stage(&mut machine, 4, &of_another_in_three(at(3))[0]);
-    let actions = machine.on(Duration::ZERO, Event::Reseed(Reseed::newest("gone", "act")));
+    let actions =
+        machine.on(Duration::ZERO, Event::Reseed(Reseed::newest(at(3).lineage, "gone", "act")));
     assert!(matches!(actions[..], [Action::Unstage, Action::Fetch(_)]), "{actions:?}");
 
     let mut machine = idle();
