@@ -196,18 +196,27 @@ pub(super) fn written(
 pub(super) fn read(level: ReadLevel, floor: Floor, reply: &Reply) {
     let world = world();
     let token = reply.position;
-    let log = world.log.borrow();
-    let points = log.points(token.seq);
-    let right = points.iter().any(|point| answers(reply, point.state()));
-    assert!(right, "a read at {token} has shown {reply:?}, but there is {points:?}");
+    {
+        let log = world.log.borrow();
+        let points = log.points(token.seq);
+        let right = points.iter().any(|point| answers(reply, point.state()));
+        assert!(right, "a read at {token} has shown {reply:?}, but there is {points:?}");
+    }
     if level.strong {
         assert!(world.has(token, floor), "a strong read at {token} has not seen {floor:?}");
-        drop(log);
         world.seen(token);
     }
     if let Some(wanted) = level.min_position {
-        assert!(token.seq >= wanted.seq, "a session read at {token} has not seen {wanted}");
+        let log = world.log.borrow();
+        let seen = if wanted.lineage == token.lineage { token.seq } else { begun_from(&log) };
+        assert!(seen >= wanted.seq, "a session read at {token} has not seen {wanted}");
     }
+}
+
+/// What the log has of the one before, if it was begun anew with the state there.
+fn begun_from(log: &Log) -> Seq {
+    let origins = log.points(Seq(1)).iter().filter_map(|point| point.origin.as_ref());
+    origins.map(|origin| origin.seq).max().unwrap_or(Seq::ZERO)
 }
 
 /// A read may fail only because the node is not ready, or the log had another lineage before.
