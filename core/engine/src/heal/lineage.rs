@@ -33,9 +33,8 @@ impl Healer {
             return Ok(Healing::Stop(empty(&self.position)));
         }
         let Some(beginning) = self.beginning(bounds).await? else {
-            return Ok(Healing::Stop(
-                machine::compare(&self.position, bounds).err().unwrap_or_default(),
-            ));
+            let reason = machine::compare(&self.position, bounds).err();
+            return Ok(Healing::Stop(reason.unwrap_or_else(|| emptied(bounds))));
         };
         let from = &beginning.from;
         let is_here = (from.seq, from.hash) == (self.position.seq, self.position.hash);
@@ -129,6 +128,14 @@ fn empty(position: &Position) -> String {
         "the stream is empty, this database is at {}-{}: if no other node is further, start this \
          one with --new-lineage to begin a new log from it",
         position.lineage, position.seq
+    )
+}
+
+fn emptied(bounds: &Bounds) -> String {
+    format!(
+        "this database has given up its state to follow a stream that was deleted meanwhile. To follow the \
+         one there is now ({}), start this node again",
+        bounds.lineage
     )
 }
 

@@ -13,7 +13,13 @@ impl Machine {
         if let Some(reseed) = Reseed::across_gap(&self.position, &bounds) {
             return self.reseed(reseed);
         }
-        if self.position.seq == Seq::ZERO && self.position.lineage != bounds.lineage {
+        let other_log = self.position.lineage != bounds.lineage;
+        if other_log && self.was_emptied() {
+            return self.misfit(
+                "the stream is not the one this database was to be made anew from".to_owned(),
+            );
+        }
+        if self.position.seq == Seq::ZERO && other_log {
             self.heard = Seq::ZERO;
             self.position.lineage = bounds.lineage;
             self.ground.lineage = bounds.lineage;

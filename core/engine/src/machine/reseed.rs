@@ -149,6 +149,12 @@ impl Machine {
         }
     }
 
+    /// Whether the database has given up its state for all that the log was to bring, and has nothing of that.
+    pub(super) fn was_emptied(&self) -> bool {
+        let is_here = |restored: Restored| restored.at == self.position;
+        self.position.seq == Seq::ZERO && self.restored.is_some_and(is_here)
+    }
+
     pub(super) fn fetching(&mut self, done: u64, total: u64) {
         const MB: u64 = 1_000_000;
         if let Phase::Reseeding(reseeding) = &mut self.phase {

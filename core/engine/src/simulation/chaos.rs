@@ -218,7 +218,10 @@ fn stray(world: &Rc<World>) -> bool {
         let chain = log.chain();
         let point = &chain[World::draw(chain.len() as u64) as usize];
         // A base is appended on the condition that nothing is before it.
-        if point.origin.is_none() { point.payload.clone() } else { Bytes::new() }
+        if point.origin.is_some() {
+            return false;
+        }
+        point.payload.clone()
     };
     if payload.is_empty() {
         return false;

@@ -11,7 +11,7 @@ use ha_core::{
 };
 
 use super::point::Point;
-use super::{Genesis, check};
+use super::{Genesis, anew};
 
 /// No schedule has so many entries.
 const ENDLESS: u64 = 5_000;
@@ -137,7 +137,7 @@ impl Log {
         let from = base.from?;
         let origin = self.points(from.seq).iter().find(|point| point.hash == from.hash);
         let origin = origin.unwrap_or_else(|| panic!("{base:?} goes on from where no log was"));
-        check::base(self.snapshot(base.digest), origin.state());
+        anew::base(self.snapshot(base.digest), origin.state());
         Some((base, Rc::clone(origin)))
     }
 

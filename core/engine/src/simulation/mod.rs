@@ -2,9 +2,11 @@
 //! that are killed and get other files: one seed is one schedule, in one thread.
 //!
 //! The parts: [`executor`] runs everything in a [`world`]; [`wire`] and [`feed`] are the transport,
-//! [`log`] what is behind it; [`nodes`] starts and kills nodes, [`chaos`] decides when; [`client`] makes calls; [`state`] is a
-//! model of what they do, and [`check`] compares.
+//! [`log`] what is behind it; [`nodes`] starts and kills nodes, [`chaos`] decides when,
+//! [`operator`] helps those that need it; [`client`] makes calls; [`state`] is a
+//! model of what they do, and [`check`] and [`anew`] compare.
 
+mod anew;
 mod campaign;
 mod chaos;
 mod check;
@@ -17,6 +19,7 @@ mod image;
 mod log;
 mod nodes;
 mod op;
+mod operator;
 mod point;
 mod post;
 mod report;

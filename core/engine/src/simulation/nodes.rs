@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use ha_core::{Appended, Engine, Error, Lineage, Readiness, Seq, Token};
+use ha_core::{Appended, Error, Lineage, Seq, Token};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep};
 
@@ -16,7 +16,7 @@ use super::image::{Image, remove};
 use super::op::millis;
 use super::point::Point;
 use super::wire::Wire;
-use super::{World, check, world};
+use super::{operator, world};
 use crate::begin::{Found, inspect};
 use crate::heal::lost_entries;
 use crate::{Node, NodeOptions};
@@ -134,7 +134,7 @@ impl Slot {
     }
 
     /// Where the file stands, if it has a position beyond the beginning, and will have.
-    fn position(&self) -> Option<Token> {
+    pub(super) fn position(&self) -> Option<Token> {
         match inspect(&self.path).ok().filter(|_| self.next_file.borrow().is_none())? {
             Found::Position(token) => Some(token).filter(|token| token.seq > Seq::ZERO),
             Found::Nothing | Found::Foreign(_) => None,
@@ -258,77 +258,11 @@ async fn start(index: usize) -> Result<Run, Error> {
 fn refused(index: usize, error: &Error) {
     world().note("refused", index as u64, 0);
     if world().slots[index].begins.get() && matches!(error, Error::Config { .. }) {
-        return begun_already(index);
+        return operator::begun_already(index);
     }
     let passing =
         matches!(error, Error::Transport { .. } | Error::Truncated { .. } | Error::NotSent(_));
     assert!(passing, "node {index} does not start: {error}");
-}
-
-/// The log has begun without a base, or with that of another node.
-fn begun_already(index: usize) {
-    let world = world();
-    if world.log.borrow().is_vacant() {
-        world.log.borrow_mut().begin_again(true);
-        world.rewound(Seq::ZERO);
-    } else {
-        world.slots[index].begins.set(false);
-    }
-}
-
-/// Has a node begin the log that was deleted: mostly the one that is furthest.
-fn begin_anew() {
-    let world = world();
-    if world.slots.iter().any(|slot| slot.begins.get()) || World::draw(4) > 0 {
-        return;
-    }
-    let former = world.log.borrow().former();
-    let place = |slot: &Slot| slot.position().map(|at| (Some(at.lineage) == former, at.seq));
-    let mut slots: Vec<_> = world.slots.iter().collect();
-    slots.sort_by_key(|slot| std::cmp::Reverse(place(slot)));
-    if World::draw(4) == 0 && place(slots[1]).is_some_and(|(is_of_log, _)| is_of_log) {
-        slots.swap(0, 1);
-    }
-    slots[0].begins.set(true);
-    slots[0].kill();
-}
-
-/// Does what an operator would: a log that was deleted is begun anew, and a node that stands still is
-/// given another file.
-pub(super) async fn operate() {
-    loop {
-        sleep(millis(100)).await;
-        let world = world();
-        if world.log.borrow().is_vacant() {
-            begin_anew();
-            continue;
-        }
-        for (index, slot) in world.slots.iter().enumerate() {
-            let Some(run) = slot.node() else { continue };
-            let Readiness::Stopped(reason) = run.node.status().readiness else { continue };
-            check::may_stop(index, &reason);
-            world.note("stood still", index as u64, 0);
-            drop(run);
-            slot.kill();
-            slot.give(newer_file(index));
-        }
-    }
-}
-
-/// The newest file of another node, or none if that is enough.
-fn newer_file(index: usize) -> File {
-    let world = world();
-    let others = world.slots.iter().enumerate().filter(|(other, _)| *other != index);
-    let running = others.filter_map(|(_, slot)| Some((slot.node()?.node.status(), slot)));
-    let (former, lineage) = (world.log.borrow().former(), world.log.borrow().bounds().lineage);
-    let ready = running.filter(|(status, _)| {
-        let is_of_log = former.is_none() || status.position.lineage == lineage;
-        is_of_log && !matches!(status.readiness, Readiness::Stopped(_))
-    });
-    match ready.max_by_key(|(status, _)| status.position.seq) {
-        Some((_, slot)) => File::Replaced(slot.image()),
-        None => File::Removed,
-    }
 }
 
 /// Stops the node in good order.

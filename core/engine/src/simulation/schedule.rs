@@ -6,7 +6,7 @@ use tokio::time::sleep;
 use super::nodes::Slot;
 use super::op::{Told, millis};
 use super::world::World;
-use super::{chaos, check, client, nodes, world};
+use super::{chaos, check, client, nodes, operator, world};
 
 /// A schedule: things go wrong, then nothing does, and everything must come right.
 pub(super) async fn schedule() {
@@ -14,7 +14,7 @@ pub(super) async fn schedule() {
     for index in 0..world.slots.len() {
         world.dice.spawn(nodes::keep_running(index));
     }
-    world.dice.spawn(nodes::operate());
+    world.dice.spawn(operator::operate());
     world.dice.spawn(chaos::rage());
     let clients = 2 + World::draw(3) as usize;
     world.clients_left.set(clients);

@@ -98,7 +98,7 @@ impl Fetching<'_> {
             }
         }
         if bounds.first <= Seq(1) && at_least == Seq::ZERO {
-            return self.nothing(bounds).map_err(failed);
+            return self.nothing(bounds).await;
         }
         match failure {
             Some(error) => Err(failed(error)),
@@ -170,8 +170,14 @@ impl Fetching<'_> {
         Ok(Seed { file, record, entry: Some(payload), end })
     }
 
-    fn nothing(&self, bounds: &Bounds) -> Result<Seed> {
-        let file = self.room.file()?;
+    /// An empty database, if the log is still the one that has everything.
+    async fn nothing(&mut self, bounds: &Bounds) -> Result<Seed, NoSeed> {
+        let failed = |error: Error| NoSeed::Failed(error.to_string());
+        let now = in_time(self.transport.bounds()).await.map_err(failed)?;
+        if now.lineage != bounds.lineage {
+            return Err(NoSeed::OtherLog);
+        }
+        let file = self.room.file().map_err(failed)?;
         Ok(Seed { file, record: Record::empty(bounds.lineage), entry: None, end: bounds.last })
     }
 

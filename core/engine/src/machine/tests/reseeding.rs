@@ -174,3 +174,20 @@ fn a_log_that_was_made_again_meanwhile_is_looked_at_before_anything_is_restored(
     assert!(machine.is_mending() && !machine.can_execute());
     assert_eq!(machine.position(), at(3));
 }
+
+#[test]
+fn who_has_given_up_everything_for_a_log_that_was_deleted_does_not_begin_another() {
+    let empty = Position { seq: Seq::ZERO, hash: RunningHash::default(), ..at(3) };
+    let other = Event::Bounds(Bounds {
+        lineage: Lineage([9; 8]),
+        first: Seq(1),
+        last: Seq::ZERO,
+        bytes: 0,
+    });
+    let mut machine = idle();
+    machine.on(Duration::ZERO, reseed());
+    machine.on(Duration::ZERO, Event::Adopted(empty));
+    let actions = machine.on(Duration::ZERO, other);
+    assert!(matches!(actions[..], [Action::Mend]), "{actions:?}");
+    assert!(!machine.can_execute());
+}
