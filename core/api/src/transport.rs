@@ -47,7 +47,8 @@ pub trait ChangeTransport: Debug + Display + Send + Sync + 'static {
     /// what is listed. Stores it again under the same digest without harm.
     async fn put_snapshot(&self, meta: SnapshotMeta, body: ByteStream) -> Result<()>;
 
-    /// The stored snapshots, the newest position first.
+    /// The stored snapshots, the newest position first; those of one position in the same order for
+    /// everybody who asks.
     async fn snapshots(&self) -> Result<Vec<SnapshotMeta>>;
 
     /// The body of a snapshot that [`Self::snapshots`] listed.

@@ -43,11 +43,6 @@ impl Chain {
         self.is_at(meta.seq, meta.hash, meta.lineage)
     }
 
-    /// Whether a snapshot is the state at the beginning of this chain; `None` if it is of another place.
-    pub(crate) fn begins_with(&self, meta: &SnapshotMeta) -> Option<bool> {
-        self.leads_to(meta).filter(|_| meta.seq == self.start.seq)
-    }
-
     /// Whether a node that stands there has applied this chain; `None` if it does not reach so far.
     pub(crate) fn passes(&self, at: &Position) -> Option<bool> {
         self.is_at(at.seq, at.hash, at.lineage)

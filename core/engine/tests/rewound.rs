@@ -263,3 +263,18 @@ async fn what_is_still_delivered_behind_a_gap_is_not_applied_to_what_nothing_pro
     until("it is ready", || old.node_seq() == 5).await;
     equal(&old, &other).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_snapshot_counts_more_than_an_older_one_of_what_the_log_has_lost() {
+    let log = MemoryLog::new();
+    let old = three_entries(&log).await;
+    let (body, seq, hash) = state(&old).await;
+    let old = old.stop().await;
+    let other = another_third(&log).await;
+    put(&other, body, seq, hash).await;
+    raw(&log, "junk").await;
+    until("the junk", || other.node_seq() == 4).await;
+    store(&other).await;
+    other.transport.trim(Seq(4)).await.unwrap();
+    becomes(&log, old, &other).await;
+}

@@ -168,6 +168,9 @@ async fn an_outcome_can_be_asked_for() {
         let expected = json!({"transaction": name, "outcome": outcome, "position": position});
         assert_eq!((answer.status.as_u16(), answer.json()), (200, expected));
     }
+    let name = format!("{},{}", attempt(1), attempt(2));
+    let answer = get(&server.url(&format!("/v1/outcome/{name}"))).await;
+    assert_eq!((answer.status.as_u16(), &answer.json()["transaction"]), (200, &json!(name)));
     let answer = get(&server.url(&format!("/v1/outcome/{}", attempt(9)))).await;
     assert_eq!(answer.status, 503);
     let answer = get(&server.url("/v1/outcome/nonsense")).await;

@@ -143,9 +143,9 @@ impl Healer {
         }
         let metas = self.log.snapshots().await?;
         let said: Vec<_> = metas.iter().filter_map(|meta| chain.leads_to(meta)).collect();
-        let first = metas.iter().find_map(|meta| chain.begins_with(meta));
+        let first = said.first().copied();
         let differ = said.contains(&true) && said.contains(&false);
-        let agree = said.first().copied().filter(|_| !differ);
+        let agree = first.filter(|_| !differ);
         Ok(States { agree: told(agree), first: told(first) })
     }
 }
@@ -155,8 +155,8 @@ impl Healer {
 pub(super) struct States {
     /// All of them. Several that differ say nothing: some are of what the log has lost.
     agree: Comparison,
-    /// Of those of the place itself the one that is listed first. If nothing else is left that tells which
-    /// is right, it counts: it is the same for whoever asks, and what he would restore.
+    /// The one that is listed first. If nothing else is left that tells which is right, it counts: it is the
+    /// same for whoever asks, and what he would restore if nothing in it is against that.
     first: Comparison,
 }
 
