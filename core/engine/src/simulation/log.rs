@@ -76,6 +76,14 @@ impl Log {
         &self.chain
     }
 
+    /// The last entry up to this one that changes something. Those that change nothing may be folded before a
+    /// database says so.
+    pub(super) fn changed_by(&self, seq: Seq) -> Seq {
+        let before = self.chain.iter().take_while(|point| point.seq <= seq);
+        let changing = before.filter(|point| !point.ops.is_empty()).last();
+        changing.map_or(Seq::ZERO, |point| point.seq)
+    }
+
     /// Whether the log has the point now.
     pub(super) fn has(&self, point: &Rc<Point>) -> bool {
         self.chain.get(point.seq.0 as usize).is_some_and(|now| Rc::ptr_eq(now, point))

@@ -151,24 +151,22 @@ impl World {
         self.owners.get()
     }
 
-    /// Somebody was told of this position. Entries that change nothing may be folded before the
-    /// database says so.
+    /// Somebody was told of this position.
     pub(super) fn seen(&self, token: Token) {
         let log = self.log.borrow();
         if log.former().is_some() && !log.is_renamed() && token.lineage != log.bounds().lineage {
             return;
         }
-        let before = log.chain().iter().take_while(|point| point.seq <= token.seq);
-        let changing = before.filter(|point| !point.ops.is_empty()).last();
-        let seq = changing.map_or(0, |point| point.seq.0);
         let floor = self.floor.get();
-        self.floor.set(Floor { seq: floor.seq.max(seq), ..floor });
+        let seq = floor.seq.max(log.changed_by(token.seq).0);
+        self.floor.set(Floor { seq, ..floor });
     }
 
     /// The log ends here now, and has forgotten what was after it.
     pub(super) fn rewound(&self, last: Seq) {
         let Floor { seq, rewinds } = self.floor.get();
-        self.floor.set(Floor { seq: seq.min(last.0), rewinds: rewinds + 1 });
+        let left = self.log.borrow().changed_by(last);
+        self.floor.set(Floor { seq: seq.min(left.0), rewinds: rewinds + 1 });
         for slot in &self.slots {
             slot.notice.set(Notice::Unaware);
             slot.mixes.set(true);
