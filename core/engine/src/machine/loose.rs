@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ha_core::{AppendError, Appended, AttemptId, AttemptName, Error, Seq, Stored, TransactionName};
 
-use super::phase::Attempt;
+use super::phase::{Attempt, Settling};
 use super::waits::RETRY;
 use super::{Action, Machine, Phase};
 use crate::planted::{Bug, planted};
@@ -34,6 +34,9 @@ pub(super) struct Loose {
 enum Proof {
     /// It was sent once, and that was not answered.
     Answer,
+    /// It was sent again, and the last send was not answered: it is on its way, and what is read before
+    /// tells nothing.
+    LaterAnswer,
     /// What is read in its place.
     Read,
     /// The same, once it is time to read again.
@@ -98,12 +101,16 @@ impl Machine {
             return;
         }
         let at = self.place(attempt.seen + 1);
-        let is_awaited = matches!(self.phase, Phase::Appending(_));
+        let proof = match &self.phase {
+            Phase::Appending(_) => Proof::Answer,
+            Phase::Settling(Settling { is_sent: true, .. }) => Proof::LaterAnswer,
+            _ => Proof::ReadAt(self.now + RETRY),
+        };
         self.loose.push(Loose {
             name: self.name(attempt.id),
             places: self.places(attempt),
             missing: (at, attempt.parts.get(attempt.seen).cloned().unwrap_or_default()),
-            proof: if is_awaited { Proof::Answer } else { Proof::ReadAt(self.now + RETRY) },
+            proof,
             excluded: true,
         });
     }
@@ -140,6 +147,10 @@ impl Machine {
                 loose.proof = Proof::ReadAt(self.now + RETRY);
                 Vec::new()
             }
+            Ok(_) | Err(_) if loose.proof == Proof::LaterAnswer => {
+                loose.proof = Proof::ReadAt(self.now + RETRY);
+                Vec::new()
+            }
             // Every other error of a first send says that it was not stored.
             Err(_) if is_first => {
                 self.loose.remove(at);
@@ -173,7 +184,7 @@ impl Machine {
     pub(super) fn loose_wakes_at(&self) -> Option<Duration> {
         let read_at = |loose: &Loose| match loose.proof {
             Proof::ReadAt(at) => Some(at),
-            Proof::Answer | Proof::Read | Proof::Told => None,
+            Proof::Answer | Proof::LaterAnswer | Proof::Read | Proof::Told => None,
         };
         self.loose.iter().filter_map(read_at).min()
     }

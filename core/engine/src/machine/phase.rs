@@ -77,6 +77,8 @@ pub(super) struct Settling {
     pub(super) open: bool,
     /// When to look again; `None` while an answer is outstanding.
     pub(super) retry_at: Option<Duration>,
+    /// It was sent again, and that is what was not answered yet.
+    pub(super) is_sent: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -156,7 +158,7 @@ impl Machine {
             Phase::Idle | Phase::Stopped(_) => None,
             Phase::Appending(attempt) => Some(attempt.deadline),
             Phase::Blocked(blocked) => Some(blocked.retry_at.min(blocked.deadline)),
-            Phase::Settling(Settling { attempt, open: true, retry_at }) => {
+            Phase::Settling(Settling { attempt, open: true, retry_at, .. }) => {
                 Some(retry_at.map_or(attempt.deadline, |at| at.min(attempt.deadline)))
             }
             Phase::Settling(settling) => settling.retry_at,

@@ -149,7 +149,7 @@ impl Machine {
         let next = self.place(attempt.seen).next();
         match &mut self.phase {
             Phase::Settling(settling) => {
-                *settling = Settling { attempt, open: settling.open, retry_at: None };
+                *settling = Settling { attempt, retry_at: None, ..settling.clone() };
                 vec![Action::Read(next)]
             }
             phase => {

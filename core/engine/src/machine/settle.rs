@@ -9,7 +9,8 @@ use crate::planted::{Bug, planted};
 impl Machine {
     /// The attempt may or may not be stored.
     pub(super) fn settle(&mut self, attempt: Attempt) -> Vec<Action> {
-        self.phase = Phase::Settling(Settling { attempt, open: true, retry_at: None });
+        self.phase =
+            Phase::Settling(Settling { attempt, open: true, retry_at: None, is_sent: false });
         vec![Action::Read(self.next_seq())]
     }
 
@@ -45,7 +46,8 @@ impl Machine {
             Ok(None) if settling.attempt.seen > 0 => self.ends_inside(settling),
             Ok(None) => {
                 let draft = self.draft(&settling.attempt);
-                self.phase = Phase::Settling(Settling { retry_at: None, ..settling });
+                let sent = Settling { retry_at: None, is_sent: true, ..settling };
+                self.phase = Phase::Settling(sent);
                 vec![Action::Append(draft)]
             }
             Err(_) => {
@@ -86,7 +88,8 @@ impl Machine {
             return unknown;
         }
         let retry_at = Some(retry_at.unwrap_or(self.now));
-        self.phase = Phase::Settling(Settling { attempt: noop, open: false, retry_at });
+        self.phase =
+            Phase::Settling(Settling { attempt: noop, open: false, retry_at, is_sent: false });
         unknown
     }
 
@@ -101,6 +104,6 @@ impl Machine {
 
     pub(super) fn look_again(&mut self, settling: Settling) {
         let retry_at = Some(self.now + RETRY);
-        self.phase = Phase::Settling(Settling { retry_at, ..settling });
+        self.phase = Phase::Settling(Settling { retry_at, is_sent: false, ..settling });
     }
 }

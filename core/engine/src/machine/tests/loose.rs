@@ -77,6 +77,24 @@ fn what_was_delivered_in_the_place_of_an_unknown_attempt_is_read() {
 }
 
 #[test]
+fn what_was_sent_again_is_looked_for_after_its_answer() {
+    let (mut machine, id, _) = appending();
+    machine.on(Duration::ZERO, acked(id, Err(unknown())));
+    let again = machine.on(Duration::ZERO, read_back(4, None));
+    assert!(matches!(again[..], [Action::Append(_)]), "{again:?}");
+    let other = of_another(machine.position());
+    machine.on(Duration::ZERO, delivered(4, &other));
+    machine.on(Duration::ZERO, moved(&machine, &other));
+    assert_eq!(machine.wake_at(), None, "it may be on its way still");
+    // The log may have taken the first send.
+    machine.on(Duration::ZERO, acked(id, Err(refused())));
+    assert_eq!(machine.name_of(&[id], None), named([name(id)]));
+    assert!(reads(&machine.on(machine.wake_at().unwrap(), Event::Tick), 4));
+    machine.on(Duration::ZERO, read_back(4, Some(&other)));
+    assert_eq!(machine.name_of(&[id], None), None);
+}
+
+#[test]
 fn an_attempt_that_a_barrier_seems_to_have_overtaken_may_be_stored() {
     let (mut machine, id, _) = appending();
     let barrier = bytes(Some(super::machine(2, at(3)).next_meta(Kind::Noop)), Vec::new());
