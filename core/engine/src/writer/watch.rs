@@ -26,8 +26,10 @@ impl Writer {
     pub(super) fn tell_bounds(&mut self, bounds: Bounds) {
         self.shared.heard_of(bounds.last);
         self.tell(Event::Bounds(bounds));
-        if !self.machine.awaits_lost_end() {
-            self.shared.ends_at(bounds.last.max(self.machine.position().seq));
+        let position = self.machine.position();
+        // Where another log ends says nothing of whether this state is worth reading.
+        if !self.machine.awaits_lost_end() && bounds.lineage == position.lineage {
+            self.shared.ends_at(bounds.last.max(position.seq));
         }
     }
 
