@@ -118,6 +118,9 @@ pub(super) const FAULTS: [Fault; 31] = [
 /// How often something goes wrong, in a thousand occasions.
 const RATES: [u64; 4] = [10, 50, 150, 400];
 
+/// In every so many schedules the log is deleted.
+const AGAIN: u64 = 10;
+
 /// Which schedules have a log that loses its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rewinds {
@@ -141,24 +144,26 @@ pub(super) struct Faults {
 impl Faults {
     /// Draws which faults there are, and how often. Of a log that loses its end less is promised, so
     /// that fewer schedules have that.
-    pub(super) fn draw(dice: &Executor, rewinds: Rewinds) -> Self {
+    pub(super) fn draw(seed: u64, dice: &Executor, rewinds: Rewinds) -> Self {
         let mut rates = BTreeMap::new();
         let renames = std::env::var_os("HA_SIM_RENAME").is_some();
         let under = (rewinds == Rewinds::Under).then_some(Fault::RewindUnder);
         let again = std::env::var_os("HA_SIM_AGAIN").is_some();
-        for fault in FAULTS.into_iter().chain(renames.then_some(Fault::Rename)).chain(under) {
+        let drawn = FAULTS.into_iter().filter(|fault| *fault != Fault::Again);
+        for fault in drawn.chain(renames.then_some(Fault::Rename)).chain(under) {
             let share = match fault {
-                Fault::Again if again => 10,
-                Fault::Again => 1,
-                Fault::Rewind if rewinds == Rewinds::Few => 2,
-                Fault::Rewind => 10,
-                _ => 4,
+                Fault::Rewind if rewinds == Rewinds::Few => 1,
+                Fault::Rewind => 5,
+                _ => 2,
             };
             // Nobody can tell which of two histories is the log's whose snapshots bridge the same gap.
             let may = fault != Fault::RewindUnder || !rates.contains_key(&Fault::Trim);
-            if dice.below(10) < share && may {
+            if dice.below(5) < share && may {
                 rates.insert(fault, RATES[dice.below(4) as usize]);
             }
+        }
+        if again || seed.is_multiple_of(AGAIN) {
+            rates.insert(Fault::Again, RATES[3]);
         }
         Self { rates, happened: RefCell::default(), over: Cell::new(false) }
     }

@@ -101,7 +101,8 @@ impl World {
             slot
         };
         let slots = (0..nodes).map(slot).collect();
-        let faults = if genesis.is_some() { Faults::draw(&dice, rewinds) } else { Faults::none() };
+        let faults =
+            if genesis.is_some() { Faults::draw(seed, &dice, rewinds) } else { Faults::none() };
         let setup = Op { spec: Spec::Mark, keyed: false, told: Vec::new() };
         let exact_bounds = genesis.is_none() || dice.below(2) == 0;
         let mut upkeep = if genesis.is_some() { Upkeep::draw(&dice) } else { Upkeep::default() };
