@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use super::fault::Fault;
 use super::op::{self, Op, Plan, Spec, Told, millis, question, with};
-use super::{World, check, world};
+use super::{World, replies, world};
 use crate::Node;
 
 /// Makes a client's calls until it has made them all.
@@ -91,7 +91,7 @@ async fn attempt(node: usize, op: i64) -> Told {
         })
         .await;
         if let Some(Ok(reply)) = &reply {
-            check::written(op, &spec, keyed, strong, floor, reply);
+            replies::written(op, &spec, keyed, strong, floor, reply);
         }
         tell(reply.map(|reply| reply.map(|reply| reply.position)))
     };
@@ -194,11 +194,11 @@ async fn read(node: usize, newest: &mut Option<Token>) {
     .await;
     match reply {
         Some(Ok(reply)) => {
-            check::read(level, floor, &reply);
+            replies::read(level, floor, &reply);
             world.note("read", reply.position.seq.0, node as u64);
             *newest = Some(reply.position);
         }
-        Some(Err(error)) => check::read_failed(&error),
+        Some(Err(error)) => replies::read_failed(&error),
         None => {}
     }
 }

@@ -22,6 +22,7 @@ mod op;
 mod operator;
 mod point;
 mod post;
+mod replies;
 mod report;
 mod schedule;
 mod state;

@@ -6,7 +6,7 @@ use tokio::time::sleep;
 use super::nodes::Slot;
 use super::op::{Told, millis};
 use super::world::World;
-use super::{chaos, check, client, nodes, operator, world};
+use super::{chaos, check, client, nodes, operator, replies, world};
 
 /// A schedule: things go wrong, then nothing does, and everything must come right.
 pub(super) async fn schedule() {
@@ -37,7 +37,7 @@ pub(super) async fn schedule() {
     }
     settle().await;
     outcomes().await;
-    check::told();
+    replies::told();
     (0..world.slots.len()).for_each(check::file);
 }
 
@@ -76,6 +76,6 @@ async fn outcomes() {
         let index = World::draw(world.slots.len() as u64) as usize;
         let run = world.slots[index].node().expect("all run");
         let outcome = run.node.outcome(&name).await.expect("all are ready");
-        check::outcome(op, &name, &outcome);
+        replies::outcome(op, &name, &outcome);
     }
 }
