@@ -25,16 +25,19 @@ impl Healer {
         self.parted(kept, fork).await
     }
 
-    /// Compares all that is kept.
-    pub(super) async fn compare_all(&self, bounds: &Bounds) -> Result<Healing> {
+    /// Compares all that is kept. `None` if the log has lost its end meanwhile: that is given back first.
+    pub(super) async fn compare_all(&self, bounds: &Bounds) -> Result<Option<Healing>> {
         let kept = Kept::read(&self.database, self.position).await?;
         let fork = self.fork(bounds, &kept).await?;
         let nothing_to_compare =
             kept.first().is_none_or(|first| first.max(bounds.first) > self.position.seq);
         if nothing_to_compare || fork == Some(self.position.seq) {
-            return Ok(Healing::Sound);
+            return Ok(Some(Healing::Sound));
         }
-        self.parted(kept, fork).await
+        if self.here(self.position.seq).await? == Here::Ends {
+            return Ok(None);
+        }
+        self.parted(kept, fork).await.map(Some)
     }
 
     async fn parted(&self, kept: Kept, fork: Option<Seq>) -> Result<Healing> {

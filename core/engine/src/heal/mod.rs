@@ -137,7 +137,11 @@ impl Healer {
                 return self.across(reseed).await;
             }
             match self.compare().await? {
-                Comparison::Same => return self.compare_all(&bounds).await,
+                Comparison::Same => {
+                    if let Some(healing) = self.compare_all(&bounds).await? {
+                        return Ok(healing);
+                    }
+                }
                 Comparison::Silent | Comparison::Gone => return Ok(Healing::Sound),
                 Comparison::Other => return self.forked(&bounds).await,
                 Comparison::Ends => {
@@ -190,7 +194,7 @@ impl Healer {
         }
         // The log may have lost more, and got something else, before that was appended.
         let bounds = self.log.bounds().await?;
-        self.compare_all(&bounds).await.map(Some)
+        self.compare_all(&bounds).await
     }
 
     /// Whether what the log has at its end, or had, is what was applied here, where that made `hash`.

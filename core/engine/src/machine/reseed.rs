@@ -9,7 +9,7 @@ use super::phase::{Mending, Phase};
 use super::{Action, Machine, Position};
 
 /// What to do if there is nothing to become.
-pub const COPY: &str = "Start from a copy of the database (GET / of a node that is ready). If no node is, nobody \
+pub const COPY: &str = "Start from a newer copy of the database (GET / of a node that is ready). If no node is, nobody \
      has the state that the stream goes on from: delete the stream (of an embedded server its store directory), \
      start the node that is furthest with --new-lineage, and then the others";
 
