@@ -278,3 +278,23 @@ async fn a_newer_snapshot_counts_more_than_an_older_one_of_what_the_log_has_lost
     other.transport.trim(Seq(4)).await.unwrap();
     becomes(&log, old, &other).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_restored_is_gone_on_with_though_a_newer_snapshot_is_of_another_history() {
+    let log = MemoryLog::new();
+    let old = three_entries(&log).await;
+    let (body, seq, hash) = state(&old).await;
+    old.stop().await;
+    log.rewind(Seq(2));
+    let node = start("b", &log).await;
+    until("what is left", || node.node_seq() == 2).await;
+    store(&node).await;
+    put(&node, body, seq, hash).await;
+    let node = node.stop().await;
+    raw(&log, "junk").await;
+    log.open().trim(Seq(3)).await.unwrap();
+    let node = start_with(&log, node, |dir| options("b", dir)).await.unwrap();
+    until("it goes on", || node.node_seq() >= 3).await;
+    assert_eq!(node.value("SELECT group_concat(v) FROM t").await, Value::Text("1".to_owned()));
+    node.eventually("INSERT INTO t VALUES(2)").await;
+}

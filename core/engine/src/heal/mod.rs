@@ -59,6 +59,8 @@ pub(crate) struct Healer {
     attempts: Attempts,
     /// The log has acknowledged what stands after that, and not given it back.
     unseen_after: Option<Seq>,
+    /// What the database was made by a snapshot: the one that counts if nothing else tells.
+    restored: Option<Position>,
 }
 
 /// Names for the appends of one healing; no two healings of a process share a round.
@@ -102,12 +104,17 @@ impl Healer {
         position: Position,
         attempts: Attempts,
     ) -> Self {
-        Self { log, database, lost, position, attempts, unseen_after: None }
+        Self { log, database, lost, position, attempts, unseen_after: None, restored: None }
     }
 
     /// Tells after which entry those begin that the log has acknowledged and not given back.
     pub(crate) fn with_unseen_after(self, unseen_after: Option<Seq>) -> Self {
         Self { unseen_after, ..self }
+    }
+
+    /// Tells what the database was made by a snapshot, if it was.
+    pub(crate) fn with_restored(self, restored: Option<Position>) -> Self {
+        Self { restored, ..self }
     }
 
     /// Does what can be done about whatever is wrong, if anything is. Compares everything that is kept

@@ -133,7 +133,8 @@ impl Healer {
             }
         }
         let states = self.stored_states(&chain).await?;
-        Ok(first_that_tells([states.agree, said, states.first]))
+        let first = if self.restored == Some(*at) { Comparison::Same } else { states.first };
+        Ok(first_that_tells([states.agree, said, first]))
     }
 
     /// What the stored snapshots say.

@@ -121,6 +121,12 @@ impl Machine {
         matches!(self.phase, Phase::Reseeding(_))
     }
 
+    /// What the database was made last, if it was.
+    #[must_use]
+    pub fn restored_at(&self) -> Option<Position> {
+        self.restored.map(|restored| restored.at)
+    }
+
     /// Gives up what is open, and has the new state fetched. Writes that may be in the log are
     /// "unknown" to their clients.
     pub(super) fn reseed(&mut self, reseed: Reseed) -> Vec<Action> {

@@ -21,6 +21,7 @@ impl Writer {
             Attempts { boot: self.identity.boot, round: self.healings },
         )
         .with_unseen_after(self.unseen.after())
+        .with_restored(self.machine.restored_at())
     }
 
     pub(super) fn mend(&mut self) {
