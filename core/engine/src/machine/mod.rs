@@ -28,7 +28,7 @@ use ha_core::{AttemptId, Lineage, RunningHash, Seq, Stored};
 
 pub use bounds::compare;
 pub use event::{Action, Event, Fate, Folded, Heard, How};
-pub use reseed::{COPY, NoSeed, Reseed, Target};
+pub use reseed::{COPY, NEWER_COPY, NoSeed, Reseed, Target};
 
 use barrier::Reads;
 use loose::Loose;

@@ -8,10 +8,23 @@ use ha_core::{Bounds, Lineage, Seq, Stored};
 use super::phase::{Mending, Phase};
 use super::{Action, Machine, Position};
 
+macro_rules! advice {
+    ($copy:literal) => {
+        concat!(
+            "Start from ",
+            $copy,
+            " of the database (GET / of a node that is ready). If no node is, nobody has the state that the \
+             stream goes on from: delete the stream (of an embedded server its store directory), start the node \
+             that is furthest with --new-lineage, and then the others"
+        )
+    };
+}
+
 /// What to do if there is nothing to become.
-pub const COPY: &str = "Start from a newer copy of the database (GET / of a node that is ready). If no node is, nobody \
-     has the state that the stream goes on from: delete the stream (of an embedded server its store directory), \
-     start the node that is furthest with --new-lineage, and then the others";
+pub const COPY: &str = advice!("a copy");
+
+/// The same for a node whose database is too old.
+pub const NEWER_COPY: &str = advice!("a newer copy");
 
 /// The pause after the first try that failed; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -92,14 +105,14 @@ impl Reseed {
             return None;
         }
         let first = bounds.first;
-        let reason = if position.seq == Seq::ZERO {
-            "what is before is gone: an empty database cannot follow it".to_owned()
+        let (reason, advice) = if position.seq == Seq::ZERO {
+            ("what is before is gone: an empty database cannot follow it".to_owned(), COPY)
         } else {
             let at = position.seq;
-            format!("this database is at {at}: the entries between are gone")
+            (format!("this database is at {at}: the entries between are gone"), NEWER_COPY)
         };
         let reason = format!("the stream begins at {first}, and {reason}");
-        Some(Self::newest(bounds.lineage, reason, COPY))
+        Some(Self::newest(bounds.lineage, reason, advice))
     }
 
     /// Restoring what the base entry `entry` of the log `lineage` names.

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{Message, News, Writer};
 use crate::heal::{Comparison, Place};
-use crate::machine::{COPY, Event, Reseed};
+use crate::machine::{Event, NEWER_COPY, Reseed};
 use crate::planted::{Bug, planted};
 
 /// How often a node that hears nothing asks whether the log is still there.
@@ -103,7 +103,7 @@ impl Writer {
             _ if next > Seq(1) => self.tell(Event::Misfit(error.to_string())),
             _ => {
                 let lineage = self.machine.position().lineage;
-                self.tell(Event::Reseed(Reseed::newest(lineage, error.to_string(), COPY)));
+                self.tell(Event::Reseed(Reseed::newest(lineage, error.to_string(), NEWER_COPY)));
             }
         }
     }
