@@ -97,7 +97,7 @@ impl Stall {
         let mut waits = Waits::default();
         loop {
             tokio::time::sleep(TICK).await;
-            waits.look(&threads::waiting());
+            waits.look(&host::blocking(threads::waiting).await.unwrap_or_default());
             self.tell(&waits.longer_than(self.limit));
         }
     }

@@ -74,17 +74,22 @@ async fn what_the_log_refuses_late_is_told_as_it_failed() {
     equal(&a, &b).await;
 }
 
+/// Returns once both attempts of the write that is on its way are held: the first, and the one that was made on
+/// what `b` has written before it.
+async fn tried_twice(late: &Late, b: &Running) {
+    late.is_held().await;
+    late.hold();
+    b.run("INSERT INTO t VALUES('b')").await;
+    late.is_held().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_attempts_the_one_that_the_log_has_taken_is_named() {
     let (log, late, a, b) = two("CREATE TABLE t(who)").await;
     let last = b.node_seq();
     let writing = async { a.try_run("INSERT INTO t VALUES('a')").await };
     let overtaking = async {
-        late.is_held().await;
-        late.hold();
-        b.run("INSERT INTO t VALUES('b')").await;
-        // It was executed on that.
-        late.is_held().await;
+        tried_twice(&late, &b).await;
         rewind_under(&log, &late, last, [&a, &b]).await;
     };
     let (told, ()) = tokio::join!(writing, overtaking);
@@ -109,14 +114,8 @@ async fn of_two_attempts_the_log_may_take_the_first_after_the_second_was_given_u
     let (log, late, a, b) = two("CREATE TABLE t(who)").await;
     let last = b.node_seq();
     let writing = async { a.try_run("INSERT INTO t VALUES('a')").await };
-    let overtaking = async {
-        late.is_held().await;
-        late.hold();
-        b.run("INSERT INTO t VALUES('b')").await;
-        // It was executed on that, and is on its way for longer than the client waits.
-        late.is_held().await;
-    };
-    let (told, ()) = tokio::join!(writing, overtaking);
+    // The second is on its way for longer than the client waits.
+    let (told, ()) = tokio::join!(writing, tried_twice(&late, &b));
     let name = unknown(told);
     // The first is the first that is let go.
     rewind_under(&log, &late, last, [&a, &b]).await;

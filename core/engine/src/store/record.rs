@@ -283,6 +283,27 @@ mod tests {
     use crate::store::{Store, TransactionLimit};
 
     #[test]
+    fn a_database_has_all_our_tables_only_if_none_of_them_is_missing() {
+        let made = |conn: &Connection| {
+            let ours =
+                "SELECT type, name FROM sqlite_schema WHERE name LIKE '\\_ha\\_%' ESCAPE '\\'";
+            let mut rows = conn.prepare(ours).unwrap();
+            let pair = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+            rows.query_map([], pair).unwrap().collect::<Result<Vec<(String, String)>, _>>().unwrap()
+        };
+        let whole = Connection::open_in_memory().unwrap();
+        assert!(!is_created(&whole).unwrap());
+        create(&whole).unwrap();
+        assert!(is_created(&whole).unwrap());
+        for (kind, name) in made(&whole) {
+            let conn = Connection::open_in_memory().unwrap();
+            create(&conn).unwrap();
+            conn.execute_batch(&format!("DROP {kind} {name}")).unwrap();
+            assert!(!is_created(&conn).unwrap(), "without {name}");
+        }
+    }
+
+    #[test]
     fn a_restored_database_has_one_position_whatever_was_in_the_snapshot() {
         let dir = tempfile::TempDir::new().unwrap();
         let (path, snapshot) = (dir.path().join("ha.db"), dir.path().join("snapshot"));
